@@ -1,0 +1,23 @@
+# Node as the lockfile pins it, for the platform that is built: the version that the tests ran with.
+FROM node:26-bookworm-slim AS bundle
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json rolldown.config.ts ./
+COPY src ./src
+RUN npm run build && cp "$(readlink -f node_modules/.bin/node)" /usr/local/bin/node-locked
+
+# The copy engine, as test/tools/regctl pins it: go.sum proves every byte that goes in.
+FROM golang:1.26-bookworm AS regctl
+WORKDIR /build
+COPY test/tools/regctl/go.mod test/tools/regctl/go.sum ./
+RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /regctl github.com/regclient/regclient/cmd/regctl
+
+# Only the C++ runtime that Node needs, and CA certificates; no shell, no package manager.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=bundle /usr/local/bin/node-locked /usr/local/bin/node
+COPY --from=regctl /regctl /usr/local/bin/regctl
+COPY --from=bundle /build/dist /app
+USER 65532:65532
+ENV NODE_ENV=production PATH=/usr/local/bin
+ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]

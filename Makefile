@@ -1,0 +1,72 @@
+# Every command of this project. `make` alone prints them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+
+IMG ?= k8s-backup-image-registry-controller:latest
+ARGS ?=
+CONTAINER_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))) docker)
+KUBECTL ?= kubectl
+RUN := npm run --silent
+
+.PHONY: help
+help: ## Print this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+##
+
+.PHONY: demo
+demo: tools ## Show the whole job on a real control plane and real registries; ARGS=--once ends by itself.
+	@$(RUN) demo -- $(ARGS)
+
+.PHONY: test
+test: check-static tools ## Pass everything: check, and the integration tests on real parts.
+	@$(RUN) test
+
+.PHONY: check
+check: check-static ## Format, lint, types, unused code and unit tests; under a minute.
+	@$(RUN) test:unit
+
+.PHONY: run
+run: node_modules ## Run the controller here, against the cluster of your kubeconfig; ARGS has its flags.
+	@npm start --silent -- $(ARGS)
+
+.PHONY: tools
+tools: node_modules ## Build or find the real parts that demo and tests run, once per machine.
+	@$(RUN) tools
+
+.PHONY: format
+format: node_modules ## Format everything.
+	@$(RUN) format
+
+.PHONY: build
+build: node_modules ## Bundle the controller into dist/, as the image has it.
+	@$(RUN) build
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG with docker, podman or buildah.
+	$(CONTAINER_TOOL) build -t '$(IMG)' .
+
+.PHONY: docker-push
+docker-push: ## Push the image IMG.
+	$(CONTAINER_TOOL) push '$(IMG)'
+
+.PHONY: deploy
+deploy: ## Install into the cluster of your kubeconfig, with the image IMG.
+	$(KUBECTL) kustomize config | sed 's|image: k8s-backup-image-registry-controller:latest|image: $(IMG)|' | $(KUBECTL) apply -f -
+
+.PHONY: undeploy
+undeploy: ## Remove the controller; workloads stay as they are.
+	$(KUBECTL) delete --ignore-not-found -f config/default/
+
+.PHONY: check-static
+check-static: node_modules
+	@$(RUN) check
+
+# npm ci leaves this file; --ignore-scripts is in .npmrc.
+node_modules: node_modules/.package-lock.json
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci
+	@$(RUN) check-node
+	@touch $@

@@ -1,0 +1,271 @@
+import type { Logger } from 'pino';
+
+import { type Clock, untilAborted } from '../clock.ts';
+import type { Connection } from '../kubernetes/api-client.ts';
+import { type Events, createEvents } from '../kubernetes/events.ts';
+import { type LeaderElection, createIdentity, createLeaderElection } from '../kubernetes/leader-election.ts';
+import { createWorkloadClient } from '../kubernetes/workload-client.ts';
+import { LiveSettings } from '../live-settings.ts';
+import { type BackupImageRegistry, createImageRegistry } from '../registry/image-registry.ts';
+import type { Settings } from '../settings.ts';
+import type { HealthChecks } from '../telemetry/http-server.ts';
+import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
+import { type Scope, isInScope } from '../workloads/scope.ts';
+import { watchCredentials } from './credentials-watch.ts';
+import { createLivenessChecks, createReadinessChecks } from './health.ts';
+import { Loops } from './loops.ts';
+import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './settings-watch.ts';
+import { type WorkloadWatch, createWorkloadWatch } from './workload-watch.ts';
+
+const LEASE_NAME = 'k8s-backup-image-registry-controller';
+/** Shorter than `terminationGracePeriodSeconds` of the manifests, which leaves time to give the Lease back. */
+const DRAIN_MS = 20_000;
+const EVENTS_DRAIN_MS = 2_000;
+export interface ControllerDeps {
+  readonly connection: Connection;
+  readonly namespace: string;
+  /** Of the pod, or the machine. */
+  readonly instance: string;
+  readonly self: Scope['self'];
+  readonly leaderElect: boolean;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Everything that runs, wired up once; `run` starts it in order and stops it in order. */
+export class Controller {
+  readonly #deps: ControllerDeps;
+  readonly #live: LiveSettings;
+  readonly #settingsWatch: SettingsWatch;
+  readonly #workloads: WorkloadWatch;
+  readonly #registry: BackupImageRegistry;
+  readonly #events: Events;
+  readonly #election: LeaderElection | undefined;
+  readonly #loops: Loops;
+  readonly #lost = new AbortController();
+  readonly #stopWatching = new AbortController();
+  #isLeading = false;
+  #isWorking = false;
+  readonly metrics: Metrics;
+  readonly livenessChecks: HealthChecks;
+  readonly readinessChecks: HealthChecks;
+
+  constructor(deps: ControllerDeps) {
+    this.#deps = deps;
+    const { connection, clock, log, instance, namespace, environment } = deps;
+    this.metrics = createMetrics(deps.version, () => this.#loops.readState());
+    this.#live = new LiveSettings({
+      environment,
+      log,
+      onChanged: (settings) => this.#applySettings(settings),
+      onRefused: (problem) => this.#refuseSettings(problem),
+    });
+    this.#settingsWatch = createSettingsWatch({ connection, namespace, live: this.#live, clock, log });
+    this.#workloads = createWorkloadWatch({
+      connection,
+      clock,
+      log,
+      isInScope: (name) => this.#live.isKnown && isInScope(name, this.#scope()),
+      onChange: (key, workload) => this.#loops.observe(key, workload),
+    });
+    this.#events = createEvents({ connection, instance, clock, log });
+    this.#election = deps.leaderElect ? this.#createElection() : undefined;
+    this.#registry = this.#createRegistry();
+    this.#loops = this.#createLoops();
+    const parts = {
+      live: this.#live,
+      workloads: this.#workloads,
+      loops: this.#loops,
+      election: this.#election,
+    };
+    this.livenessChecks = createLivenessChecks(parts);
+    this.readinessChecks = createReadinessChecks(parts);
+  }
+
+  /**
+   * Works until the signal, or until the Lease is lost. Returns the exit code.
+   *
+   * @throws {UsageError} when there is neither a ConfigMap nor an environment with usable settings.
+   */
+  async run(signal: AbortSignal): Promise<number> {
+    const { log } = this.#deps;
+    const watching = Promise.all([
+      this.#settingsWatch.run(this.#stopWatching.signal),
+      this.#workloads.run(this.#stopWatching.signal),
+    ]);
+    const stopped = AbortSignal.any([signal, this.#lost.signal]);
+    try {
+      await this.#findSettings(stopped);
+      // Before that, the rollouts in flight cannot be counted.
+      await Promise.race([this.#workloads.synced, untilAborted(stopped)]);
+      if (!stopped.aborted) {
+        this.#watchCredentials(stopped);
+        const electing = this.#elect();
+        await untilAborted(stopped);
+        await this.#stopWork();
+        await electing;
+      }
+    } finally {
+      this.#stopWatching.abort();
+      await watching;
+      this.#registry.close();
+      this.#deps.connection.close();
+    }
+    log.info('stopped');
+    return this.#lost.signal.aborted ? 1 : 0;
+  }
+
+  async #elect(): Promise<void> {
+    if (!this.#election) {
+      this.#startLeading();
+      return;
+    }
+    this.#deps.log.info('waiting for the lease');
+    await this.#election.run(this.#stopWatching.signal);
+  }
+
+  /** The Lease is renewed for as long as work is being finished, and given back after that. */
+  async #stopWork(): Promise<void> {
+    const isLost = this.#lost.signal.aborted;
+    this.#deps.log.info(isLost ? 'lease lost, stopping' : 'stopping');
+    if (this.#isLeading) {
+      await this.#loops.drain(isLost ? 0 : DRAIN_MS);
+    } else {
+      this.#loops.shutDown();
+    }
+    await this.#events.close(EVENTS_DRAIN_MS);
+    await this.#election?.release();
+  }
+
+  /** Waits for the first answer of the API server, however long that takes. */
+  async #findSettings(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#settingsWatch.synced, untilAborted(signal)]);
+    if (signal.aborted || this.#live.isKnown || this.#settingsWatch.findConfigMap()) {
+      return;
+    }
+    applyEnvironment(this.#live, this.#deps);
+  }
+
+  #startLeading(): void {
+    this.#isLeading = true;
+    this.metrics.isLeader.set(1);
+    if (this.#live.problem !== undefined) {
+      this.#tellRefused(this.#live.problem);
+    }
+    this.#startWorking();
+  }
+
+  /** Once leading and once the settings are known, whichever comes last. */
+  #startWorking(): void {
+    if (this.#isLeading && this.#live.isKnown && !this.#isWorking) {
+      this.#isWorking = true;
+      this.#deps.log.info('working');
+      this.#loops.start();
+    }
+  }
+
+  #applySettings(settings: Settings): void {
+    const { log } = this.#deps;
+    log.level = settings.LOG_LEVEL;
+    const { host, path } = settings.REGISTRY_PREFIX;
+    log.info({ prefix: `${host}/${path}`, excluded: settings.NAMESPACES_EXCLUDE_LIST }, 'settings applied');
+    this.metrics.settingsReloads.inc({ result: 'applied' });
+    this.metrics.isSettingsApplied.set(1);
+    this.#loops.applySettings(settings);
+    this.#startWorking();
+  }
+
+  #refuseSettings(problem: string): void {
+    const kept = this.#live.isKnown ? 'the last good settings stay' : 'waiting for an edit of the ConfigMap';
+    this.#deps.log.error({ problem }, `settings refused, ${kept}`);
+    this.metrics.settingsReloads.inc({ result: 'refused' });
+    this.metrics.isSettingsApplied.set(0);
+    if (this.#isLeading) {
+      this.#tellRefused(problem);
+    }
+  }
+
+  #tellRefused(problem: string): void {
+    const configMap = this.#settingsWatch.findConfigMap();
+    if (configMap) {
+      const note = `Nothing of this edit is in force: ${problem}.`;
+      this.#events.record(configMap, {
+        type: 'Warning',
+        reason: 'ConfigInvalid',
+        action: 'ReloadConfig',
+        note,
+      });
+    }
+  }
+
+  /** A changed Secret may help the copies that failed. */
+  #watchCredentials(signal: AbortSignal): void {
+    const folder = this.#deps.environment['DOCKER_CONFIG'];
+    const onChange = (): void => {
+      this.#deps.log.info('registry credentials changed');
+      this.#loops.retryFailedCopies();
+    };
+    if (folder) {
+      watchCredentials(folder, onChange, signal);
+    }
+  }
+
+  #scope(): Scope {
+    const { NAMESPACES_EXCLUDE_LIST, REGISTRY_PREFIX } = this.#live.current;
+    const { self } = this.#deps;
+    return {
+      excludedNamespaces: NAMESPACES_EXCLUDE_LIST,
+      backupHost: REGISTRY_PREFIX.host,
+      ...(self && { self }),
+    };
+  }
+
+  #createElection(): LeaderElection {
+    const { connection, namespace, instance, clock, log } = this.#deps;
+    return createLeaderElection({
+      connection,
+      namespace,
+      name: LEASE_NAME,
+      identity: createIdentity(instance),
+      clock,
+      random: Math.random,
+      log,
+      onStartedLeading: () => this.#startLeading(),
+      onLost: () => this.#lost.abort(),
+    });
+  }
+
+  #createRegistry(): BackupImageRegistry {
+    const { environment, clock } = this.#deps;
+    return createImageRegistry({
+      settings: () => ({
+        copyTimeoutMs: this.#live.current.COPY_TIMEOUT,
+        insecureRegistries: this.#live.current.INSECURE_REGISTRIES,
+      }),
+      configFolder: environment['DOCKER_CONFIG'],
+      program: 'regctl',
+      environment,
+      clock,
+    });
+  }
+
+  #createLoops(): Loops {
+    const { connection, clock, log } = this.#deps;
+    const client = createWorkloadClient({
+      connection,
+      assertMayWrite: () => this.#election?.assertMayWrite(),
+    });
+    return new Loops({
+      workloads: this.#workloads,
+      client,
+      registry: this.#registry,
+      events: this.#events,
+      settings: this.#live,
+      clock,
+      log,
+      metrics: this.metrics,
+    });
+  }
+}

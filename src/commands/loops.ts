@@ -1,0 +1,161 @@
+import type { Logger } from 'pino';
+
+import type { Clock } from '../clock.ts';
+import type { LiveSettings } from '../live-settings.ts';
+import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
+import { createCopyReconciler } from '../reconcile/copy-reconciler.ts';
+import { CopyStore } from '../reconcile/copy-store.ts';
+import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../reconcile/ports.ts';
+import { RolloutBudget } from '../reconcile/rollout-budget.ts';
+import { createWorkloadReconciler } from '../reconcile/workload-reconciler.ts';
+import type { Settings } from '../settings.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { formatWorkloadKey } from '../workloads/kinds.ts';
+import type { Workload } from '../workloads/workload.ts';
+
+/** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
+const WORKLOAD_CONCURRENCY = 8;
+/** Copies cost much more than other work, so a failing one waits longer from the start than client-go's keys do. */
+const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000 };
+
+export interface LoopsDeps {
+  readonly workloads: WorkloadStore;
+  readonly client: WorkloadClient;
+  readonly registry: ImageRegistry;
+  readonly events: EventRecorder;
+  readonly settings: LiveSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps'> & {
+    forQueue(name: string): QueueMetrics;
+  };
+}
+
+/** The two loops, and what they share. */
+export class Loops {
+  readonly #deps: LoopsDeps;
+  readonly #copies: CopyStore;
+  readonly #budget: RolloutBudget;
+  readonly #workloadQueue: WorkQueue;
+  readonly #copyQueue: WorkQueue;
+
+  constructor(deps: LoopsDeps) {
+    this.#deps = deps;
+    const { settings, clock } = deps;
+    this.#copies = new CopyStore({
+      onWanted: (key) => this.#copyQueue.add(key),
+      onSettled: (key) => this.#workloadQueue.add(key),
+    });
+    this.#budget = new RolloutBudget({
+      limits: () => ({
+        maxRollouts: settings.current.MAX_CONCURRENT_ROLLOUTS,
+        timeoutMs: settings.current.ROLLOUT_TIMEOUT,
+      }),
+      nowMs: () => clock.nowMs(),
+      onFree: (key) => this.#workloadQueue.add(key),
+    });
+    this.#copyQueue = this.#createCopyQueue();
+    this.#workloadQueue = this.#createWorkloadQueue();
+  }
+
+  /** Begins to work. */
+  start(): void {
+    this.#workloadQueue.start();
+    this.#copyQueue.start();
+  }
+
+  /** To be told of every change of a workload, and with undefined of its end. */
+  observe(key: string, workload: Workload | undefined): void {
+    if (this.#deps.settings.isKnown) {
+      this.#budget.observe(key, workload);
+    }
+    this.#workloadQueue.add(key);
+  }
+
+  /** Everything is looked at again: a prefix, a naming or a list of namespaces may have changed. */
+  applySettings(settings: Settings): void {
+    this.#copyQueue.setConcurrency(settings.COPY_CONCURRENCY);
+    this.#copies.clear();
+    for (const workload of this.#deps.workloads.list()) {
+      this.observe(formatWorkloadKey(workload), workload);
+    }
+  }
+
+  /** Something that failed copies may have waited for has changed. */
+  retryFailedCopies(): void {
+    for (const key of this.#copies.listFailed()) {
+      this.#copyQueue.add(key);
+    }
+  }
+
+  readState(): { copies: Readonly<Record<string, number>>; rollouts: number } {
+    return {
+      copies: this.#copies.countPhases(),
+      rollouts: this.#deps.settings.isKnown ? this.#budget.countRolling() : 0,
+    };
+  }
+
+  /** Age of the oldest pass over a workload: those never wait for anything long. */
+  longestPassMs(): number {
+    return this.#workloadQueue.longestRunningMs();
+  }
+
+  /** Starts nothing new, and gives what is running until the deadline. */
+  async drain(deadlineMs: number): Promise<void> {
+    await Promise.all([this.#workloadQueue.drain(deadlineMs), this.#copyQueue.drain(deadlineMs)]);
+  }
+
+  /** Ends everything at once, child processes too. */
+  shutDown(): void {
+    this.#workloadQueue.shutDown();
+    this.#copyQueue.shutDown();
+  }
+
+  #createCopyQueue(): WorkQueue {
+    const { registry, settings, clock, log, metrics } = this.#deps;
+    return new WorkQueue({
+      name: 'copies',
+      concurrency: 1,
+      reconcile: createCopyReconciler({
+        copies: this.#copies,
+        registry,
+        settings: () => settings.current,
+        log: log.child({ component: 'copies' }),
+        nowMs: () => clock.nowMs(),
+        onCopied: (result, durationMs) => {
+          metrics.copies.inc({ result });
+          if (result === 'copied') {
+            metrics.copyDuration.observe(durationMs / 1000);
+          }
+        },
+      }),
+      clock,
+      log,
+      backoff: COPY_BACKOFF,
+      metrics: metrics.forQueue('copies'),
+    });
+  }
+
+  #createWorkloadQueue(): WorkQueue {
+    const { workloads, client, registry, events, settings, clock, log, metrics } = this.#deps;
+    return new WorkQueue({
+      name: 'workloads',
+      concurrency: WORKLOAD_CONCURRENCY,
+      reconcile: createWorkloadReconciler({
+        workloads,
+        client,
+        registry,
+        copies: this.#copies,
+        budget: this.#budget,
+        events,
+        settings: () => settings.current,
+        log: log.child({ component: 'workloads' }),
+        nowMs: () => clock.nowMs(),
+        onSwapped: (kind, result) => metrics.swaps.inc({ kind, result }),
+      }),
+      clock,
+      log,
+      metrics: metrics.forQueue('workloads'),
+    });
+  }
+}

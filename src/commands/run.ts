@@ -1,0 +1,102 @@
+import { hostname } from 'node:os';
+
+import type { Logger } from 'pino';
+
+import { systemClock } from '../clock.ts';
+import { createConnection } from '../kubernetes/connection.ts';
+import { readDockerConfig } from '../registry/credential-finder.ts';
+import { checkEngine } from '../registry/engine-version.ts';
+import {
+  type BindAddress,
+  type Pages,
+  type RunningServer,
+  answerHealth,
+  startHttpServer,
+} from '../telemetry/http-server.ts';
+import { Controller } from './controller.ts';
+
+/** Where the manifests install it; a pod says where it really is. */
+const DEFAULT_NAMESPACE = 'backup-image-registry';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface RunOptions {
+  readonly kubeconfigPath: string | undefined;
+  readonly leaderElect: boolean;
+  readonly metricsAddress: BindAddress | undefined;
+  readonly healthAddress: BindAddress | undefined;
+  readonly environment: Environment;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+function findSelf(
+  environment: Environment,
+): { readonly namespace: string; readonly podName: string } | undefined {
+  const { POD_NAMESPACE: namespace, POD_NAME: podName } = environment;
+  return namespace && podName ? { namespace, podName } : undefined;
+}
+
+/** Two servers, because they have two addresses; with the same address for both they could not start. */
+async function startServers(options: RunOptions, controller: Controller): Promise<readonly RunningServer[]> {
+  const { registry } = controller.metrics;
+  const health: Pages = {
+    '/healthz': () => answerHealth(controller.livenessChecks),
+    '/readyz': () => answerHealth(controller.readinessChecks),
+  };
+  const metrics: Pages = {
+    '/metrics': async () => ({
+      status: 200,
+      contentType: registry.contentType,
+      body: await registry.metrics(),
+    }),
+  };
+  const servers: RunningServer[] = [];
+  for (const [address, pages] of [
+    [options.healthAddress, health],
+    [options.metricsAddress, metrics],
+  ] as const) {
+    if (address) {
+      servers.push(await startHttpServer(address, pages));
+    }
+  }
+  return servers;
+}
+
+/**
+ * Runs the controller until the signal. Returns the exit code: 0 after the signal, 1 when the Lease is lost.
+ *
+ * @throws {UsageError} when it cannot work as it is set up: one sentence that says what to do.
+ */
+export async function run(options: RunOptions, signal: AbortSignal): Promise<number> {
+  const { environment, log, version, kubeconfigPath } = options;
+  await readDockerConfig(environment['DOCKER_CONFIG']);
+  await checkEngine('regctl', environment);
+  const connection = await createConnection({
+    kubeconfigPath,
+    environment,
+    userAgent: `backup-image-registry/${version}`,
+  });
+  const namespace = environment['POD_NAMESPACE'] || DEFAULT_NAMESPACE;
+  const controller = new Controller({
+    connection,
+    namespace,
+    instance: environment['POD_NAME'] || hostname(),
+    self: findSelf(environment),
+    leaderElect: options.leaderElect,
+    environment,
+    version,
+    clock: systemClock,
+    log,
+  });
+  const servers = await startServers(options, controller);
+  log.info(
+    { version, server: connection.server, namespace, listening: servers.map(({ url }) => url) },
+    'starting',
+  );
+  try {
+    return await controller.run(signal);
+  } finally {
+    await Promise.all(servers.map((server) => server.close()));
+  }
+}

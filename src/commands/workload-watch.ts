@@ -1,0 +1,67 @@
+import type { Logger } from 'pino';
+
+import type { Clock } from '../clock.ts';
+import type { Connection } from '../kubernetes/api-client.ts';
+import { projectWorkload } from '../kubernetes/projection.ts';
+import { type Reflector, createReflector } from '../kubernetes/reflector.ts';
+import type { WorkloadStore } from '../reconcile/ports.ts';
+import { KINDS, type WorkloadKind, type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
+import type { Workload } from '../workloads/workload.ts';
+
+export interface WorkloadWatchOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Workloads out of scope are invisible to the loops, as if they did not exist. */
+  readonly isInScope: (name: WorkloadName) => boolean;
+  /** Told of every change of a workload in scope, and with undefined of its end. */
+  readonly onChange: (key: string, workload: Workload | undefined) => void;
+}
+
+export interface WorkloadWatch extends WorkloadStore {
+  run(signal: AbortSignal): Promise<void>;
+  /** Settles when the workloads of all kinds are known. */
+  readonly synced: Promise<unknown>;
+  hasSynced(): boolean;
+  /** Of the kind that has heard nothing for the longest time. */
+  lastActivityAgeMs(): number;
+}
+
+/** The workloads of the cluster, of all kinds, kept up to date. */
+export function createWorkloadWatch(options: WorkloadWatchOptions): WorkloadWatch {
+  const { connection, clock, log, isInScope, onChange } = options;
+  const kinds = Object.keys(KINDS) as WorkloadKind[];
+  const reflectors = new Map<WorkloadKind, Reflector<Workload>>(
+    kinds.map((kind) => [
+      kind,
+      createReflector({
+        connection,
+        path: `${KINDS[kind].path}/${KINDS[kind].plural}`,
+        resource: KINDS[kind].plural,
+        project: (object) => projectWorkload(kind, object),
+        onChange: (_, now, before) => {
+          const workload = now ?? before;
+          if (workload && isInScope(workload)) {
+            onChange(formatWorkloadKey(workload), now);
+          }
+        },
+        log,
+        clock,
+        random: Math.random,
+      }),
+    ]),
+  );
+  const all = [...reflectors.values()];
+  return {
+    get(name) {
+      return isInScope(name) ? reflectors.get(name.kind)?.get(`${name.namespace}/${name.name}`) : undefined;
+    },
+    list: () => all.flatMap((reflector) => reflector.list()).filter(isInScope),
+    async run(signal) {
+      await Promise.all(all.map((reflector) => reflector.run(signal)));
+    },
+    synced: Promise.all(all.map((reflector) => reflector.synced)),
+    hasSynced: () => all.every((reflector) => reflector.hasSynced()),
+    lastActivityAgeMs: () => Math.max(...all.map((reflector) => reflector.lastActivityAgeMs())),
+  };
+}

@@ -1,0 +1,99 @@
+/** A failure this controller raises on purpose. Anything else that reaches a queue is a bug. */
+export abstract class ControllerError extends Error {
+  /** True when the same attempt can succeed later with nothing else changed. */
+  abstract readonly retryable: boolean;
+  /** Fixed CamelCase word, used as event reason and as metric label. */
+  abstract readonly reason: string;
+}
+
+/** Something the user wrote cannot be used: a setting, a flag, a file. The message says what to do. */
+export class UsageError extends ControllerError {
+  override readonly name = 'UsageError';
+  override readonly retryable = false;
+  override readonly reason = 'Usage';
+}
+
+/** The image text of a slot is not a reference: never retried, never a process argument. */
+export class InvalidImageError extends ControllerError {
+  override readonly name = 'InvalidImageError';
+  override readonly retryable = false;
+  override readonly reason = 'InvalidImage';
+}
+
+export type RegistrySide = 'source' | 'backup';
+
+export type RegistryFailure =
+  | 'NotFound'
+  | 'Unauthorized'
+  | 'RateLimited'
+  | 'QuotaExceeded'
+  | 'ImmutableTag'
+  | 'Unsupported'
+  | 'Timeout'
+  | 'RegistryUnavailable'
+  | 'Unknown';
+
+/** These wait for a change of spec, settings or credentials; the others back off and try again. */
+const FINAL_FAILURES: ReadonlySet<RegistryFailure> = new Set([
+  'NotFound',
+  'Unauthorized',
+  'QuotaExceeded',
+  'ImmutableTag',
+  'Unsupported',
+]);
+
+/** A registry, or the engine that talks to it, did not do what was asked. */
+export class RegistryError extends ControllerError {
+  override readonly name = 'RegistryError';
+  override readonly reason: RegistryFailure;
+  override readonly retryable: boolean;
+  readonly side: RegistrySide;
+  /** Wall-clock time before which the registry asked to be left alone (`RateLimited`). */
+  readonly retryAtMs: number | undefined;
+
+  constructor(
+    message: string,
+    options: ErrorOptions & { reason: RegistryFailure; side: RegistrySide; retryAtMs?: number },
+  ) {
+    super(message, options);
+    this.reason = options.reason;
+    this.retryable = !FINAL_FAILURES.has(options.reason);
+    this.side = options.side;
+    this.retryAtMs = options.retryAtMs;
+  }
+}
+
+/** The API server answered with a status that is not a success. */
+export class ApiError extends ControllerError {
+  override readonly name = 'ApiError';
+  override readonly reason: string;
+  override readonly retryable: boolean;
+  /** HTTP status, or 0 when no answer came. */
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    message: string,
+    options: ErrorOptions & { status: number; reason: string; retryAfterMs?: number },
+  ) {
+    super(message, options);
+    this.status = options.status;
+    this.reason = options.reason;
+    this.retryable = options.status === 0 || options.status === 429 || options.status >= 500;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The workload is no longer the one that was read: look again from scratch. */
+export class ConflictError extends ControllerError {
+  override readonly name = 'ConflictError';
+  override readonly retryable = true;
+  override readonly reason = 'Conflict';
+}
+
+/** The API server refused a write for a reason that a retry does not change: admission, RBAC, validation. */
+export class WriteDeniedError extends ControllerError {
+  override readonly name = 'WriteDeniedError';
+  override readonly retryable = false;
+  override readonly reason = 'SwapDenied';
+}

@@ -1,0 +1,176 @@
+import type { WorkloadKind } from '../workloads/kinds.ts';
+import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
+import type { Pod, PodContainer, Rollout, Slot, Workload } from '../workloads/workload.ts';
+import { type JsonObject, asArray, asCount, asObject, asText } from './json.ts';
+import { formatPodSelector } from './pod-selector.ts';
+
+/** No reference is longer; kept texts end in something that no reference has, so they stay as invalid as they are. */
+const LONGEST_IMAGE = 4_096;
+/** Ours are a few kB; the API server takes 256 KiB from anybody who may edit the workload. */
+const LONGEST_ANNOTATION = 64 * 1024;
+
+function limitImage(image: string): string {
+  return image.length > LONGEST_IMAGE ? `${image.slice(0, LONGEST_IMAGE)} (cut)` : image;
+}
+
+function toSlot(
+  place: Slot['place'],
+  options: { name: unknown; image: unknown; pullPolicy: unknown },
+): Slot[] {
+  const name = asText(options.name);
+  const image = asText(options.image);
+  const pullPolicy = asText(options.pullPolicy);
+  if (name === undefined || image === undefined) {
+    return [];
+  }
+  return [{ place, name, image: limitImage(image), ...(pullPolicy === undefined ? {} : { pullPolicy }) }];
+}
+
+function containerSlots(place: 'containers' | 'initContainers', list: unknown): Slot[] {
+  return asArray(list).flatMap((item) => {
+    const { name, image, imagePullPolicy } = asObject(item);
+    return toSlot(place, { name, image, pullPolicy: imagePullPolicy });
+  });
+}
+
+/** Volumes that are images; all the others have no slot. */
+function volumeSlots(list: unknown): Slot[] {
+  return asArray(list).flatMap((item) => {
+    const { name, image } = asObject(item);
+    const { reference, pullPolicy } = asObject(image);
+    return toSlot('volumes', { name, image: reference, pullPolicy });
+  });
+}
+
+function projectSlots(template: unknown): Slot[] {
+  const spec = asObject(asObject(template)['spec']);
+  return [
+    ...containerSlots('containers', spec['containers']),
+    ...containerSlots('initContainers', spec['initContainers']),
+    ...volumeSlots(spec['volumes']),
+  ];
+}
+
+function projectAnnotations(annotations: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(asObject(annotations)).filter(
+      (entry): entry is [string, string] =>
+        entry[0].startsWith(`${ANNOTATION_DOMAIN}/`) &&
+        typeof entry[1] === 'string' &&
+        entry[1].length <= LONGEST_ANNOTATION,
+    ),
+  );
+}
+
+function projectOwner(references: unknown): string | undefined {
+  const controller = asObject(
+    asArray(references).find((reference) => asObject(reference)['controller'] === true),
+  );
+  const kind = asText(controller['kind']);
+  return kind === undefined ? undefined : `${kind}/${asText(controller['name']) ?? ''}`;
+}
+
+type PodCounts = Pick<Rollout, 'desired' | 'current' | 'updated' | 'available'>;
+
+/** How the kinds count their pods. */
+const PROJECT_COUNTS: Readonly<Record<WorkloadKind, (spec: JsonObject, status: JsonObject) => PodCounts>> = {
+  Deployment: (spec, status) => ({
+    desired: asCount(spec['replicas']) ?? 1,
+    current: asCount(status['replicas']) ?? 0,
+    updated: asCount(status['updatedReplicas']) ?? 0,
+    available: asCount(status['availableReplicas']) ?? 0,
+  }),
+  DaemonSet: (_, status) => ({
+    desired: asCount(status['desiredNumberScheduled']) ?? 0,
+    current: asCount(status['currentNumberScheduled']) ?? 0,
+    updated: asCount(status['updatedNumberScheduled']) ?? 0,
+    available: asCount(status['numberAvailable']) ?? 0,
+  }),
+};
+
+function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout {
+  const metadata = asObject(object['metadata']);
+  const spec = asObject(object['spec']);
+  const status = asObject(object['status']);
+  return {
+    ...PROJECT_COUNTS[kind](spec, status),
+    generation: asCount(metadata['generation']) ?? 0,
+    observedGeneration: asCount(status['observedGeneration']) ?? 0,
+    paused: spec['paused'] === true,
+    terminating: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
+    onDelete: kind === 'DaemonSet' && asObject(spec['updateStrategy'])['type'] === 'OnDelete',
+  };
+}
+
+/** What the controller keeps of a raw Deployment or DaemonSet; undefined for what cannot be one. */
+export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | undefined {
+  const object = asObject(raw);
+  const metadata = asObject(object['metadata']);
+  const spec = asObject(object['spec']);
+  const name = asText(metadata['name']);
+  const namespace = asText(metadata['namespace']);
+  const uid = asText(metadata['uid']);
+  const resourceVersion = asText(metadata['resourceVersion']);
+  if (!name || !namespace || !uid || !resourceVersion) {
+    return undefined;
+  }
+  const owner = projectOwner(metadata['ownerReferences']);
+  return {
+    kind,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    slots: projectSlots(spec['template']),
+    annotations: projectAnnotations(metadata['annotations']),
+    ...(owner === undefined ? {} : { owner }),
+    podSelector: formatPodSelector(spec['selector']),
+    rollout: projectRollout(kind, object),
+  };
+}
+
+function isReady(metadata: JsonObject, status: JsonObject): boolean {
+  return (
+    // A pod that is on its way out stays ready for a while, but says nothing about the template of today.
+    (metadata['deletionTimestamp'] ?? undefined) === undefined &&
+    asArray(status['conditions']).some((item) => {
+      const condition = asObject(item);
+      return condition['type'] === 'Ready' && condition['status'] === 'True';
+    })
+  );
+}
+
+function projectContainers(specs: unknown, statuses: unknown): PodContainer[] {
+  const imageIds = new Map(
+    asArray(statuses).map((item) => {
+      const { name, imageID } = asObject(item);
+      return [name, asText(imageID) ?? ''];
+    }),
+  );
+  return asArray(specs).flatMap((item) => {
+    const { name, image } = asObject(item);
+    return typeof name === 'string' && typeof image === 'string'
+      ? [{ name, image: limitImage(image), imageId: limitImage(imageIds.get(name) ?? '') }]
+      : [];
+  });
+}
+
+/** What the controller reads of a raw Pod; undefined for what cannot be one. */
+export function projectPod(raw: unknown): Pod | undefined {
+  const object = asObject(raw);
+  const metadata = asObject(object['metadata']);
+  const spec = asObject(object['spec']);
+  const status = asObject(object['status']);
+  const name = asText(metadata['name']);
+  if (!name) {
+    return undefined;
+  }
+  return {
+    name,
+    ready: isReady(metadata, status),
+    containers: [
+      ...projectContainers(spec['containers'], status['containerStatuses']),
+      ...projectContainers(spec['initContainers'], status['initContainerStatuses']),
+    ],
+  };
+}

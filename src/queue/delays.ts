@@ -1,0 +1,43 @@
+import type { Clock } from '../clock.ts';
+
+/** Appointments, one per key. */
+export interface Delays {
+  /** Does nothing when the key is due earlier anyway. */
+  schedule(key: string, delayMs: number): void;
+  clear(): void;
+}
+
+/** `setTimeout` fires at once for anything longer. A key that is due a little early does no harm. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export function createDelays(options: {
+  readonly clock: Clock;
+  readonly onDue: (key: string) => void;
+}): Delays {
+  const { clock, onDue } = options;
+  const appointments = new Map<string, { readonly dueAtMs: number; readonly timer: NodeJS.Timeout }>();
+  return {
+    schedule(key, delayMs) {
+      const dueAtMs = clock.monotonicMs() + delayMs;
+      const earlier = appointments.get(key);
+      if (earlier && earlier.dueAtMs <= dueAtMs) {
+        return;
+      }
+      clearTimeout(earlier?.timer);
+      const timer = setTimeout(
+        () => {
+          appointments.delete(key);
+          onDue(key);
+        },
+        Math.min(delayMs, LONGEST_TIMER_MS),
+      );
+      appointments.set(key, { dueAtMs, timer });
+    },
+    clear() {
+      for (const { timer } of appointments.values()) {
+        clearTimeout(timer);
+      }
+      appointments.clear();
+    },
+  };
+}

@@ -1,0 +1,260 @@
+import PQueue from 'p-queue';
+import type { Logger } from 'pino';
+
+import { type Clock, type TokenBucket, createTokenBucket } from '../clock.ts';
+import { type KeyBackoff, createKeyBackoff } from './backoff.ts';
+import { type Delays, createDelays } from './delays.ts';
+import {
+  type Outcome,
+  type OutcomeResult,
+  type ReconcileResult,
+  judgeError,
+  judgeResult,
+} from './outcome.ts';
+
+/** Must notice the signal: it is aborted when the queue has no more time to give. */
+export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | void>;
+
+/** What a queue tells about itself; names follow client-go's workqueue metrics. */
+export interface QueueMetrics {
+  depth(keys: number): void;
+  added(): void;
+  latency(seconds: number): void;
+  workDuration(seconds: number): void;
+  retries(): void;
+  result(result: OutcomeResult): void;
+}
+
+export interface WorkQueueOptions {
+  /** For log lines. */
+  readonly name: string;
+  readonly reconcile: Reconcile;
+  readonly concurrency: number;
+  readonly clock: Clock;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
+  readonly metrics?: QueueMetrics;
+  /** Of one key that keeps failing. */
+  readonly backoff?: { readonly firstMs: number; readonly longestMs: number };
+  /** Of all failing keys together. */
+  readonly retryRate?: { readonly perSecond: number; readonly burst: number };
+}
+
+/** Defaults are client-go's. */
+const BACKOFF = { firstMs: 5, longestMs: 1_000_000 };
+const RETRY_RATE = { perSecond: 10, burst: 100 };
+/** A conflict means that our cache was old: the news arrives within milliseconds, or something is wrong. */
+const CONFLICT_BACKOFF = { firstMs: 25, longestMs: 30_000 };
+/** For work that was told to stop to do so: a child process gets a signal, then a harder one. */
+const ABORT_GRACE_MS = 5_000;
+
+const NO_METRICS: QueueMetrics = {
+  depth: () => undefined,
+  added: () => undefined,
+  latency: () => undefined,
+  workDuration: () => undefined,
+  retries: () => undefined,
+  result: () => undefined,
+};
+
+/**
+ * Keys waiting for a reconciler, with client-go's contract: adding a key that already waits changes nothing,
+ * a key that is added while it is worked on is worked on once more afterwards, and no key is ever worked on
+ * twice at the same time. Keys wait from the first `add`; work begins with `start`.
+ *
+ * This is the one place that turns the outcome of a pass into a retry, a log line and a metric.
+ */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #metrics: QueueMetrics;
+  readonly #pool: PQueue;
+  readonly #failures: KeyBackoff;
+  readonly #conflicts = createKeyBackoff(CONFLICT_BACKOFF);
+  readonly #retryBucket: TokenBucket;
+  readonly #delays: Delays;
+  /** Keys that need a pass, with the time since when. */
+  readonly #dirty = new Map<string, number>();
+  /** Keys in a pass, with the time since when. */
+  readonly #processing = new Map<string, number>();
+  readonly #abort = new AbortController();
+  #isShuttingDown = false;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+    this.#metrics = options.metrics ?? NO_METRICS;
+    this.#pool = new PQueue({ concurrency: options.concurrency, autoStart: false });
+    this.#failures = createKeyBackoff(options.backoff ?? BACKOFF);
+    this.#retryBucket = createTokenBucket({ ...(options.retryRate ?? RETRY_RATE), clock: options.clock });
+    this.#delays = createDelays({ clock: options.clock, onDue: (key) => this.add(key) });
+  }
+
+  /** Begins work; keys added before have been waiting. */
+  start(): void {
+    this.#pool.start();
+  }
+
+  /** The key needs a pass, now or right after the one that runs. Does nothing once shutting down. */
+  add(key: string): void {
+    if (this.#isShuttingDown || this.#dirty.has(key)) {
+      return;
+    }
+    this.#dirty.set(key, this.#options.clock.monotonicMs());
+    this.#metrics.added();
+    if (!this.#processing.has(key)) {
+      this.#enqueue(key);
+    }
+  }
+
+  /** Like `add`, later. A key has one appointment at most, and it is only ever moved to an earlier time. */
+  addAfter(key: string, delayMs: number): void {
+    if (delayMs <= 0) {
+      this.add(key);
+    } else if (!this.#isShuttingDown) {
+      this.#delays.schedule(key, delayMs);
+    }
+  }
+
+  /** Takes effect as passes begin and end; running ones are not interrupted. */
+  setConcurrency(concurrency: number): void {
+    this.#pool.concurrency = concurrency;
+  }
+
+  /** Keys that wait for a worker. */
+  get depth(): number {
+    return this.#pool.size;
+  }
+
+  get running(): number {
+    return this.#processing.size;
+  }
+
+  /** Age of the oldest pass that has not ended, for a health check. */
+  longestRunningMs(): number {
+    const [startedAtMs] = this.#processing.values();
+    return startedAtMs === undefined ? 0 : this.#options.clock.monotonicMs() - startedAtMs;
+  }
+
+  /**
+   * Refuses new keys, drops waiting ones (the next leader finds them again) and lets running passes finish
+   * until the deadline; then aborts them. True when all had finished by themselves.
+   */
+  async drain(deadlineMs: number): Promise<boolean> {
+    this.#refuse();
+    if (await this.#isIdleWithin(deadlineMs)) {
+      return true;
+    }
+    this.#options.log.warn(
+      { queue: this.#options.name, running: [...this.#processing.keys()] },
+      'ending work that did not finish in time',
+    );
+    this.#abort.abort();
+    await this.#isIdleWithin(ABORT_GRACE_MS);
+    return false;
+  }
+
+  /** Ends everything at once, for when the lease is lost. */
+  shutDown(): void {
+    this.#refuse();
+    this.#abort.abort();
+  }
+
+  #refuse(): void {
+    this.#isShuttingDown = true;
+    this.#delays.clear();
+    this.#pool.clear();
+    this.#dirty.clear();
+    this.#metrics.depth(0);
+  }
+
+  async #isIdleWithin(deadlineMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeUp = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    await Promise.race([this.#pool.onIdle(), timeUp]);
+    clearTimeout(timer);
+    return this.#processing.size === 0;
+  }
+
+  #enqueue(key: string): void {
+    // Rejected only when `#refuse` clears the pool: `#pass` settles every other failure.
+    this.#pool.add(() => this.#pass(key)).catch(() => undefined);
+    this.#metrics.depth(this.depth);
+  }
+
+  async #pass(key: string): Promise<void> {
+    const { clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    this.#metrics.latency((startedAtMs - (this.#dirty.get(key) ?? startedAtMs)) / 1000);
+    this.#processing.set(key, startedAtMs);
+    this.#dirty.delete(key);
+    this.#metrics.depth(this.depth);
+    const outcome = await this.#reconcile(key);
+    const durationMs = clock.monotonicMs() - startedAtMs;
+    this.#metrics.workDuration(durationMs / 1000);
+    this.#metrics.result(outcome.result);
+    // While the key still counts as worked on, so that looking again at once does not start a second pass.
+    this.#follow(key, outcome);
+    this.#processing.delete(key);
+    if (this.#dirty.has(key)) {
+      this.#enqueue(key);
+    }
+  }
+
+  /** Runs one pass, logs how it failed; never rejects. */
+  async #reconcile(key: string): Promise<Outcome> {
+    const { clock, log, name, reconcile } = this.#options;
+    try {
+      return judgeResult(await reconcile(key, this.#abort.signal));
+    } catch (error) {
+      const outcome = judgeError(error, { nowMs: clock.nowMs(), stopping: this.#abort.signal.aborted });
+      const facts = { queue: name, key, err: error, attempt: this.#failures.failures(key) + 1 };
+      switch (outcome.result) {
+        case 'retry':
+          log.warn(facts, 'will retry');
+          break;
+        case 'gave_up':
+          log.error(facts, 'not retried until something changes');
+          break;
+        case 'bug':
+          log.error(facts, 'unexpected failure, will retry');
+          break;
+        case 'conflict':
+        case 'stopped':
+        case 'success':
+        case 'look_again':
+          log.debug(facts, outcome.result === 'stopped' ? 'stopped' : 'changed meanwhile, looking again');
+      }
+      return outcome;
+    }
+  }
+
+  #follow(key: string, outcome: Outcome): void {
+    switch (outcome.result) {
+      case 'conflict':
+        this.#retry(key, this.#conflicts.nextMs(key));
+        break;
+      case 'retry':
+      case 'bug':
+        this.#retry(key, Math.max(this.#failures.nextMs(key), outcome.notBeforeMs));
+        break;
+      case 'look_again':
+        this.#forget(key);
+        this.addAfter(key, outcome.afterMs);
+        break;
+      case 'success':
+      case 'gave_up':
+      case 'stopped':
+        this.#forget(key);
+    }
+  }
+
+  #retry(key: string, delayMs: number): void {
+    this.#metrics.retries();
+    this.addAfter(key, Math.max(delayMs, this.#retryBucket.reserveMs()));
+  }
+
+  #forget(key: string): void {
+    this.#failures.forget(key);
+    this.#conflicts.forget(key);
+  }
+}

@@ -1,0 +1,88 @@
+import type { RegistrySide } from '../errors.ts';
+import type { Reference } from '../images/reference.ts';
+import type { WorkloadName } from '../workloads/kinds.ts';
+import type { Pod, Slot, Workload } from '../workloads/workload.ts';
+
+/** What the loop needs from the registries. */
+export interface ImageRegistry {
+  /**
+   * Digest that the registry has for a reference now, with one HEAD; undefined when it has no such manifest.
+   *
+   * @throws {RegistryError}
+   */
+  fetchDigest(reference: Reference, side: RegistrySide, signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Copies one image, all platforms, digest preserved; returns once the backup has acknowledged that digest.
+   *
+   * @throws {RegistryError}
+   */
+  copy(job: CopyJob, signal: AbortSignal): Promise<void>;
+  /**
+   * Points a tag in the backup at a copy that is there already; nothing is uploaded.
+   *
+   * @throws {RegistryError}
+   */
+  tag(copy: Reference, tag: string, signal: AbortSignal): Promise<void>;
+  /**
+   * True when only the configured credentials can read an image, not everybody.
+   *
+   * @throws {RegistryError}
+   */
+  isPrivate(reference: Reference, signal: AbortSignal): Promise<boolean>;
+}
+
+export interface CopyJob {
+  /** Pinned: has a digest, because a tag may move between look-up and copy. */
+  readonly source: Reference;
+  /** Where the copy goes: has a tag. */
+  readonly copy: Reference;
+}
+
+/** The workloads as last seen by the reflectors. */
+export interface WorkloadStore {
+  /** Undefined once the workload is gone, or its namespace excluded. */
+  get(name: WorkloadName): Workload | undefined;
+  list(): readonly Workload[];
+}
+
+/** New image per slot, and annotations to set (a string) or remove (null). */
+export interface WorkloadPatch {
+  readonly slots: readonly Pick<Slot, 'place' | 'name' | 'image'>[];
+  readonly annotations: Readonly<Record<string, string | null>>;
+}
+
+/** What the loop needs from the cluster besides the reflectors. */
+export interface WorkloadClient {
+  /** Pods that the workload's selector matches. */
+  listPods(workload: Workload, signal: AbortSignal): Promise<readonly Pod[]>;
+  /**
+   * Points the slots at the given images in one request, all or none; other fields stay with their owners.
+   *
+   * @throws {ConflictError} when the workload is no longer the one that was read: copying takes minutes,
+   * and a newer image set by somebody else in the meantime must survive.
+   * @throws {WriteDeniedError} when admission or RBAC refuses it.
+   */
+  patch(workload: Workload, patch: WorkloadPatch, signal: AbortSignal): Promise<void>;
+}
+
+/** What an event is about. */
+export interface EventSubject {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+/** `note` says what happened, why, and what comes next. */
+export interface ObjectEvent {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly action: 'CopyImage' | 'SwapImage' | 'ReloadConfig';
+  readonly note: string;
+}
+
+/** Events are told once per change of outcome, and never hold up the work: delivery is best effort. */
+export interface EventRecorder {
+  record(subject: EventSubject, event: ObjectEvent): void;
+}

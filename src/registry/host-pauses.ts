@@ -1,0 +1,37 @@
+import type { Clock } from '../clock.ts';
+import { RegistryError, type RegistrySide } from '../errors.ts';
+import { toApiHost } from './registry-address.ts';
+
+/** Registries that asked to be left alone, and until when. */
+export interface HostPauses {
+  /**
+   * @param doing for the message, starting with a verb
+   * @throws {RegistryError} `RateLimited`, without asking the registry, while the host is to be left alone.
+   */
+  check(host: string, side: RegistrySide, doing: string): void;
+  /** Takes note of a 429. */
+  remember(host: string, retryAtMs: number): void;
+}
+
+export function createHostPauses(clock: Clock): HostPauses {
+  const pauses = new Map<string, number>();
+  const toKey = (host: string): string => toApiHost(host).toLowerCase();
+  return {
+    check(host, side, doing) {
+      const retryAtMs = pauses.get(toKey(host));
+      if (retryAtMs === undefined) {
+        return;
+      }
+      if (retryAtMs <= clock.nowMs()) {
+        pauses.delete(toKey(host));
+        return;
+      }
+      const seconds = Math.ceil((retryAtMs - clock.nowMs()) / 1_000);
+      const message = `${doing}: ${side} registry ${host} asked to be left alone for another ${seconds} s`;
+      throw new RegistryError(message, { reason: 'RateLimited', side, retryAtMs });
+    },
+    remember(host, retryAtMs) {
+      pauses.set(toKey(host), Math.max(retryAtMs, pauses.get(toKey(host)) ?? 0));
+    },
+  };
+}

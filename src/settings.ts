@@ -1,0 +1,186 @@
+import leven from 'leven';
+import { z } from 'zod';
+
+import { UsageError } from './errors.ts';
+import { parsePrefix } from './images/copy-name.ts';
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Go's notation, as the users of the original know it: `90s`, `1h30m`. */
+function parseDurationMs(text: string): number | undefined {
+  if (!/^(?:\d{1,9}(?:ms|s|m|h))+$/.test(text)) {
+    return undefined;
+  }
+  const parts = text.matchAll(/(\d+)(ms|s|m|h)/g);
+  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0);
+}
+
+function durationMs(fallback: string): z.ZodType<number, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const ms = parseDurationMs(text);
+      if (ms === undefined || ms < 1000 || ms > 7 * 24 * 3_600_000) {
+        context.addIssue('must be a duration between 1s and 168h, such as 30s, 10m or 1h30m');
+        return z.NEVER;
+      }
+      return ms;
+    });
+}
+
+function wholeNumber(
+  fallback: string,
+  range: { min: number; max: number },
+): z.ZodType<number, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+      if (!(value >= range.min && value <= range.max)) {
+        context.addIssue(`must be a whole number from ${range.min} to ${range.max}`);
+        return z.NEVER;
+      }
+      return value;
+    });
+}
+
+function list(
+  fallback: string,
+  entry: { pattern: RegExp; what: string },
+): z.ZodType<readonly string[], string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const entries = text.split(',').flatMap((part) => part.trim() || []);
+      if (!entries.every((item) => entry.pattern.test(item))) {
+        context.addIssue(`must be a comma-separated list of ${entry.what}`);
+        return z.NEVER;
+      }
+      return entries;
+    });
+}
+
+const backupPrefix = z
+  .string({ error: 'is required: the registry, with a path if it has one, that keeps the copies' })
+  .transform((text, context) => {
+    if (/[<>]/.test(text)) {
+      context.addIssue(
+        'is still the example: put in the registry, with a path if it has one, that keeps the copies',
+      );
+      return z.NEVER;
+    }
+    try {
+      return parsePrefix(text);
+    } catch (error) {
+      if (error instanceof UsageError) {
+        context.addIssue(error.message.replace(/^REGISTRY_PREFIX /, ''));
+        return z.NEVER;
+      }
+      throw error;
+    }
+  });
+
+/** Every key of the ConfigMap; the same names work as environment variables. `describe` is the text of README. */
+const SCHEMA = z.object({
+  REGISTRY_PREFIX: backupPrefix.describe(
+    'Where the copies go: `registry.example.com/backup`, `registry.example.com:5000`, `docker.io/user`.',
+  ),
+  NAMESPACES_EXCLUDE_LIST: list('kube-system,kube-public,kube-node-lease', {
+    pattern: /^[a-z0-9*?-]{1,63}$/,
+    what: 'namespace names, in which * and ? may stand for other characters',
+  }).describe('Namespaces whose workloads are left alone; `*` and `?` are allowed.'),
+  NAMING: z
+    .enum(['auto', 'nested', 'flat'], { error: 'must be auto, nested or flat' })
+    .default('auto')
+    .describe(
+      'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path ' +
+        'component of it, for registries that allow no deeper path; `auto` knows the common ones.',
+    ),
+  PIN_DIGEST: z
+    .string()
+    .default('true')
+    .pipe(z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'must be true or false' }))
+    .describe('Write the digest of the copy into the pod template, besides the tag.'),
+  COPY_CONCURRENCY: wholeNumber('4', { min: 1, max: 64 }).describe('Copies made at the same time.'),
+  COPY_TIMEOUT: durationMs('15m').describe(
+    'Longest time for one copy; a longer one is ended and tried again later.',
+  ),
+  REQUEUE_AFTER: durationMs('30s').describe(
+    'When a workload that waits (for its rollout, for its turn) is looked at again if nothing is heard of it before.',
+  ),
+  MAX_CONCURRENT_ROLLOUTS: wholeNumber('5', { min: 1, max: 1000 }).describe(
+    'Workloads that may be rolling out at the same time because of a swap.',
+  ),
+  ROLLOUT_TIMEOUT: durationMs('10m').describe(
+    'How long the rollout after a swap counts against MAX_CONCURRENT_ROLLOUTS.',
+  ),
+  INSECURE_REGISTRIES: list('', {
+    pattern: /^[A-Za-z0-9.\-[\]:]{1,255}$/,
+    what: 'registry hosts, with a port if they have one',
+  }).describe('Registries spoken to over plain HTTP, as `host` or `host:port`.'),
+  LOG_LEVEL: z
+    .enum(['error', 'warn', 'info', 'debug'], { error: 'must be error, warn, info or debug' })
+    .default('info')
+    .describe('Least severe log lines that are written.'),
+});
+
+type Key = keyof typeof SCHEMA.shape;
+
+const KEYS = Object.keys(SCHEMA.shape) as Key[];
+
+/** All settings, checked; times in milliseconds. */
+export type Settings = Readonly<z.output<typeof SCHEMA>>;
+
+export interface SettingDescription {
+  readonly key: string;
+  /** Undefined for a required setting. */
+  readonly fallback: string | undefined;
+  readonly meaning: string;
+}
+
+/** Name, default and meaning of every setting, in the order of README. */
+export function describeSettings(): readonly SettingDescription[] {
+  return KEYS.map((key) => {
+    const schema = SCHEMA.shape[key];
+    const { default: fallback } = z.toJSONSchema(schema, { io: 'input' });
+    return {
+      key,
+      fallback: typeof fallback === 'string' ? fallback : undefined,
+      meaning: schema.description ?? '',
+    };
+  });
+}
+
+function suggestKey(key: string): string {
+  const best = KEYS.toSorted((a, b) => leven(a, key) - leven(b, key))[0] ?? '';
+  return leven(best, key) <= 4 ? `; did you mean ${best}?` : '';
+}
+
+/** Empty counts as unset: an emptied line in the ConfigMap means the default. */
+function pickKeys(values: Readonly<Record<string, string | undefined>>): Partial<Record<Key, string>> {
+  return Object.fromEntries(KEYS.flatMap((key) => (values[key]?.trim() ? [[key, values[key].trim()]] : [])));
+}
+
+/**
+ * Reads all settings: the ConfigMap over the environment over the defaults.
+ *
+ * @throws {UsageError} with one sentence for every bad key; values are never repeated, they may be secrets.
+ */
+export function parseSettings(
+  configMapData: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const unknown = Object.keys(configMapData)
+    .filter((key) => !Object.hasOwn(SCHEMA.shape, key))
+    .map((key) => `${key.slice(0, 80)} is no setting${suggestKey(key)}`);
+  const parsed = SCHEMA.safeParse({ ...pickKeys(environment), ...pickKeys(configMapData) });
+  const invalid = parsed.error?.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`) ?? [];
+  const problems = [...invalid, ...unknown];
+  if (!parsed.success || problems.length > 0) {
+    throw new UsageError(problems.join('; '));
+  }
+  return Object.freeze(parsed.data);
+}

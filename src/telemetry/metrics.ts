@@ -1,0 +1,175 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+import { OUTCOME_RESULTS } from '../queue/outcome.ts';
+import type { QueueMetrics } from '../queue/work-queue.ts';
+import { KINDS } from '../workloads/kinds.ts';
+
+const PREFIX = 'backup_image_registry_';
+const QUEUE_BUCKETS = [0.001, 0.01, 0.1, 1, 10, 60, 600];
+
+type Registers = { readonly registers: [Registry] };
+
+function createWorkMetrics({ registers }: Registers) {
+  const copies = new Counter({
+    name: `${PREFIX}copies_total`,
+    help: 'Images that were copied, found in the backup already, or not copied.',
+    labelNames: ['result'],
+    registers,
+  });
+  const swaps = new Counter({
+    name: `${PREFIX}swaps_total`,
+    help: 'Workloads that were pointed at their copies, or for which the API server denied it.',
+    labelNames: ['kind', 'result'],
+    registers,
+  });
+  for (const result of ['copied', 'found', 'failed']) {
+    copies.inc({ result }, 0);
+  }
+  for (const kind of Object.keys(KINDS)) {
+    swaps.inc({ kind, result: 'swapped' }, 0);
+    swaps.inc({ kind, result: 'denied' }, 0);
+  }
+  return {
+    copies,
+    swaps,
+    copyDuration: new Histogram({
+      name: `${PREFIX}copy_duration_seconds`,
+      help: 'Time that one copy took.',
+      buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900],
+      registers,
+    }),
+  };
+}
+
+function createStateMetrics({ registers }: Registers, readState: StateReader) {
+  const settingsReloads = new Counter({
+    name: `${PREFIX}config_reloads_total`,
+    help: 'Edits of the ConfigMap that took effect, or were refused.',
+    labelNames: ['result'],
+    registers,
+  });
+  settingsReloads.inc({ result: 'applied' }, 0);
+  settingsReloads.inc({ result: 'refused' }, 0);
+  const images = new Gauge({
+    name: `${PREFIX}images`,
+    help: 'Images that workloads wait for, by how far their copy is.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(readState().copies)) {
+        this.set({ state }, count);
+      }
+    },
+  });
+  const rolloutsInFlight = new Gauge({
+    name: `${PREFIX}rollouts_in_flight`,
+    help: 'Workloads that roll out because of a swap.',
+    registers,
+    collect() {
+      this.set(readState().rollouts);
+    },
+  });
+  return {
+    settingsReloads,
+    images,
+    rolloutsInFlight,
+    isSettingsApplied: new Gauge({
+      name: `${PREFIX}config_last_reload_successful`,
+      help: '1 while the newest ConfigMap is in force, 0 while it is refused.',
+      registers,
+    }),
+    isLeader: new Gauge({
+      name: `${PREFIX}leader`,
+      help: '1 in the process that does the work.',
+      registers,
+    }),
+  };
+}
+
+/** Names follow client-go's workqueue metrics. */
+function createQueueMetrics({ registers }: Registers) {
+  const labelNames = ['name'];
+  const depth = new Gauge({
+    name: `${PREFIX}workqueue_depth`,
+    help: 'Keys that wait in the queue.',
+    labelNames,
+    registers,
+  });
+  const adds = new Counter({
+    name: `${PREFIX}workqueue_adds_total`,
+    help: 'Keys added to the queue.',
+    labelNames,
+    registers,
+  });
+  const retries = new Counter({
+    name: `${PREFIX}workqueue_retries_total`,
+    help: 'Keys tried again after a failure.',
+    labelNames,
+    registers,
+  });
+  const latency = new Histogram({
+    name: `${PREFIX}workqueue_queue_duration_seconds`,
+    help: 'Time a key waits in the queue before it is worked on.',
+    labelNames,
+    buckets: QUEUE_BUCKETS,
+    registers,
+  });
+  const work = new Histogram({
+    name: `${PREFIX}workqueue_work_duration_seconds`,
+    help: 'Time it takes to work on a key.',
+    labelNames,
+    buckets: QUEUE_BUCKETS,
+    registers,
+  });
+  const results = new Counter({
+    name: `${PREFIX}reconciles_total`,
+    help: 'Passes over a key, by what followed from them.',
+    labelNames: ['name', 'result'],
+    registers,
+  });
+  return (name: string): QueueMetrics => {
+    adds.inc({ name }, 0);
+    retries.inc({ name }, 0);
+    for (const result of OUTCOME_RESULTS) {
+      results.inc({ name, result }, 0);
+    }
+    return {
+      depth: (keys) => depth.set({ name }, keys),
+      added: () => adds.inc({ name }),
+      latency: (seconds) => latency.observe({ name }, seconds),
+      workDuration: (seconds) => work.observe({ name }, seconds),
+      retries: () => retries.inc({ name }),
+      result: (result) => results.inc({ name, result }),
+    };
+  };
+}
+
+/** What is counted when somebody asks, instead of at every change. */
+export type StateReader = () => {
+  readonly copies: Readonly<Record<string, number>>;
+  readonly rollouts: number;
+};
+
+/**
+ * All metrics of the controller. Labels come from closed sets, never from image, namespace or workload names, and
+ * every combination exists from the start, so that a rate is known before the first failure.
+ */
+export function createMetrics(version: string, readState: StateReader) {
+  const registry = new Registry();
+  const registers: Registers = { registers: [registry] };
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: `${PREFIX}build_info`,
+    help: 'Always 1; the label says which version runs.',
+    labelNames: ['version'],
+    ...registers,
+  }).set({ version }, 1);
+  return {
+    registry,
+    ...createWorkMetrics(registers),
+    ...createStateMetrics(registers, readState),
+    forQueue: createQueueMetrics(registers),
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;

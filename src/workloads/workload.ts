@@ -1,0 +1,59 @@
+import type { WorkloadName } from './kinds.ts';
+
+/** Where in a pod template a slot is. */
+export type SlotPlace = 'containers' | 'initContainers' | 'volumes';
+
+/** One place in a pod template that names an image. */
+export interface Slot {
+  readonly place: SlotPlace;
+  readonly name: string;
+  /** As the user, or a swap, wrote it: hostile until parsed. */
+  readonly image: string;
+  readonly pullPolicy?: string;
+}
+
+/** What the controller keeps of a Deployment or DaemonSet. */
+export interface Workload extends WorkloadName {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly slots: readonly Slot[];
+  /** Only those of our domain. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The controller that owns the workload, as `Kind/name`; such a workload is copied, not swapped. */
+  readonly owner?: string;
+  /** Label selector of the pods, in query syntax. */
+  readonly podSelector: string;
+  readonly rollout: Rollout;
+}
+
+/** Progress of the pods towards the template, over all kinds. */
+export interface Rollout {
+  readonly generation: number;
+  readonly observedGeneration: number;
+  /** Pods that should run. */
+  readonly desired: number;
+  /** Pods that exist, whatever their template. */
+  readonly current: number;
+  /** Pods of the newest template. */
+  readonly updated: number;
+  readonly available: number;
+  readonly paused: boolean;
+  readonly terminating: boolean;
+  /** DaemonSets that replace a pod only when somebody deletes it. */
+  readonly onDelete: boolean;
+}
+
+/** What the controller reads of a pod. */
+export interface Pod {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly containers: readonly PodContainer[];
+}
+
+export interface PodContainer {
+  readonly name: string;
+  /** Image text of the pod's own spec. */
+  readonly image: string;
+  /** Digest that runs, as the kubelet reports it; empty until pulled. */
+  readonly imageId: string;
+}

@@ -1,0 +1,113 @@
+import { globSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+
+import { expect, it } from 'vitest';
+
+const SRC = join(import.meta.dirname, '../src');
+
+/**
+ * What each room may import, besides itself. A room or a file at the top that is not listed fails: think about its
+ * place first. `ports` stands for src/reconcile/ports.ts alone, types only.
+ */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  'clock.ts': [],
+  images: ['errors.ts'],
+  workloads: [],
+  'settings.ts': ['errors.ts', 'images'],
+  'live-settings.ts': ['errors.ts', 'settings.ts'],
+  queue: ['errors.ts', 'clock.ts'],
+  reconcile: ['errors.ts', 'images', 'workloads', 'settings.ts'],
+  registry: ['errors.ts', 'clock.ts', 'images', 'ports'],
+  kubernetes: ['errors.ts', 'clock.ts', 'workloads', 'ports'],
+  telemetry: ['errors.ts', 'queue', 'workloads'],
+  commands: [
+    'errors.ts',
+    'clock.ts',
+    'images',
+    'workloads',
+    'settings.ts',
+    'live-settings.ts',
+    'queue',
+    'reconcile',
+    'registry',
+    'kubernetes',
+    'telemetry',
+  ],
+  'main.ts': ['errors.ts', 'commands', 'telemetry'],
+};
+
+/** Pure rooms know no machine: of Node they may use what computes and nothing that waits, reads or asks. */
+const PURE_MODULES: Readonly<Record<string, readonly string[]>> = {
+  images: ['node:crypto'],
+  workloads: ['node:path'],
+};
+
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+  readonly isTypeOnly: boolean;
+}
+
+function roomOf(file: string): string {
+  return relative(SRC, file).split('/')[0] ?? '';
+}
+
+function findImports(file: string): readonly Import[] {
+  const text = readFileSync(file, 'utf8');
+  const matches = text.matchAll(/^(import|export)( type)?\b[^;]*?from '([^']+)'|\bimport\('([^']+)'\)/gms);
+  return [...matches].map(([, , type, from, dynamic]) => ({
+    file,
+    specifier: from ?? dynamic ?? '',
+    isTypeOnly: type !== undefined,
+  }));
+}
+
+const imports = globSync('**/*.ts', { cwd: SRC }).flatMap((file) => findImports(join(SRC, file)));
+
+function isAllowed({ file, specifier, isTypeOnly }: Import): boolean {
+  const room = roomOf(file);
+  const target = join(dirname(file), specifier);
+  if (roomOf(target) === room || target === join(SRC, '../package.json')) {
+    return true;
+  }
+  const mayUsePorts = ALLOWED[room]?.includes('ports') && isTypeOnly;
+  if (mayUsePorts && target === join(SRC, 'reconcile/ports.ts')) {
+    return true;
+  }
+  return ALLOWED[room]?.includes(roomOf(target)) ?? false;
+}
+
+it('finds the imports it is about', () => {
+  expect(imports.length).toBeGreaterThan(100);
+});
+
+it('has a place for every room', () => {
+  const rooms = new Set(globSync('*', { cwd: SRC }));
+  expect([...rooms].filter((room) => !Object.hasOwn(ALLOWED, room))).toEqual([]);
+});
+
+it('lets imports go downwards only', () => {
+  const wrong = imports
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .filter((entry) => !isAllowed(entry));
+  expect(wrong.map(({ file, specifier }) => `${relative(SRC, file)} imports ${specifier}`)).toEqual([]);
+});
+
+it('keeps the pure rooms free of machines', () => {
+  const wrong = imports.filter(({ file, specifier }) => {
+    const allowed = PURE_MODULES[roomOf(file)];
+    return allowed && !specifier.startsWith('.') && !allowed.includes(specifier);
+  });
+  expect(wrong.map(({ file, specifier }) => `${relative(SRC, file)} imports ${specifier}`)).toEqual([]);
+});
+
+it('decides without clock, network or cluster', () => {
+  const decision = imports.filter(({ file }) => file === join(SRC, 'reconcile/decide.ts'));
+  expect(decision.filter(({ specifier }) => !specifier.startsWith('.'))).toEqual([]);
+});
+
+it('names Node modules as such', () => {
+  expect(imports.filter(({ specifier }) => builtinModules.includes(specifier))).toEqual([]);
+});

@@ -1,0 +1,161 @@
+/**
+ * The whole job on real parts: installs `config/default/` into a real control plane, lets the controller back up
+ * what a few workloads run, kills the registry the images came from, and shows that new pods start all the same.
+ *
+ * `--once` ends by itself: exit code 0 only if every image that should runs from the backup.
+ */
+import { once } from 'node:events';
+import { parseArgs, styleText } from 'node:util';
+
+import { startCluster, type Cluster } from '../support/cluster.ts';
+import { installController, startController, type Controller } from '../support/controller.ts';
+import { createNamespace } from '../support/namespaces.ts';
+import type { Workload } from '../support/objects.ts';
+import { listPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
+import { forgetPulledImages } from '../support/test-kubelet.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { readProgress, type ProgressDeps } from './progress.ts';
+import { Screen } from './screen.ts';
+import { EXCLUDED_NAMESPACE, SCALED, createWorkloads } from './workloads.ts';
+
+const SCALED_REPLICAS = 4;
+
+const screen = new Screen(process.stdout);
+
+function title(text: string): void {
+  screen.say(`\n${styleText('bold', text)}`);
+}
+
+async function startWorkloads(
+  { controlPlane: { kube } }: Cluster,
+  workloads: readonly Workload[],
+): Promise<void> {
+  const namespaces = new Set(workloads.map(({ metadata }) => metadata.namespace ?? ''));
+  await Promise.all([...namespaces].map((name) => createNamespace(kube, name)));
+  await Promise.all(workloads.map((workload) => kube.create(workload)));
+  await Promise.all(workloads.map((workload) => waitForRollout(kube, workload)));
+}
+
+async function backUp(cluster: Cluster, prefix: string): Promise<Controller> {
+  const { connection, controlPlane, processes, tools, backup } = cluster;
+  const deps = {
+    tools,
+    processes,
+    kube: controlPlane.kube,
+    connection: connection.kube,
+    kubeconfigFile: connection.kubeconfigFile,
+  };
+  await installController(deps, {
+    REGISTRY_PREFIX: prefix,
+    INSECURE_REGISTRIES: `${cluster.source.host},${backup.host}`,
+  });
+  return startController(deps, { registries: [backup] });
+}
+
+/** Shows how it goes until every slot runs from the backup. */
+async function watchProgress(deps: ProgressDeps, workloads: readonly Workload[]): Promise<void> {
+  await waitFor(
+    async () => {
+      const rows = await readProgress(deps, workloads);
+      screen.show(rows);
+      return rows.every(({ stage }) => stage === 'running' || stage === 'left alone');
+    },
+    { what: 'every image to run from the backup', deadlineMs: 60_000, pollMs: 150 },
+  );
+}
+
+/** A pod of the excluded namespace, which has no copy to start from: what happens without a backup. */
+async function waitForFailure(cluster: Cluster, provisioner: Workload): Promise<string> {
+  const { reason, message = '' } = await waitFor(
+    async () => (await listPods(cluster.controlPlane.kube, provisioner)).flatMap(waitingReasons)[0],
+    { what: 'a pod without a copy to fail' },
+  );
+  return `${reason}: ${message}`.slice(0, 160);
+}
+
+async function scaleUp(cluster: Cluster, workload: Workload, replicas: number): Promise<void> {
+  const { kind, apiVersion, metadata } = workload;
+  const { name, namespace = '' } = metadata;
+  await cluster.controlPlane.kube.patch({ apiVersion, kind, name, namespace }, { spec: { replicas } });
+}
+
+function findWorkload(workloads: readonly Workload[], test: (workload: Workload) => boolean): Workload {
+  const found = workloads.find(test);
+  if (!found) {
+    throw new Error('the demo has no such workload');
+  }
+  return found;
+}
+
+async function showOutage(
+  cluster: Cluster,
+  progress: ProgressDeps,
+  workloads: readonly Workload[],
+): Promise<void> {
+  const web = findWorkload(workloads, ({ metadata }) => metadata.name === SCALED);
+  const provisioner = findWorkload(workloads, ({ metadata }) => metadata.namespace === EXCLUDED_NAMESPACE);
+  await cluster.source.stop();
+  await forgetPulledImages(cluster.controlPlane.kube);
+  await scaleUp(cluster, web, SCALED_REPLICAS);
+  await scaleUp(cluster, provisioner, 2);
+  screen.say(
+    `  without a copy  ${EXCLUDED_NAMESPACE}/provisioner  ${styleText('red', await waitForFailure(cluster, provisioner))}`,
+  );
+  await waitForRollout(cluster.controlPlane.kube, web);
+  const [row] = await readProgress(progress, [web]);
+  if (row?.stage !== 'running' || row.pods !== `${SCALED_REPLICAS}/${SCALED_REPLICAS}`) {
+    throw new Error(`shop/${SCALED} does not run from the backup: ${row?.stage}, ${row?.pods} pods`);
+  }
+  screen.say(
+    `  with a copy     shop/${SCALED}  ${styleText('green', `${row.pods} pods run from ${row.to}`)}`,
+  );
+}
+
+function tellWhatNext(cluster: Cluster, controller: Controller): void {
+  const { kubeconfigFile, tools } = cluster.connection;
+  title('What to look at next');
+  screen.say(`  alias k='${tools.kubectl} --kubeconfig ${kubeconfigFile}'`);
+  screen.say('  k get deployments,daemonsets -A -o wide');
+  screen.say(`  k describe deployment -n shop ${SCALED}     # annotations and events`);
+  screen.say(`  curl ${controller.metricsUrl}`);
+  screen.say(`  less ${controller.program.logFile}`);
+}
+
+async function runDemo(cluster: Cluster, isOnce: boolean): Promise<void> {
+  const { images } = cluster;
+  const prefix = `${cluster.backup.host}/backup`;
+  const workloads = createWorkloads(cluster);
+  const digests = new Map(Object.values(images).map(({ reference, digest }) => [reference, digest]));
+  const progress = { kube: cluster.controlPlane.kube, backup: cluster.backup, prefix, digests };
+
+  title('1. Workloads run from the source registry');
+  await startWorkloads(cluster, workloads);
+  screen.show(await readProgress(progress, workloads));
+
+  title('2. kubectl apply -f ./config/default/');
+  const controller = await backUp(cluster, prefix);
+  await watchProgress(progress, workloads);
+
+  title('3. The source registry dies, the nodes lose what they had pulled, two workloads are scaled up');
+  await showOutage(cluster, progress, workloads);
+
+  tellWhatNext(cluster, controller);
+  if (!isOnce) {
+    title('Ctrl-C ends it all.');
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  }
+}
+
+const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
+title('Starting a control plane, nodes, and two registries');
+const cluster = await startCluster({ onStep: (step) => screen.say(`  ${step}`) });
+try {
+  await runDemo(cluster, values.once);
+} catch (error) {
+  screen.say(
+    styleText('red', `\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`),
+  );
+  process.exitCode = 1;
+} finally {
+  await cluster.stop();
+}

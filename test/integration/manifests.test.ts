@@ -1,0 +1,163 @@
+/** What users apply: `config/` on the real API server, with the real kubectl. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+
+import { copyOf, waitForImages } from '../support/backed-up.ts';
+import {
+  changeSettings,
+  CONTROLLER_NAMESPACE,
+  installController,
+  kubectl,
+  ROOT,
+  startController,
+} from '../support/controller.ts';
+import { waitForEvent } from '../support/events.ts';
+import type { AnyObject, Workload } from '../support/objects.ts';
+import { waitForRollout } from '../support/rollout.ts';
+import { connectToCluster } from '../support/test-cluster.ts';
+import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
+
+const cluster = connectToCluster();
+const { kube, source, backup, images, processes } = cluster;
+const CONFIG = join(ROOT, 'config');
+const DEPLOYMENT = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  namespace: CONTROLLER_NAMESPACE,
+  name: 'k8s-backup-image-registry-controller',
+} as const;
+
+function parseObjects(text: string): readonly AnyObject[] {
+  return parseAllDocuments(text).map((document) => document.toJS() as AnyObject);
+}
+
+describe('config/default', () => {
+  it('applies as a folder without a warning, and kubectl diff is empty afterwards', async () => {
+    const folder = join(CONFIG, 'default');
+    await kubectl(cluster, 'delete', '--ignore-not-found', '-f', folder);
+    const applied = await kubectl(cluster, 'apply', '-f', folder);
+    expect(applied.stderr).toBe('');
+    expect(
+      applied.stdout
+        .trim()
+        .split('\n')
+        .every((line) => line.endsWith(' created')),
+    ).toBe(true);
+    expect((await kubectl(cluster, 'diff', '-f', folder)).stdout).toBe('');
+    // Its image is nowhere: no node is to go on trying.
+    await kube.patch(DEPLOYMENT, { spec: { replicas: 0 } });
+  });
+
+  it('runs the controller as a pod that Pod Security calls restricted', async () => {
+    const { spec } = (await kube.get<Workload>(DEPLOYMENT))?.spec.template ?? {};
+    const path = `/api/v1/namespaces/${CONTROLLER_NAMESPACE}/pods?dryRun=All`;
+    const tryPod = (change: object): Promise<unknown> => {
+      const metadata = { name: 'try', namespace: CONTROLLER_NAMESPACE };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...spec, ...change } };
+      return kube.request({ method: 'POST', path, body: pod });
+    };
+    await tryPod({});
+    await expect(tryPod({ hostNetwork: true })).rejects.toThrow(/violates PodSecurity/);
+  });
+});
+
+describe('kustomize', () => {
+  it('has the same objects as config/default', async () => {
+    const { stdout } = await kubectl(cluster, 'kustomize', CONFIG);
+    const files = ['deployment.yaml', 'rbac.yaml'].map((file) =>
+      readFile(join(CONFIG, 'default', file), 'utf8'),
+    );
+    const plain = (await Promise.all(files)).flatMap(parseObjects);
+    const byName = ({ kind, metadata }: AnyObject): string => `${kind} ${metadata.name}`;
+    const sorted = (objects: readonly AnyObject[]) =>
+      objects.toSorted((a, b) => byName(a).localeCompare(byName(b)));
+    expect(sorted(parseObjects(stdout))).toEqual(sorted(plain));
+  });
+
+  it('moves everything to another namespace with the overlay of the example, which applies', async () => {
+    const { stdout } = await kubectl(cluster, 'kustomize', join(ROOT, 'examples/overlay'));
+    const objects = parseObjects(stdout);
+    expect(stdout).not.toMatch(/^\s*(?:name|namespace): backup-image-registry$/m);
+    const namespaces = objects.map(({ metadata }) => metadata.namespace).filter((name) => name !== undefined);
+    expect(new Set(namespaces)).toEqual(new Set(['platform-backup']));
+    // Its image is nowhere: without replicas no pod of it is started.
+    const file = join(processes.folder, 'overlay.yaml');
+    await writeFile(file, stdout.replace('replicas: 2', 'replicas: 0'));
+    expect((await kubectl(cluster, 'apply', '-f', file)).stderr).toBe('');
+    await kubectl(cluster, 'delete', '--wait=false', '-f', file);
+  });
+});
+
+interface AuditLine {
+  readonly user: { readonly username: string };
+  readonly verb: string;
+  readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly name?: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const toText = (group: string, resource: string, verb: string): string => `${verb} ${resource}.${group}`;
+
+describe('RBAC', () => {
+  const USER = `system:serviceaccount:${CONTROLLER_NAMESPACE}:backup-image-registry-sa`;
+  let asked: readonly AuditLine[];
+
+  beforeAll(async () => {
+    const prefix = `${backup.host}/rbac`;
+    await installController(cluster, {
+      REGISTRY_PREFIX: prefix,
+      INSECURE_REGISTRIES: `${source.host},${backup.host}`,
+    });
+    const namespace = await cluster.createNamespace();
+    const { program } = await startController(cluster, { name: 'rbac', registries: [backup] });
+    const { reference } = images.dockerList;
+    const web = await waitForRollout(
+      kube,
+      await kube.create(aDeployment({ namespace, images: [reference] })),
+    );
+    const agent = await waitForRollout(
+      kube,
+      await kube.create(aDaemonSet({ namespace, name: 'agent', images: [reference] })),
+    );
+    await waitForImages(kube, web, [copyOf(images.dockerList, prefix)]);
+    await waitForImages(kube, agent, [copyOf(images.dockerList, prefix)]);
+    await waitForEvent(kube, web, 'ImageSwapped');
+    await changeSettings(kube, { REQUEUE_AFTER: '5s' });
+    await program.stop();
+    const lines = (await readFile(cluster.auditLogFile, 'utf8')).trim().split('\n');
+    asked = lines.map((line) => JSON.parse(line) as AuditLine).filter(({ user }) => user.username === USER);
+  });
+
+  it('grants everything that the controller asks for', () => {
+    expect(asked.length).toBeGreaterThan(10);
+    const isForbidden = ({ annotations }: AuditLine) =>
+      annotations?.['authorization.k8s.io/decision'] === 'forbid';
+    expect(asked.filter(isForbidden)).toEqual([]);
+  });
+
+  it('grants nothing that the controller does not ask for', async () => {
+    const used = new Set(
+      asked.map(({ verb, objectRef }) => toText(objectRef?.apiGroup ?? '', objectRef?.resource ?? '', verb)),
+    );
+    const objects = parseObjects(await readFile(join(CONFIG, 'default/rbac.yaml'), 'utf8'));
+    const rules = objects.flatMap((object) => (object['rules'] as readonly Rule[] | undefined) ?? []);
+    const granted = rules.flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => toText(group, resource, verb))),
+      ),
+    );
+    // Asked for only where the API server cannot stream the objects of a list (before 1.32).
+    const isFallback = (text: string): boolean =>
+      ['list deployments.apps', 'list daemonsets.apps', 'list configmaps.'].includes(text);
+    expect(granted.filter((text) => !used.has(text) && !isFallback(text))).toEqual([]);
+    expect([...used].filter((text) => !granted.includes(text))).toEqual([]);
+  });
+});

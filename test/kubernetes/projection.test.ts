@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+
+import { formatPodSelector } from '../../src/kubernetes/pod-selector.ts';
+import { projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
+
+const METADATA = { namespace: 'shop', name: 'web', uid: 'u', resourceVersion: '7' };
+
+function deployment(
+  parts: { readonly metadata?: object; readonly spec?: object; readonly status?: object } = {},
+): object {
+  return { ...parts, metadata: { ...METADATA, ...parts.metadata } };
+}
+
+function podTemplate(spec: object): object {
+  return { spec: { template: { spec } } };
+}
+
+describe('a workload', () => {
+  it('keeps every place that names an image', () => {
+    const spec = {
+      containers: [{ name: 'app', image: 'nginx', imagePullPolicy: 'Always', env: [{ name: 'SECRET' }] }],
+      initContainers: [{ name: 'prepare', image: 'busybox' }],
+      volumes: [
+        { name: 'models', image: { reference: 'quay.io/m/n:1', pullPolicy: 'Never' } },
+        { name: 'scratch', emptyDir: {} },
+      ],
+    };
+    expect(projectWorkload('Deployment', deployment(podTemplate(spec)))?.slots).toEqual([
+      { place: 'containers', name: 'app', image: 'nginx', pullPolicy: 'Always' },
+      { place: 'initContainers', name: 'prepare', image: 'busybox' },
+      { place: 'volumes', name: 'models', image: 'quay.io/m/n:1', pullPolicy: 'Never' },
+    ]);
+  });
+
+  it('keeps annotations of our domain only', () => {
+    const annotations = {
+      'backup-image-registry/status': '{}',
+      'backup-image-registry-evil/status': 'x',
+      'kubectl.kubernetes.io/last-applied-configuration': 'long',
+      'backup-image-registry/number': 5,
+      'backup-image-registry/endless': 'x'.repeat(100_000),
+      ['__proto__']: 'x',
+    };
+    expect(projectWorkload('Deployment', deployment({ metadata: { annotations } }))?.annotations).toEqual({
+      'backup-image-registry/status': '{}',
+    });
+  });
+
+  it('names the controller that owns it, not just any owner', () => {
+    const ownerReferences = [
+      { kind: 'Namespace', name: 'shop' },
+      { kind: 'Rollout', name: 'web', controller: true },
+    ];
+    expect(projectWorkload('Deployment', deployment({ metadata: { ownerReferences } }))?.owner).toBe(
+      'Rollout/web',
+    );
+    expect(projectWorkload('Deployment', deployment())).not.toHaveProperty('owner');
+  });
+
+  it('counts the pods of a Deployment', () => {
+    const object = deployment({
+      metadata: { generation: 4, deletionTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { replicas: 5, paused: true },
+      status: { observedGeneration: 3, replicas: 6, updatedReplicas: 2, availableReplicas: 4 },
+    });
+    expect(projectWorkload('Deployment', object)?.rollout).toEqual({
+      generation: 4,
+      observedGeneration: 3,
+      desired: 5,
+      current: 6,
+      updated: 2,
+      available: 4,
+      paused: true,
+      terminating: true,
+      onDelete: false,
+    });
+  });
+
+  it('counts the pods of a DaemonSet', () => {
+    const object = deployment({
+      spec: { updateStrategy: { type: 'OnDelete' }, replicas: 99 },
+      status: {
+        desiredNumberScheduled: 3,
+        currentNumberScheduled: 2,
+        updatedNumberScheduled: 1,
+        numberAvailable: 1,
+      },
+    });
+    expect(projectWorkload('DaemonSet', object)?.rollout).toMatchObject({
+      desired: 3,
+      current: 2,
+      updated: 1,
+      available: 1,
+      onDelete: true,
+    });
+  });
+
+  it('wants one pod when a Deployment does not say how many, none when it says none', () => {
+    expect(projectWorkload('Deployment', deployment())?.rollout.desired).toBe(1);
+    expect(projectWorkload('Deployment', deployment({ spec: { replicas: 0 } }))?.rollout.desired).toBe(0);
+  });
+
+  it('cannot come from an object without an identity', () => {
+    expect(projectWorkload('Deployment', deployment({ metadata: { uid: 5 } }))).toBeUndefined();
+    for (const raw of [undefined, null, 'text', [], {}, { metadata: [] }]) {
+      expect(projectWorkload('Deployment', raw)).toBeUndefined();
+    }
+  });
+
+  it('leaves out what has the wrong type instead of failing on it', () => {
+    const object = deployment({
+      metadata: { annotations: ['x'], ownerReferences: { controller: true }, generation: '4' },
+      spec: {
+        replicas: 'many',
+        selector: 7,
+        template: {
+          spec: { containers: [null, 1, {}, { name: 'a', image: 5 }], initContainers: 'x', volumes: [null] },
+        },
+      },
+      status: null as unknown as object,
+    });
+    expect(projectWorkload('Deployment', object)).toMatchObject({
+      slots: [],
+      annotations: {},
+      podSelector: '',
+      rollout: { desired: 1, current: 0, generation: 0 },
+    });
+  });
+
+  it('keeps an endless image short, and invalid', () => {
+    const spec = { containers: [{ name: 'app', image: `docker.io/x@sha256:${'a'.repeat(1_000_000)}` }] };
+    const image = projectWorkload('Deployment', deployment(podTemplate(spec)))?.slots[0]?.image;
+    expect(image).toMatch(/^docker\.io\/x@sha256:a{1000,} \(cut\)$/u);
+    expect(image?.length).toBeLessThan(5_000);
+  });
+});
+
+describe('a pod', () => {
+  it('shows what runs in each container', () => {
+    const raw = {
+      metadata: { name: 'web-1' },
+      spec: {
+        containers: [
+          { name: 'app', image: 'nginx' },
+          { name: 'side', image: 'envoy' },
+        ],
+        initContainers: [{ name: 'prepare', image: 'busybox' }],
+      },
+      status: {
+        conditions: [{ type: 'Ready', status: 'True' }],
+        containerStatuses: [{ name: 'app', imageID: 'docker.io/library/nginx@sha256:1', image: 'sha256:2' }],
+        initContainerStatuses: [{ name: 'prepare', imageID: 'docker.io/library/busybox@sha256:3' }],
+      },
+    };
+    expect(projectPod(raw)).toEqual({
+      name: 'web-1',
+      ready: true,
+      containers: [
+        { name: 'app', image: 'nginx', imageId: 'docker.io/library/nginx@sha256:1' },
+        { name: 'side', image: 'envoy', imageId: '' },
+        { name: 'prepare', image: 'busybox', imageId: 'docker.io/library/busybox@sha256:3' },
+      ],
+    });
+  });
+
+  it.each([
+    ['Ready', {}, [{ type: 'Ready', status: 'True' }], true],
+    ['not Ready', {}, [{ type: 'Ready', status: 'False' }], false],
+    ['without conditions', {}, undefined, false],
+    [
+      'on its way out',
+      { deletionTimestamp: '2026-01-01T00:00:00Z' },
+      [{ type: 'Ready', status: 'True' }],
+      false,
+    ],
+  ])('that is %s', (_, metadata, conditions, ready) => {
+    expect(projectPod({ metadata: { name: 'p', ...metadata }, status: { conditions } })?.ready).toBe(ready);
+  });
+
+  it('cannot come from just anything', () => {
+    expect([undefined, [], { metadata: {} }].map(projectPod)).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe('a pod selector', () => {
+  it.each([
+    [{ matchLabels: { app: 'web', tier: '' } }, 'app=web,tier='],
+    [{ matchExpressions: [{ key: 'a', operator: 'In', values: ['x', 'y'] }] }, 'a in (x,y)'],
+    [{ matchExpressions: [{ key: 'a', operator: 'NotIn', values: ['x'] }] }, 'a notin (x)'],
+    [
+      {
+        matchLabels: { app: 'web' },
+        matchExpressions: [
+          { key: 'a', operator: 'Exists' },
+          { key: 'b', operator: 'DoesNotExist' },
+        ],
+      },
+      'app=web,a,!b',
+    ],
+  ])('%j reads %s', (selector, text) => {
+    expect(formatPodSelector(selector)).toBe(text);
+  });
+
+  it.each([
+    [undefined],
+    [{}],
+    [{ matchLabels: { app: 'web', odd: 5 } }],
+    [{ matchLabels: { app: 'web' }, matchExpressions: [{ key: 'a', operator: 'Newer' }] }],
+    [{ matchLabels: { app: 'web' }, matchExpressions: [{}] }],
+  ])('%j selects nothing rather than too much', (selector) => {
+    expect(formatPodSelector(selector)).toBe('');
+  });
+});

@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { ApiError, ConflictError, WriteDeniedError } from '../../src/errors.ts';
+import type { Connection } from '../../src/kubernetes/api-client.ts';
+import { NotLeaderError } from '../../src/kubernetes/leader-election.ts';
+import { createWorkloadClient } from '../../src/kubernetes/workload-client.ts';
+import type { WorkloadClient } from '../../src/reconcile/ports.ts';
+import { aWorkload } from '../support/builders.ts';
+import {
+  type ScriptedApiServer,
+  answerJson,
+  answerStatus,
+  connectForTest,
+  startApiServer,
+} from './scripted-api-server.ts';
+
+const { signal } = new AbortController();
+
+let server: ScriptedApiServer;
+let connection: Connection;
+let client: WorkloadClient;
+let mayWrite: boolean;
+
+beforeEach(async () => {
+  mayWrite = true;
+  server = await startApiServer((_, response) => answerJson(response, {}));
+  connection = connectForTest(server.url);
+  client = createWorkloadClient({
+    connection,
+    assertMayWrite: () => {
+      if (!mayWrite) {
+        throw new NotLeaderError('not leading');
+      }
+    },
+  });
+});
+
+afterEach(async () => {
+  connection.close();
+  await server.close();
+});
+
+describe('patch', () => {
+  const SLOTS = [{ place: 'containers', name: 'app', image: 'b.io/nginx' }] as const;
+
+  it('is one strategic merge of identity, annotations, names and images, and nothing else', async () => {
+    await client.patch(
+      aWorkload({ kind: 'DaemonSet', namespace: 'shop', name: 'web', uid: 'u', resourceVersion: '7' }),
+      {
+        slots: [
+          { place: 'containers', name: 'app', image: 'b.io/nginx' },
+          { place: 'containers', name: 'side', image: 'b.io/envoy' },
+          { place: 'initContainers', name: 'prepare', image: 'b.io/busybox' },
+          { place: 'volumes', name: 'models', image: 'b.io/models' },
+        ],
+        annotations: { 'backup-image-registry/status': '{}', 'backup-image-registry/hold': null },
+      },
+      signal,
+    );
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]).toMatchObject({
+      method: 'PATCH',
+      path: '/apis/apps/v1/namespaces/shop/daemonsets/web',
+      query: { fieldManager: 'backup-image-registry-controller' },
+      headers: { 'content-type': 'application/strategic-merge-patch+json' },
+    });
+    expect(server.requests[0]?.body).toEqual({
+      metadata: {
+        uid: 'u',
+        resourceVersion: '7',
+        annotations: { 'backup-image-registry/status': '{}', 'backup-image-registry/hold': null },
+      },
+      spec: {
+        template: {
+          spec: {
+            containers: [
+              { name: 'app', image: 'b.io/nginx' },
+              { name: 'side', image: 'b.io/envoy' },
+            ],
+            initContainers: [{ name: 'prepare', image: 'b.io/busybox' }],
+            volumes: [{ name: 'models', image: { reference: 'b.io/models' } }],
+          },
+        },
+      },
+    });
+  });
+
+  it('of annotations alone does not touch the template', async () => {
+    await client.patch(
+      aWorkload(),
+      { slots: [], annotations: { 'backup-image-registry/status': '{}' } },
+      signal,
+    );
+    expect(server.requests[0]?.body).not.toHaveProperty('spec');
+  });
+
+  it('is not sent by a process that does not lead', async () => {
+    mayWrite = false;
+    await expect(client.patch(aWorkload(), { slots: SLOTS, annotations: {} }, signal)).rejects.toThrow(
+      NotLeaderError,
+    );
+    expect(server.requests).toEqual([]);
+  });
+
+  const uidChanged = {
+    message: 'metadata.uid: Invalid value: "u": field is immutable',
+    details: { causes: [{ field: 'metadata.uid', message: 'field is immutable' }] },
+  };
+  const badImage = {
+    message: 'image: Required value',
+    details: { causes: [{ field: 'spec.template.spec.containers[0].image', message: 'Required value' }] },
+  };
+  it.each([
+    [409, {}, ConflictError],
+    [404, {}, ConflictError],
+    [422, uidChanged, ConflictError],
+    [422, { message: 'Precondition failed: UID in precondition' }, ConflictError],
+    [422, badImage, WriteDeniedError],
+    [422, {}, WriteDeniedError],
+    [403, { message: 'admission webhook "x" denied the request' }, WriteDeniedError],
+    [500, {}, ApiError],
+    [401, {}, ApiError],
+  ])('refused with %i %j is a decision for the caller', async (code, status, expected) => {
+    server.answer = (_, response) => answerJson(response, { kind: 'Status', code, ...status }, code);
+    const failing = client.patch(aWorkload(), { slots: SLOTS, annotations: {} }, signal);
+    await expect(failing).rejects.toThrow(expected);
+    await expect(failing).rejects.toThrow(/^PATCH deployments shop\/web: /u);
+  });
+});
+
+describe('pods', () => {
+  it('are those that the selector matches, page by page', async () => {
+    server.answer = ({ query }, response) =>
+      answerJson(response, {
+        metadata: { continue: query['continue'] ? '' : 'next' },
+        items: [{ metadata: { name: query['continue'] ? 'second' : 'first' } }, null],
+      });
+    const pods = await client.listPods(aWorkload({ podSelector: 'app=web,tier in (a,b)' }), signal);
+    expect(pods.map(({ name }) => name)).toEqual(['first', 'second']);
+    expect(server.requests.map(({ path, query }) => [path, query])).toEqual([
+      ['/api/v1/namespaces/shop/pods', { labelSelector: 'app=web,tier in (a,b)', limit: '500' }],
+      [
+        '/api/v1/namespaces/shop/pods',
+        { labelSelector: 'app=web,tier in (a,b)', limit: '500', continue: 'next' },
+      ],
+    ]);
+  });
+
+  it('are none when there is nothing to select by', async () => {
+    await expect(client.listPods(aWorkload({ podSelector: '' }), signal)).resolves.toEqual([]);
+    expect(server.requests).toEqual([]);
+  });
+
+  it('that cannot be read are a failure', async () => {
+    server.answer = (_, response) => answerStatus(response, 403);
+    await expect(client.listPods(aWorkload(), signal)).rejects.toMatchObject({ status: 403 });
+  });
+});

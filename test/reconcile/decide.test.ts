@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+
+import { parsePrefix } from '../../src/images/copy-name.ts';
+import type { CopyState } from '../../src/reconcile/copy-state.ts';
+import { type Decision, type WorkloadFacts, decide } from '../../src/reconcile/decide.ts';
+import { planSlots } from '../../src/reconcile/slot-plan.ts';
+import { parseRecord, slotKey } from '../../src/workloads/record.ts';
+import type { Workload } from '../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aVerifiedCopy, aWorkload } from '../support/builders.ts';
+
+const PREFIX = parsePrefix('backup.example/p');
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const SIDECAR_COPY = `backup.example/p/docker.io/library/envoy:1@${DIGEST}`;
+const FAILED: CopyState = {
+  phase: 'failed',
+  reason: 'NotFound',
+  side: 'source',
+  message: 'nginx:1.27 does not exist',
+};
+
+type Copies = Readonly<Record<string, CopyState>>;
+
+/** Facts of a workload whose slots have the given copies, by slot name. */
+function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFacts> = {}): WorkloadFacts {
+  const record = parseRecord(workload.annotations);
+  const plans = planSlots({ workload, record, pods: [], prefix: PREFIX });
+  return {
+    workload,
+    record,
+    slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
+    isPlaceFree: true,
+    requeueAfterMs: 30_000,
+    nowMs: 1_700_000_000_000,
+    ...facts,
+  };
+}
+
+function imagesAfter({ actions }: Decision): Readonly<Record<string, string>> {
+  const slots = actions.flatMap((action) => (action.kind === 'swap' ? action.patch.slots : []));
+  return Object.fromEntries(slots.map((slot) => [slotKey(slot), slot.image]));
+}
+
+/** The workload as the API server would hand it back after the swap. */
+function applySwap(workload: Workload, decision: Decision): Workload {
+  const swap = decision.actions.find((action) => action.kind === 'swap');
+  const slots = workload.slots.map((slot) => ({
+    ...slot,
+    image: imagesAfter(decision)[slotKey(slot)] ?? slot.image,
+  }));
+  const generation = workload.rollout.generation + 1;
+  return aWorkload({
+    ...workload,
+    slots,
+    annotations: { ...workload.annotations, ...swap?.patch.annotations } as Record<string, string>,
+    rollout: { ...workload.rollout, generation, observedGeneration: generation },
+  });
+}
+
+it('swaps a workload whose copy is verified', () => {
+  expect(imagesAfter(decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) })))).toEqual({ app: COPY });
+});
+
+it('has nothing left to do after one swap', () => {
+  const workload = aWorkload();
+  const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
+  expect(decide(someFacts(swapped, {}))).toEqual({ actions: [] });
+});
+
+it('writes down what the user wrote, and which generation the swap makes', () => {
+  const workload = aWorkload({ rollout: { generation: 4, observedGeneration: 4 } });
+  const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
+  expect(parseRecord(swapped.annotations)).toEqual({
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    generation: 5,
+    swappedAtMs: 1_700_000_000_000,
+  });
+});
+
+it('moves containers, init containers and image volumes in one patch', () => {
+  const workload = aWorkload({
+    slots: [
+      aSlot('nginx:1.27'),
+      aSlot('envoy:1', { place: 'initContainers', name: 'sidecar' }),
+      aSlot('models:3', { place: 'volumes', name: 'models' }),
+    ],
+  });
+  const copies = {
+    app: aVerifiedCopy(COPY),
+    sidecar: aVerifiedCopy(SIDECAR_COPY),
+    models: aVerifiedCopy('backup.example/p/docker.io/library/models:3'),
+  };
+  const decision = decide(someFacts(workload, copies));
+  expect(decision.actions).toHaveLength(1);
+  expect(imagesAfter(decision)).toEqual({
+    app: COPY,
+    sidecar: SIDECAR_COPY,
+    'volume:models': 'backup.example/p/docker.io/library/models:3',
+  });
+});
+
+describe('with two containers', () => {
+  const workload = aWorkload({ slots: [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'sidecar' })] });
+
+  it('waits while one copy is still being made, so that the workload rolls once', () => {
+    const decision = decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: { phase: 'pending' } }));
+    expect(decision).toEqual({ actions: [], waiting: 'copying' });
+  });
+
+  it('swaps the one that has a copy when the other can have none', () => {
+    const decision = decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: FAILED }));
+    expect(imagesAfter(decision)).toEqual({ app: COPY });
+  });
+
+  it('keeps the record of the first when the second follows later', () => {
+    const first = applySwap(
+      workload,
+      decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: FAILED })),
+    );
+    const second = applySwap(first, decide(someFacts(first, { sidecar: aVerifiedCopy(SIDECAR_COPY) })));
+    expect([...parseRecord(second.annotations).originals]).toEqual([
+      ['app', 'nginx:1.27'],
+      ['sidecar', 'envoy:1'],
+    ]);
+  });
+
+  it('forgets a slot in which the user has put another image', () => {
+    const first = applySwap(
+      workload,
+      decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: FAILED })),
+    );
+    const deployed = { ...first, slots: [aSlot('nginx:1.28'), aSlot('envoy:1', { name: 'sidecar' })] };
+    const facts = someFacts(deployed, { app: FAILED, sidecar: aVerifiedCopy(SIDECAR_COPY) });
+    expect([...parseRecord(applySwap(deployed, decide(facts)).annotations).originals.keys()]).toEqual([
+      'sidecar',
+    ]);
+  });
+});
+
+it.each([
+  ['is owned by another controller', { owner: 'Canary/web' }, 'owned by another controller'],
+  ['is not rolled out', { rollout: { available: 1 } }, 'rolling out'],
+  ['has a status older than its template', { rollout: { generation: 2 } }, 'rolling out'],
+  ['is paused', { rollout: { paused: true } }, 'paused'],
+  ['is scaled to zero', { rollout: { desired: 0, current: 0, updated: 0, available: 0 } }, 'scaled to zero'],
+  ['is being deleted', { rollout: { terminating: true } }, 'terminating'],
+])('does not touch a workload that %s', (_, parts, waiting) => {
+  const decision = decide(someFacts(aWorkload(parts), { app: aVerifiedCopy(COPY) }));
+  expect(decision).toMatchObject({ actions: [], waiting });
+});
+
+it('waits for its turn while too many workloads roll out', () => {
+  const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { isPlaceFree: false }));
+  expect(decision).toEqual({ actions: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
+});
+
+it('leaves a workload alone whose image cannot be copied, and says why', () => {
+  const decision = decide(someFacts(aWorkload(), { app: FAILED }));
+  expect(imagesAfter(decision)).toEqual({});
+  expect(decision.actions).toMatchObject([
+    {
+      kind: 'tell',
+      event: { type: 'Warning', reason: 'CopyFailed', note: expect.stringMatching(/does not exist/) },
+    },
+  ]);
+});
+
+it('says once per slot that an image is none', () => {
+  const decision = decide(someFacts(aWorkload({ slots: [aSlot('--help')] }), {}));
+  expect(decision.actions).toMatchObject([{ kind: 'tell', event: { reason: 'InvalidImage' } }]);
+});
+
+it('never chooses a copy that is not verified', () => {
+  const unverified: readonly (CopyState | undefined)[] = [undefined, { phase: 'pending' }, FAILED];
+  for (const copy of unverified) {
+    expect(imagesAfter(decide(someFacts(aWorkload(), copy ? { app: copy } : {})))).toEqual({});
+  }
+});

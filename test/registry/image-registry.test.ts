@@ -1,0 +1,285 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+
+import { parseReference } from '../../src/images/reference.ts';
+import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
+import { createImageRegistry } from '../../src/registry/image-registry.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
+import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';
+import { createTemporaryFolder } from './temporary-folder.ts';
+import { aTraceLine } from './trace-lines.ts';
+
+const MANIFEST = '{"schemaVersion":2}';
+const DIGEST = `sha256:${createHash('sha256').update(MANIFEST).digest('hex')}`;
+const FOUND: Answer = {
+  status: 200,
+  headers: { 'docker-content-digest': DIGEST, 'content-type': 'type/x' },
+  body: MANIFEST,
+};
+const { signal } = new AbortController();
+
+let nowMs: number;
+let configFolder: string;
+let fake: FakeEngine;
+let settings: { copyTimeoutMs: number; insecureRegistries: readonly string[] };
+beforeEach(async () => {
+  nowMs = 1_000_000;
+  configFolder = await createTemporaryFolder();
+  fake = await createFakeEngine();
+  settings = { copyTimeoutMs: 20_000, insecureRegistries: [] };
+});
+
+function createRegistry(): ImageRegistry {
+  const registry = createImageRegistry({
+    settings: () => settings,
+    configFolder,
+    program: fake.program,
+    environment: { PATH: process.env['PATH'] },
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    temporaryFolder: fake.folder,
+    killAfterMs: 100,
+  });
+  onTestFinished(() => registry.close());
+  return registry;
+}
+
+async function startRegistry(handle: Handler): Promise<TestServer> {
+  const server = await startServer(handle);
+  settings = { ...settings, insecureRegistries: [...settings.insecureRegistries, server.host] };
+  return server;
+}
+
+function aJob(host: string, name = 'app:1--aaaaaaaaaaaa'): CopyJob {
+  return {
+    source: parseReference(`a.io/team/app:1@${DIGEST}`),
+    copy: parseReference(`${host}/backup/${name}`),
+  };
+}
+
+function aTagWrite({ copy }: CopyJob, digest = DIGEST): string {
+  return aTraceLine({
+    method: 'PUT',
+    url: `http://${copy.host}/v2/${copy.repository}/manifests/${copy.tag}`,
+    status: '201 Created',
+    headers: { 'Docker-Content-Digest': digest },
+  });
+}
+
+describe('a copy', () => {
+  it('is done when the backup has acknowledged the digest', async () => {
+    const job = aJob('b.io');
+    await fake.become({ stderr: [aTagWrite(job)] });
+    await createRegistry().copy(job, signal);
+    expect(await fake.calls()).toMatchObject([
+      { args: expect.arrayContaining([`a.io/team/app:1@${DIGEST}`]) },
+    ]);
+  });
+
+  it('is done when the backup is found to have the digest', async () => {
+    const backup = await startRegistry(() => FOUND);
+    await createRegistry().copy(aJob(backup.host), signal);
+    expect(backup.lines()).toEqual(['HEAD /v2/backup/app/manifests/1--aaaaaaaaaaaa']);
+  });
+
+  it.each<[string, Handler]>([
+    ['nothing', () => ({ status: 404 })],
+    [
+      'another digest',
+      () => ({ status: 200, headers: { 'docker-content-digest': `sha256:${'b'.repeat(64)}` } }),
+    ],
+  ])('is not done when the backup is found to have %s', async (_, handle) => {
+    const backup = await startRegistry(handle);
+    const copied = createRegistry().copy(aJob(backup.host), signal);
+    await expect(copied).rejects.toMatchObject({ reason: 'Unknown', side: 'backup' });
+  });
+
+  it('is not done when the backup has acknowledged another digest', async () => {
+    const job = aJob('b.io');
+    await fake.become({ stderr: [aTagWrite(job, `sha256:${'b'.repeat(64)}`)] });
+    await expect(createRegistry().copy(job, signal)).rejects.toMatchObject({
+      reason: 'Unknown',
+      side: 'backup',
+    });
+  });
+
+  it('gets the credentials of its two sides and no others, as they are at that time', async () => {
+    const auths = Object.fromEntries(
+      ['a.io', 'b.io', 'c.io'].map((key) => [key, { username: key, password: 's3cret' }]),
+    );
+    const registry = createRegistry();
+    await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
+    const job = aJob('b.io');
+    await fake.become({ stderr: [aTagWrite(job)] });
+    await registry.copy(job, signal);
+    const [call] = await fake.calls();
+    expect(Object.keys((JSON.parse(call?.config ?? '') as { readonly hosts: object }).hosts)).toEqual([
+      'a.io',
+      'b.io',
+    ]);
+  });
+
+  it('has the deadline that the settings say now', async () => {
+    const registry = createRegistry();
+    settings = { ...settings, copyTimeoutMs: 100 };
+    await fake.become({ hangs: true });
+    await expect(registry.copy(aJob('b.io'), signal)).rejects.toMatchObject({ reason: 'Timeout' });
+  });
+
+  it('waits for another one into the same repository, and for no other', async () => {
+    const registry = createRegistry();
+    const untilPath = join(fake.folder, 'go');
+    const backup = await startRegistry(() => FOUND);
+    await fake.become({ untilPath });
+    const copies = ['app:1', 'app:2', 'other:1'].map((name) =>
+      registry.copy(aJob(backup.host, name), signal),
+    );
+    const startedCopies = await waitFor(
+      async () => {
+        const calls = await fake.calls();
+        return calls.length >= 2 && calls.map(({ args }) => args.at(-1)?.split('/').at(-1));
+      },
+      { what: 'two copies to run' },
+    );
+    expect(new Set(startedCopies)).toEqual(new Set(['app:1', 'other:1']));
+    await writeFile(untilPath, '');
+    await Promise.all(copies);
+    expect((await fake.calls()).length).toBe(3);
+  });
+
+  it('does not start when it is aborted while it waits', async () => {
+    const registry = createRegistry();
+    await fake.become({ hangs: true });
+    const running = new AbortController();
+    const waiting = new AbortController();
+    const first = registry.copy(aJob('b.io'), running.signal);
+    const second = registry.copy(aJob('b.io'), waiting.signal);
+    waiting.abort(new Error('not wanted'));
+    await expect(second).rejects.toThrow('not wanted');
+    running.abort(new Error('lease lost'));
+    await expect(first).rejects.toThrow('lease lost');
+    expect((await fake.calls()).length).toBeLessThan(2);
+  });
+});
+
+describe('a registry that says 429', () => {
+  const LIMITED: Answer = { status: 429, headers: { 'retry-after': '120' } };
+
+  it('is left alone by everybody until it may be asked again', async () => {
+    let answer = LIMITED;
+    const source = await startRegistry(() => answer);
+    const registry = createRegistry();
+    const retryAtMs = nowMs + 120_000;
+    const ask = (name: string): Promise<string | undefined> =>
+      registry.fetchDigest(parseReference(`${source.host}/${name}`), 'source', signal);
+    await expect(ask('one:1')).rejects.toMatchObject({ reason: 'RateLimited', retryAtMs });
+    answer = FOUND;
+    nowMs += 119_000;
+    await expect(ask('two:1')).rejects.toMatchObject({ reason: 'RateLimited', retryAtMs });
+    const copied = registry.copy(
+      { ...aJob('b.io'), source: parseReference(`${source.host}/x@${DIGEST}`) },
+      signal,
+    );
+    await expect(copied).rejects.toMatchObject({ reason: 'RateLimited', side: 'source', retryAtMs });
+    expect(source.received.length).toBe(1);
+    expect(await fake.calls()).toEqual([]);
+    nowMs += 1_000;
+    expect(await ask('two:1')).toBe(DIGEST);
+  });
+
+  it('to the copy engine is left alone as well', async () => {
+    const registry = createRegistry();
+    const url = `https://a.io/v2/team/app/manifests/${DIGEST}`;
+    await fake.become({
+      stderr: [aTraceLine({ url, status: '429 Too Many Requests', headers: { 'Retry-After': '60' } })],
+      hangs: true,
+    });
+    await expect(registry.copy(aJob('b.io'), signal)).rejects.toMatchObject({
+      reason: 'RateLimited',
+      side: 'source',
+    });
+    await expect(registry.copy(aJob('c.io'), signal)).rejects.toMatchObject({
+      reason: 'RateLimited',
+      side: 'source',
+    });
+    expect((await fake.calls()).length).toBe(1);
+    await fake.become({ stderr: [aTagWrite(aJob('b.io'))] });
+    await registry.copy({ ...aJob('b.io'), source: parseReference(`c.io/x@${DIGEST}`) }, signal);
+  });
+});
+
+describe('a moving tag', () => {
+  const copy = (host: string) => parseReference(`${host}/backup/app:1--aaaaaaaaaaaa@${DIGEST}`);
+
+  it('is pointed at the copy', async () => {
+    const backup = await startRegistry(({ method, path }) => {
+      if (method === 'PUT') {
+        return { status: 201 };
+      }
+      return path.endsWith('/1') ? { status: 404 } : FOUND;
+    });
+    await createRegistry().tag(copy(backup.host), '1', signal);
+    expect(backup.received.map(({ method, path, body }) => `${method} ${path} ${body}`)).toEqual([
+      'HEAD /v2/backup/app/manifests/1 ',
+      `GET /v2/backup/app/manifests/${DIGEST} `,
+      `PUT /v2/backup/app/manifests/1 ${MANIFEST}`,
+    ]);
+    expect(backup.received.at(-1)?.headers['content-type']).toBe('type/x');
+  });
+
+  it('that points there already is left alone', async () => {
+    const backup = await startRegistry(() => FOUND);
+    await createRegistry().tag(copy(backup.host), '1', signal);
+    expect(backup.lines()).toEqual(['HEAD /v2/backup/app/manifests/1']);
+  });
+
+  it('that may not be moved is an error of the backup', async () => {
+    const backup = await startRegistry(({ method, path }) => {
+      if (method === 'PUT') {
+        return { status: 400, body: '{"errors":[{"code":"TAG_INVALID","message":"tag is immutable"}]}' };
+      }
+      return path.endsWith('/1') ? { status: 404 } : FOUND;
+    });
+    const tagged = createRegistry().tag(copy(backup.host), '1', signal);
+    await expect(tagged).rejects.toMatchObject({ reason: 'ImmutableTag', side: 'backup' });
+  });
+});
+
+describe('an image', () => {
+  /** Asks for a password below /team, for none elsewhere. */
+  async function startHalfPrivateRegistry(): Promise<TestServer> {
+    const registry = await startRegistry(({ path, headers }) =>
+      path.includes('/team/') && !headers.authorization
+        ? { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }
+        : FOUND,
+    );
+    const auths = { [registry.host]: { username: 'me', password: 's3cret' } };
+    await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
+    return registry;
+  }
+
+  it.each([
+    ['team/app', true],
+    ['public/app', false],
+  ])('below a registry with credentials, %s, is private: %s', async (repository, expected) => {
+    const { host } = await startHalfPrivateRegistry();
+    expect(await createRegistry().isPrivate(parseReference(`${host}/${repository}:1`), signal)).toBe(
+      expected,
+    );
+  });
+
+  it('is not private when there are no credentials, and nobody is asked', async () => {
+    const other = await startRegistry(() => FOUND);
+    expect(await createRegistry().isPrivate(parseReference(`${other.host}/team/app:1`), signal)).toBe(false);
+    expect(other.lines()).toEqual([]);
+  });
+});
+
+it('takes broken credentials for a failure that may pass', async () => {
+  await writeFile(join(configFolder, 'config.json'), '{');
+  const looking = createRegistry().fetchDigest(parseReference('b.io/app:1'), 'source', signal);
+  await expect(looking).rejects.toMatchObject({ name: 'RegistryError', retryable: true });
+});

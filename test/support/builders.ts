@@ -1,0 +1,63 @@
+import { parseSettings } from '../../src/settings.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { CopyState } from '../../src/reconcile/copy-state.ts';
+import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';
+
+export const DIGEST = `sha256:${'3f2a9c1b4d5e'.padEnd(64, '0')}`;
+export const OTHER_DIGEST = `sha256:${'b'.repeat(64)}`;
+
+export function someSettings(data: Record<string, string> = {}): Settings {
+  return parseSettings({ REGISTRY_PREFIX: 'backup.example/p', ...data }, {});
+}
+
+export function aSlot(image: string, slot: Partial<Slot> = {}): Slot {
+  return { place: 'containers', name: 'app', image, ...slot };
+}
+
+const ROLLED_OUT: Rollout = {
+  generation: 1,
+  observedGeneration: 1,
+  desired: 2,
+  current: 2,
+  updated: 2,
+  available: 2,
+  paused: false,
+  terminating: false,
+  onDelete: false,
+};
+
+/** A Deployment that is rolled out; a test names only what it is about. */
+export function aWorkload(
+  parts: Partial<Omit<Workload, 'rollout'>> & { rollout?: Partial<Rollout> } = {},
+): Workload {
+  return {
+    kind: 'Deployment',
+    namespace: 'shop',
+    name: 'web',
+    uid: 'uid-1',
+    resourceVersion: '100',
+    slots: [aSlot('nginx:1.27')],
+    annotations: {},
+    podSelector: 'app=web',
+    ...parts,
+    rollout: { ...ROLLED_OUT, ...parts.rollout },
+  };
+}
+
+/** A Ready pod that runs every slot of a workload with the given digest. */
+export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {}): Pod {
+  return {
+    name: 'web-1',
+    ready: true,
+    containers: workload.slots.map((slot) => ({
+      name: slot.name,
+      image: slot.image,
+      imageId: `docker.io/library/${slot.image.split(/[:@]/)[0]}@${digest}`,
+    })),
+    ...pod,
+  };
+}
+
+export function aVerifiedCopy(written: string, digest: string = DIGEST): CopyState {
+  return { phase: 'verified', digest, written };
+}

@@ -1,0 +1,140 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { dockerConfigFor } from './docker-config.ts';
+import { findFreePort } from './free-port.ts';
+import type { Kube } from './kube.ts';
+import type { KubeConnection } from './kube-transport.ts';
+import type { Processes, RunningProgram } from './processes.ts';
+import type { RegistryConnection } from './registry.ts';
+import { writeServiceAccountKubeconfig } from './service-account.ts';
+import type { Tools } from '../tools/build.ts';
+import { waitFor } from './wait-for.ts';
+
+export const ROOT = join(import.meta.dirname, '../..');
+const MANIFESTS = join(ROOT, 'config/default');
+
+export const CONTROLLER_NAMESPACE = 'backup-image-registry';
+const SERVICE_ACCOUNT = { namespace: CONTROLLER_NAMESPACE, name: 'backup-image-registry-sa' };
+export const CONFIG_MAP = {
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  namespace: CONTROLLER_NAMESPACE,
+  name: 'k8s-backup-image-registry-controller-configuration',
+} as const;
+
+export interface InstallDeps {
+  readonly tools: Tools;
+  readonly kube: Kube;
+  readonly connection: KubeConnection;
+  readonly kubeconfigFile: string;
+  readonly processes: Processes;
+}
+
+const run = promisify(execFile);
+
+export async function kubectl(deps: Pick<InstallDeps, 'tools' | 'kubeconfigFile'>, ...args: string[]) {
+  return run(deps.tools.kubectl, ['--kubeconfig', deps.kubeconfigFile, ...args]);
+}
+
+/**
+ * Installs `config/default/` as README tells a user to: a copy of the folder, with the credentials edited, and the
+ * settings given. No pod of the controller is started: it runs as a program of this machine, with the token of its own
+ * ServiceAccount.
+ */
+export async function installController(
+  deps: InstallDeps,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  const folder = await deps.processes.createFolder('install');
+  const deployment = await readFile(join(MANIFESTS, 'deployment.yaml'), 'utf8');
+  await writeFile(join(folder, 'deployment.yaml'), deployment.replace('replicas: 2', 'replicas: 0'));
+  await writeFile(join(folder, 'rbac.yaml'), await readFile(join(MANIFESTS, 'rbac.yaml'), 'utf8'));
+  await kubectl(deps, 'apply', '-f', folder);
+  await changeSettings(deps.kube, settings);
+}
+
+/** Edits the ConfigMap; null removes a key. */
+export async function changeSettings(
+  kube: Kube,
+  data: Readonly<Record<string, string | null>>,
+): Promise<void> {
+  await kube.patch(CONFIG_MAP, { data });
+}
+
+export interface Controller {
+  readonly program: RunningProgram;
+  readonly metricsUrl: string;
+  readonly healthUrl: string;
+  /** Lines of the log, parsed; lines that are not JSON are left out. */
+  log(): Promise<readonly Readonly<Record<string, unknown>>[]>;
+}
+
+export interface ControllerOptions {
+  /** Also names the log file; unique among the programs of one `processes`. */
+  readonly name?: string;
+  readonly registries: readonly RegistryConnection[];
+  readonly args?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
+  /** The page that says when it counts as started; default: `/readyz`. With `none` nothing is waited for. */
+  readonly readyPage?: '/healthz' | '/readyz' | 'none';
+}
+
+/** Starts the controller from source, as `npm start` does, and waits until it is ready. */
+export async function startController(deps: InstallDeps, options: ControllerOptions): Promise<Controller> {
+  const {
+    name = 'controller',
+    registries,
+    args = ['--leader-elect'],
+    environment = {},
+    readyPage = '/readyz',
+  } = options;
+  const folder = await deps.processes.createFolder(name);
+  const kubeconfigFile = join(folder, 'kubeconfig.json');
+  await waitFor(
+    () => writeServiceAccountKubeconfig(deps, { ...SERVICE_ACCOUNT, file: kubeconfigFile }).then(() => true),
+    {
+      what: 'the ServiceAccount of the controller',
+    },
+  );
+  await writeFile(join(folder, 'config.json'), dockerConfigFor(registries));
+  const [metrics, health] = [await findFreePort(), await findFreePort()];
+  const healthUrl = `http://127.0.0.1:${health}`;
+  const program = await deps.processes.run({
+    name,
+    command: process.execPath,
+    args: [
+      join(ROOT, 'src/main.ts'),
+      `--kubeconfig=${kubeconfigFile}`,
+      `--metrics-bind-address=127.0.0.1:${metrics}`,
+      `--health-probe-bind-address=127.0.0.1:${health}`,
+      ...args,
+    ],
+    environment: {
+      PATH: [dirname(deps.tools.regctl), process.env['PATH']].join(delimiter),
+      DOCKER_CONFIG: folder,
+      POD_NAMESPACE: CONTROLLER_NAMESPACE,
+      POD_NAME: name,
+      ...environment,
+    },
+    ...(readyPage !== 'none' && { isReady: async () => (await fetch(healthUrl + readyPage)).ok }),
+    graceMs: 30_000,
+  });
+  return {
+    program,
+    metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
+    healthUrl,
+    log: async () => parseLog(await program.log()),
+  };
+}
+
+function parseLog(text: string): readonly Readonly<Record<string, unknown>>[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Readonly<Record<string, unknown>>];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,188 @@
+/** Builds images in memory: small, but complete and correct, with the same digests on every machine. */
+import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+
+export const MEDIA_TYPES = {
+  ociIndex: 'application/vnd.oci.image.index.v1+json',
+  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
+  ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociLayer: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  dockerConfig: 'application/vnd.docker.container.image.v1+json',
+  dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  inToto: 'application/vnd.in-toto+json',
+} as const;
+
+export interface Blob {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly bytes: Buffer;
+}
+
+/** What a registry stores under one name: the top manifest last, everything it refers to before it. */
+export interface Image {
+  readonly digest: string;
+  readonly manifests: readonly Blob[];
+  readonly blobs: readonly Blob[];
+  /** All blobs, all platforms together. */
+  readonly sizeBytes: number;
+}
+
+export type ImageFormat = 'oci-index' | 'oci-manifest' | 'docker-list';
+
+export interface ImageSpec {
+  readonly format: ImageFormat;
+  /** Makes the contents, and so the digest, different from other images with the same shape. */
+  readonly content: string;
+  /** `os/architecture`; a single manifest takes the first. Default: linux/amd64 and linux/arm64. */
+  readonly platforms?: readonly string[];
+  /** Layers of incompressible bytes besides the small one, for each platform; sizes in bytes. */
+  readonly randomLayers?: readonly number[];
+  /** A provenance attestation for each platform, as BuildKit adds it to an index. */
+  readonly attestation?: boolean;
+}
+
+const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
+/** 2026-01-01T00:00:00Z: fixed, for fixed digests. */
+const CREATED = '2026-01-01T00:00:00Z';
+
+export async function buildImage(spec: ImageSpec): Promise<Image> {
+  const { format, platforms = DEFAULT_PLATFORMS, attestation = false } = spec;
+  const wanted = format === 'oci-manifest' ? platforms.slice(0, 1) : platforms;
+  const parts = await Promise.all(wanted.map((platform) => buildPlatform(spec, platform)));
+  const attestations = attestation ? parts.map(buildAttestation) : [];
+  const all = [...parts, ...attestations];
+  const manifests = all.map(({ manifest }) => manifest);
+  if (format !== 'oci-manifest') {
+    manifests.push(buildIndex(format, all));
+  }
+  const blobs = all.flatMap((part) => part.blobs);
+  return {
+    digest: manifests.at(-1)?.digest ?? '',
+    manifests,
+    blobs,
+    sizeBytes: blobs.reduce((sum, { bytes }) => sum + bytes.length, 0),
+  };
+}
+
+interface Part {
+  readonly manifest: Blob;
+  readonly blobs: readonly Blob[];
+  readonly platform: { readonly os: string; readonly architecture: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+async function buildPlatform(
+  { format, content, randomLayers = [] }: ImageSpec,
+  platform: string,
+): Promise<Part> {
+  const isDocker = format === 'docker-list';
+  const [os = '', architecture = ''] = platform.split('/');
+  const contents: Buffer[] = [Buffer.from(`${content} for ${platform}\n`)];
+  for (const [index, sizeBytes] of randomLayers.entries()) {
+    contents.push(pseudoRandomBytes(`${content}/${platform}/${index}`, sizeBytes));
+  }
+  const tars = await Promise.all(contents.map((bytes, index) => tarOf(`app/${index}`, bytes)));
+  const layers = tars.map((tar) =>
+    blobOf(isDocker ? MEDIA_TYPES.dockerLayer : MEDIA_TYPES.ociLayer, gzip(tar)),
+  );
+  const config = jsonBlob(isDocker ? MEDIA_TYPES.dockerConfig : MEDIA_TYPES.ociConfig, {
+    created: CREATED,
+    architecture,
+    os,
+    config: { Entrypoint: ['/app/0'], Labels: { content } },
+    rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
+    history: tars.map(() => ({ created: CREATED, created_by: 'test' })),
+  });
+  const manifest = buildManifest(
+    isDocker ? MEDIA_TYPES.dockerManifest : MEDIA_TYPES.ociManifest,
+    config,
+    layers,
+  );
+  return { manifest, blobs: [config, ...layers], platform: { os, architecture } };
+}
+
+function buildAttestation({ manifest, platform }: Part): Part {
+  const statement = jsonBlob(MEDIA_TYPES.inToto, {
+    _type: 'https://in-toto.io/Statement/v0.1',
+    predicateType: 'https://slsa.dev/provenance/v0.2',
+    subject: [
+      { name: `_/${platform.architecture}`, digest: { sha256: manifest.digest.slice('sha256:'.length) } },
+    ],
+    predicate: { buildType: 'https://mobyproject.org/buildkit@v1' },
+  });
+  const config = jsonBlob(MEDIA_TYPES.ociConfig, {
+    architecture: 'unknown',
+    os: 'unknown',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: [statement.digest] },
+  });
+  return {
+    manifest: buildManifest(MEDIA_TYPES.ociManifest, config, [statement]),
+    blobs: [config, statement],
+    platform: { os: 'unknown', architecture: 'unknown' },
+    annotations: {
+      'vnd.docker.reference.digest': manifest.digest,
+      'vnd.docker.reference.type': 'attestation-manifest',
+    },
+  };
+}
+
+function buildManifest(mediaType: string, config: Blob, layers: readonly Blob[]): Blob {
+  return jsonBlob(mediaType, {
+    schemaVersion: 2,
+    mediaType,
+    config: descriptorOf(config),
+    layers: layers.map(descriptorOf),
+  });
+}
+
+function buildIndex(format: ImageFormat, parts: readonly Part[]): Blob {
+  const mediaType = format === 'docker-list' ? MEDIA_TYPES.dockerList : MEDIA_TYPES.ociIndex;
+  const manifests = parts.map(({ manifest, platform, annotations }) => ({
+    ...descriptorOf(manifest),
+    ...(annotations && { annotations }),
+    platform,
+  }));
+  return jsonBlob(mediaType, { schemaVersion: 2, mediaType, manifests });
+}
+
+function descriptorOf({ mediaType, digest, bytes }: Blob): object {
+  return { mediaType, digest, size: bytes.length };
+}
+
+function jsonBlob(mediaType: string, content: object): Blob {
+  return blobOf(mediaType, Buffer.from(JSON.stringify(content)));
+}
+
+function blobOf(mediaType: string, bytes: Buffer): Blob {
+  return { mediaType, digest: digestOf(bytes), bytes };
+}
+
+function digestOf(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+async function tarOf(name: string, content: Buffer): Promise<Buffer<ArrayBuffer>> {
+  const archive = pack();
+  archive.entry({ name, mode: 0o755, mtime: new Date(CREATED) }, content);
+  archive.finalize();
+  return Buffer.from(await buffer(archive));
+}
+
+/** Not compressed, and no word about the operating system: zlib's output differs between machines otherwise. */
+function gzip(bytes: Buffer): Buffer {
+  const OS_FIELD = 9;
+  const UNKNOWN_OS = 255;
+  const zipped = gzipSync(bytes, { level: 0 });
+  zipped[OS_FIELD] = UNKNOWN_OS;
+  return zipped;
+}
+
+/** Incompressible, and the same everywhere: one hash stretched to any length. */
+function pseudoRandomBytes(seed: string, sizeBytes: number): Buffer {
+  return createHash('shake256', { outputLength: sizeBytes }).update(seed).digest();
+}

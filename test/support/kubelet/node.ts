@@ -1,0 +1,123 @@
+import type { Kube, ObjectReference } from '../kube.ts';
+import type { AnyObject, KubeObject } from '../objects.ts';
+import { ARCHITECTURE, type PulledImage } from './pull.ts';
+
+/** Any new value makes the node forget the images that it has pulled. */
+const FORGET_ANNOTATION = 'test-kubelet/forget-images';
+
+/** One node: how it is registered, and the images that it has pulled. */
+export class TestNode {
+  readonly name: string;
+  private readonly kube: Kube;
+  private readonly images = new Map<string, PulledImage>();
+  private forgotten: string | undefined;
+
+  constructor(kube: Kube, name: string) {
+    this.kube = kube;
+    this.name = name;
+  }
+
+  async register(): Promise<void> {
+    await this.kube.apply(nodeObject(this.name));
+    await this.renewLease();
+  }
+
+  /** The sign of life that the node lifecycle controller looks at. */
+  async renewLease(): Promise<void> {
+    await this.kube.apply(leaseObject(this.name));
+  }
+
+  /** What was pulled for the same text before, unless somebody asked the node to forget it. */
+  async findImage(image: string): Promise<PulledImage | undefined> {
+    if (!this.images.has(image)) {
+      return undefined;
+    }
+    const node = await this.kube.get(referenceToNode(this.name));
+    const asked = node?.metadata.annotations?.[FORGET_ANNOTATION];
+    if (asked !== this.forgotten) {
+      this.forgotten = asked;
+      this.images.clear();
+    }
+    return this.images.get(image);
+  }
+
+  keepImage(image: string, pulled: PulledImage): void {
+    this.images.set(image, pulled);
+  }
+}
+
+/** Empties the image caches of all nodes: from now on every pod start asks the registry. Works from any process. */
+export async function forgetPulledImages(kube: Kube): Promise<void> {
+  const annotations = { [FORGET_ANNOTATION]: `${Date.now()}-${Math.random()}` };
+  const nodes = await kube.list({ apiVersion: 'v1', kind: 'Node' });
+  await Promise.all(
+    nodes.map(async ({ metadata }) =>
+      kube.patch(referenceToNode(metadata.name), { metadata: { annotations } }),
+    ),
+  );
+}
+
+function referenceToNode(name: string): ObjectReference {
+  return { apiVersion: 'v1', kind: 'Node', name };
+}
+
+function nodeObject(name: string): AnyObject {
+  const now = new Date().toISOString();
+  const resources = { cpu: '1000', memory: '1Ti', pods: '5000', 'ephemeral-storage': '1Ti' };
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name,
+      labels: {
+        'kubernetes.io/hostname': name,
+        'kubernetes.io/os': 'linux',
+        'kubernetes.io/arch': ARCHITECTURE,
+      },
+    },
+    status: {
+      capacity: resources,
+      allocatable: resources,
+      addresses: [
+        { type: 'InternalIP', address: '127.0.0.1' },
+        { type: 'Hostname', address: name },
+      ],
+      conditions: [
+        {
+          type: 'Ready',
+          status: 'True',
+          reason: 'KubeletReady',
+          message: 'test kubelet is posting ready status',
+          lastHeartbeatTime: now,
+          lastTransitionTime: now,
+        },
+      ],
+      nodeInfo: {
+        architecture: ARCHITECTURE,
+        operatingSystem: 'linux',
+        osImage: 'test kubelet',
+        kernelVersion: '0',
+        kubeletVersion: 'v1.37.2',
+        kubeProxyVersion: '',
+        containerRuntimeVersion: 'containerd://2.4.2',
+        machineID: name,
+        systemUUID: name,
+        bootID: name,
+      },
+    },
+  };
+}
+
+function leaseObject(name: string): KubeObject & { spec: object } {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name, namespace: 'kube-node-lease' },
+    spec: {
+      holderIdentity: name,
+      leaseDurationSeconds: 600,
+      // Kubernetes wants microseconds here.
+      renewTime: new Date().toISOString().replace('Z', '000Z'),
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isTransient } from '../kube-error.ts';
+import { referenceTo, type Kube } from '../kube.ts';
+import type { Container, Pod } from '../objects.ts';
+import type { TestNode } from './node.ts';
+import { isPulled, podStatus, type StatusFacts, type Waiting } from './pod-status.ts';
+import { pullImage, PullError, type PulledImage } from './pull.ts';
+import { findAuthorizations, type CredentialSources } from './pull-credentials.ts';
+
+export interface PodWorkerDeps extends CredentialSources {
+  readonly node: TestNode;
+  readonly podIP: string;
+  /** Wait before the second try; doubles up to ten times as much. */
+  readonly backOffMs: number;
+}
+
+const RETRY_MS = 200;
+const LONGEST_BACK_OFF = 10;
+
+type PullPolicy = Container['imagePullPolicy'];
+
+/** Brings one pod to Running, however many tries that takes; ends early when the signal aborts. */
+export async function runPod(deps: PodWorkerDeps, pod: Pod, signal: AbortSignal): Promise<void> {
+  const outcomes = new Map<string, PulledImage | Waiting>();
+  const facts = { pod, outcomes, podIP: deps.podIP, startedAt: new Date().toISOString() };
+  for (let failures = 1; ; failures += 1) {
+    const failed = await startContainers(deps, facts, signal);
+    await report(deps.kube, facts, signal);
+    if (failed.length === 0) {
+      return;
+    }
+    // As in life, the error itself is shown for a moment only.
+    await sleep(deps.backOffMs / 4, undefined, { signal });
+    backOff(failed, outcomes);
+    await report(deps.kube, facts, signal);
+    const waitMs = deps.backOffMs * Math.min(2 ** (failures - 1), LONGEST_BACK_OFF);
+    await sleep(waitMs, undefined, { signal });
+  }
+}
+
+type PodFacts = StatusFacts & { readonly outcomes: Map<string, PulledImage | Waiting> };
+
+/** Returns the containers whose image is not to be had. */
+async function startContainers(
+  deps: PodWorkerDeps,
+  facts: PodFacts,
+  signal: AbortSignal,
+): Promise<Container[]> {
+  const { pod, outcomes } = facts;
+  const { initContainers = [], containers } = pod.spec;
+  const volumeProblem = await pullVolumes(deps, pod);
+  const failed: Container[] = [];
+  const start = async (container: Container): Promise<void> => {
+    signal.throwIfAborted();
+    if (isPulled(outcomes.get(container.name))) {
+      return;
+    }
+    const { image, imagePullPolicy } = container;
+    const outcome = volumeProblem ?? (await pull(deps, pod, { image, policy: imagePullPolicy }));
+    outcomes.set(container.name, outcome);
+    if (!isPulled(outcome)) {
+      failed.push(container);
+    }
+  };
+  for (const container of initContainers) {
+    await start(container);
+    if (failed.length > 0) {
+      return failed;
+    }
+  }
+  await Promise.all(containers.map(start));
+  return failed;
+}
+
+/** Image volumes are pulled before any container starts; one that is missing keeps them all waiting. */
+async function pullVolumes(deps: PodWorkerDeps, pod: Pod): Promise<Waiting | undefined> {
+  for (const { image } of pod.spec.volumes ?? []) {
+    if (image) {
+      const outcome = await pull(deps, pod, { image: image.reference, policy: image.pullPolicy });
+      if (!isPulled(outcome)) {
+        return outcome;
+      }
+    }
+  }
+  return undefined;
+}
+
+interface Wanted {
+  readonly image: string;
+  readonly policy: PullPolicy;
+}
+
+async function pull(deps: PodWorkerDeps, pod: Pod, wanted: Wanted): Promise<PulledImage | Waiting> {
+  const { node } = deps;
+  const { image, policy = 'IfNotPresent' } = wanted;
+  try {
+    const cached = policy === 'Always' ? undefined : await node.findImage(image);
+    if (cached) {
+      return cached;
+    }
+    if (policy === 'Never') {
+      const message = `Container image "${image}" is not present with pull policy of Never`;
+      return { reason: 'ErrImageNeverPull', message };
+    }
+    const pulled = await pullImage(image, await findAuthorizations(deps, pod, image));
+    node.keepImage(image, pulled);
+    return pulled;
+  } catch (error) {
+    if (error instanceof PullError) {
+      return { reason: error.reason, message: error.message };
+    }
+    if (isTransient(error)) {
+      // The pull secret could not be read; the image itself may be fine.
+      return { reason: 'ContainerCreating' };
+    }
+    throw error;
+  }
+}
+
+function backOff(failed: readonly Container[], outcomes: Map<string, PulledImage | Waiting>): void {
+  for (const { name, image } of failed) {
+    const outcome = outcomes.get(name);
+    if (outcome && 'reason' in outcome && outcome.reason === 'ErrImagePull') {
+      const message = `Back-off pulling image "${image}": ErrImagePull: ${outcome.message}`;
+      outcomes.set(name, { reason: 'ImagePullBackOff', message });
+    }
+  }
+}
+
+/** Tries until the API server has taken it, or the pod is gone. */
+async function report(kube: Kube, facts: StatusFacts, signal: AbortSignal): Promise<void> {
+  const { pod } = facts;
+  const body = { metadata: { uid: pod.metadata.uid }, status: podStatus(facts) };
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await kube.patch(referenceTo(pod), body, {
+        type: 'strategic',
+        subresource: 'status',
+        fieldManager: 'kubelet',
+      });
+      return;
+    } catch (error) {
+      if (!isTransient(error)) {
+        throw error;
+      }
+      await sleep(RETRY_MS, undefined, { signal });
+    }
+  }
+}

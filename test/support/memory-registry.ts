@@ -1,0 +1,56 @@
+import { RegistryError } from '../../src/errors.ts';
+import { formatReference, withDigest } from '../../src/images/reference.ts';
+import type { Reference } from '../../src/images/reference.ts';
+import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
+
+/**
+ * Registries as a map from reference to digest, for tests of decisions. Proves nothing about real registries, the
+ * engine, or credentials: the integration tests do.
+ */
+export class MemoryRegistry implements ImageRegistry {
+  readonly digests: Map<string, string>;
+  readonly privateHosts = new Set<string>();
+  /** Thrown by the next calls to the given side. */
+  failure: RegistryError | undefined;
+  uploads = 0;
+
+  constructor(digests: Readonly<Record<string, string>>) {
+    this.digests = new Map(Object.entries(digests));
+  }
+
+  async fetchDigest(reference: Reference, side: 'source' | 'backup'): Promise<string | undefined> {
+    if (this.failure?.side === side) {
+      throw this.failure;
+    }
+    if (reference.digest !== undefined) {
+      const { host, repository, digest } = reference;
+      return this.digests.get(formatReference({ host, repository, digest }));
+    }
+    return this.digests.get(formatReference(reference));
+  }
+
+  async copy({ source, copy }: CopyJob): Promise<void> {
+    const digest = await this.fetchDigest(source, 'source');
+    if (digest === undefined) {
+      throw new RegistryError('gone', { reason: 'NotFound', side: 'source' });
+    }
+    this.uploads += 1;
+    this.put(copy, digest);
+  }
+
+  async tag(copy: Reference, tag: string): Promise<void> {
+    this.put({ ...copy, tag }, copy.digest ?? '');
+  }
+
+  async isPrivate({ host }: Reference): Promise<boolean> {
+    return this.privateHosts.has(host);
+  }
+
+  /** Makes an image readable by tag and by digest. */
+  put({ host, repository, tag }: Reference, digest: string): void {
+    if (tag !== undefined) {
+      this.digests.set(formatReference({ host, repository, tag }), digest);
+    }
+    this.digests.set(formatReference(withDigest({ host, repository }, digest)), digest);
+  }
+}

@@ -1,0 +1,89 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Tools } from '../tools/build.ts';
+import { findFreePort } from './free-port.ts';
+import type { Processes, RunningProgram } from './processes.ts';
+import { readRequestLog, type RegistryRequest } from './registry-log.ts';
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** The only account of a registry that was started with `auth`. */
+const REGISTRY_ACCOUNT: Credentials = { user: 'backup', password: 'test-password' };
+/** bcrypt of its password; the registry accepts nothing else. */
+const ACCOUNT_HASH = '$2y$04$HqIfCa9qA26jV6kZ8QjmhudiN575.ubrlTCD4xexrKeERivgk.3mO';
+
+/** Where a registry is, and what it wants. Plain data, so that it can be handed to another process. */
+export interface RegistryConnection {
+  /** `127.0.0.1:12345`: how image names begin. */
+  readonly host: string;
+  /** `http://127.0.0.1:12345` */
+  readonly url: string;
+  readonly credentials?: Credentials;
+  readonly logFile: string;
+}
+
+/** A real distribution registry on loopback, plain HTTP. */
+export interface Registry extends RegistryConnection {
+  readonly program: RunningProgram;
+  /** Requests since the first start, oldest first, from the registry's own access log. */
+  requests(): Promise<readonly RegistryRequest[]>;
+  /** Keeps the data. */
+  stop(): Promise<void>;
+  /** Again on the same port, with the same data. */
+  start(): Promise<void>;
+}
+
+export interface RegistryOptions {
+  readonly tools: Pick<Tools, 'registry'>;
+  readonly processes: Processes;
+  /** Unique among the registries of one `processes`. */
+  readonly name: string;
+  /** Wants the credentials that the connection then has; without it, everybody may do everything. */
+  readonly auth?: boolean;
+}
+
+export async function startRegistry(options: RegistryOptions): Promise<Registry> {
+  const { tools, processes, name, auth = false } = options;
+  const folder = await processes.createFolder(name);
+  const port = await findFreePort();
+  const host = `127.0.0.1:${port}`;
+  const url = `http://${host}`;
+  const configFile = join(folder, 'config.json');
+  await writeFile(configFile, JSON.stringify(configuration({ folder, host, auth })));
+  await writeFile(join(folder, 'htpasswd'), `${REGISTRY_ACCOUNT.user}:${ACCOUNT_HASH}\n`);
+  const program = await processes.run({
+    name,
+    command: tools.registry,
+    args: ['serve', configFile],
+    isReady: async () => (await fetch(`${url}/v2/`)).status < 500,
+    environment: { OTEL_TRACES_EXPORTER: 'none' },
+  });
+  return {
+    host,
+    url,
+    ...(auth && { credentials: REGISTRY_ACCOUNT }),
+    logFile: program.logFile,
+    program,
+    requests: () => readRequestLog({ url, logFile: program.logFile }),
+    stop: () => program.stop(),
+    start: () => program.start(),
+  };
+}
+
+/** JSON is YAML. */
+function configuration({ folder, host, auth }: { folder: string; host: string; auth: boolean }): object {
+  return {
+    version: 0.1,
+    log: { level: 'warn', accesslog: { disabled: false } },
+    storage: {
+      filesystem: { rootdirectory: join(folder, 'data') },
+      delete: { enabled: true },
+      maintenance: { uploadpurging: { enabled: false } },
+    },
+    http: { addr: host, relativeurls: true, secret: 'the same after a restart' },
+    ...(auth && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
+  };
+}

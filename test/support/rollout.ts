@@ -1,0 +1,32 @@
+import { referenceTo, type Kube, type ObjectReference } from './kube.ts';
+import type { Pod, Workload } from './objects.ts';
+import { waitFor } from './wait-for.ts';
+import { isRolledOut } from './workload-builders.ts';
+
+/** Returns the workload once all its pods are of the current template and ready. */
+export async function waitForRollout(kube: Kube, workload: ObjectReference | Workload): Promise<Workload> {
+  const reference = 'metadata' in workload ? referenceTo(workload) : workload;
+  const { kind, namespace, name } = reference;
+  return waitFor(
+    async () => {
+      const now = await kube.get<Workload>(reference);
+      return now && isRolledOut(now) ? now : undefined;
+    },
+    { what: `${kind} ${namespace}/${name} to be rolled out` },
+  );
+}
+
+/** Pods of a workload, by its selector; those being deleted as well. */
+export async function listPods(kube: Kube, { metadata, spec }: Workload): Promise<readonly Pod[]> {
+  const labelSelector = Object.entries(spec.selector.matchLabels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const { namespace = '' } = metadata;
+  return kube.list<Pod>({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector });
+}
+
+/** Why a container waits, such as `ImagePullBackOff`: one for each container of the pod that does. */
+export function waitingReasons({ status }: Pod): readonly { reason: string; message?: string }[] {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return all.flatMap(({ state }) => (state.waiting ? [state.waiting] : []));
+}

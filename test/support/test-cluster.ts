@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, inject } from 'vitest';
+import type { ClusterConnection } from './cluster.ts';
+import { createKube, type Kube } from './kube.ts';
+import { createNamespace, deleteNamespace } from './namespaces.ts';
+import { createProcesses, type Processes } from './processes.ts';
+
+/** The cluster of this run, as one test file sees it. */
+export interface TestCluster extends Omit<ClusterConnection, 'kube'> {
+  readonly kube: Kube;
+  readonly connection: ClusterConnection['kube'];
+  /** For programs and files of this test file: controllers, registries that are stopped and started. */
+  readonly processes: Processes;
+  /** A new namespace with a name of its own, deleted after the last test of the file. */
+  createNamespace(prefix?: string): Promise<string>;
+}
+
+/** Call at the top of a test file or `describe`. */
+export function connectToCluster(): TestCluster {
+  const { kube: connection, ...rest } = inject('cluster');
+  const kube = createKube(connection);
+  const processes = createProcesses();
+  const namespaces: string[] = [];
+  afterAll(async () => {
+    await processes.close();
+    await Promise.all(namespaces.map(async (name) => deleteNamespace(kube, name)));
+    kube.close();
+  });
+  return {
+    ...rest,
+    kube,
+    connection,
+    processes,
+    async createNamespace(prefix = 'test') {
+      const name = `${prefix}-${randomBytes(4).toString('hex')}`;
+      namespaces.push(name);
+      await createNamespace(kube, name);
+      return name;
+    },
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * Does with pods what a kubelet does with their images, and nothing else.
+ *
+ * Registers nodes; for every pod that the scheduler binds to one of them asks the registry for each image, with the
+ * credentials of the pod's `imagePullSecrets` and of the node; reports Running and Ready with `imageID` when all are there, and
+ * `ErrImagePull`, then `ImagePullBackOff` when not, and tries again; ends a pod that is being deleted. Nodes keep what
+ * they pulled, so `imagePullPolicy` matters as in life (`forgetPulledImages()` empties them all).
+ *
+ * What it does not prove:
+ * - No process runs and no layer is downloaded: an image whose bytes are damaged, that is built for another CPU than its
+ *   manifest says, or whose program crashes is Running here. Probes, hooks, volumes and networks are not looked at.
+ * - Registries off loopback count as unreachable, so that no test leaves the machine; TLS and bearer tokens are not spoken.
+ * - Credential providers are unknown, and for an image that the node has already no credentials are asked for.
+ * - A pod is deleted at once; containers never take their grace period.
+ * - Changing the image of a running pod, restarts, eviction, and events of the kubelet do not exist.
+ */
+import { followObjects } from './follow.ts';
+import { TestNode } from './kubelet/node.ts';
+import { runPod } from './kubelet/pod-worker.ts';
+import { isTransient, KubeError } from './kube-error.ts';
+import { referenceTo, type Kube } from './kube.ts';
+import type { Pod } from './objects.ts';
+
+export { forgetPulledImages } from './kubelet/node.ts';
+export { NEVER_READY_ANNOTATION } from './kubelet/pod-status.ts';
+
+export interface TestKubelet {
+  readonly nodes: readonly string[];
+  stop(): Promise<void>;
+}
+
+export interface TestKubeletOptions {
+  readonly kube: Kube;
+  /** Names of the nodes to register. */
+  readonly nodes: readonly string[];
+  /** Wait before the second try to pull; a real kubelet takes 10 s. */
+  readonly backOffMs?: number;
+  /** A Docker `config.json` that the nodes use for all pods. */
+  readonly nodeConfig?: string;
+}
+
+const RENEW_MS = 60_000;
+
+export async function startTestKubelet(options: TestKubeletOptions): Promise<TestKubelet> {
+  const { kube, nodes: names, backOffMs = 1_000, nodeConfig = '{}' } = options;
+  const nodes = new Map(names.map((name) => [name, new TestNode(kube, name)]));
+  await Promise.all([...nodes.values()].map(async (node) => node.register()));
+
+  const stopping = new AbortController();
+  const pods = new PodWorkers({ kube, nodes, backOffMs, nodeConfig, signal: stopping.signal });
+  const query = { apiVersion: 'v1', kind: 'Pod', fieldSelector: 'spec.nodeName!=' };
+  const following = followObjects<Pod>({ kube, query }, pods, stopping.signal);
+  const renewing = setInterval(() => {
+    for (const node of nodes.values()) {
+      // The next one will do; a node is given up after ten minutes only.
+      node.renewLease().catch(() => undefined);
+    }
+  }, RENEW_MS);
+  return {
+    nodes: names,
+    async stop() {
+      clearInterval(renewing);
+      stopping.abort();
+      await following;
+      await pods.settled();
+    },
+  };
+}
+
+interface PodWorkersDeps {
+  readonly kube: Kube;
+  readonly nodes: ReadonlyMap<string, TestNode>;
+  readonly backOffMs: number;
+  readonly nodeConfig: string;
+  readonly signal: AbortSignal;
+}
+
+/** One worker for each pod that is alive. */
+class PodWorkers {
+  private readonly deps: PodWorkersDeps;
+  private readonly cancels = new Map<string, AbortController>();
+  private readonly running = new Set<Promise<void>>();
+  private started = 0;
+
+  constructor(deps: PodWorkersDeps) {
+    this.deps = deps;
+  }
+
+  onObject(pod: Pod): void {
+    const { uid = '' } = pod.metadata;
+    const node = this.deps.nodes.get(pod.spec.nodeName ?? '');
+    if (!node) {
+      return;
+    }
+    if (pod.metadata.deletionTimestamp) {
+      this.cancels.get(uid)?.abort();
+      this.keep(this.deletePod(pod));
+      return;
+    }
+    if (this.cancels.has(uid) || (pod.status && pod.status.phase !== 'Pending')) {
+      return;
+    }
+    const cancel = new AbortController();
+    this.cancels.set(uid, cancel);
+    this.started += 1;
+    const deps = { ...this.deps, node, podIP: addressFor(this.started) };
+    this.keep(runPod(deps, pod, AbortSignal.any([cancel.signal, this.deps.signal])));
+  }
+
+  onGone({ metadata: { uid = '' } }: Pod): void {
+    this.cancels.get(uid)?.abort();
+    this.cancels.delete(uid);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.running);
+  }
+
+  private keep(work: Promise<void>): void {
+    const kept = work.catch(complainUnlessExpected).finally(() => this.running.delete(kept));
+    this.running.add(kept);
+  }
+
+  private async deletePod(pod: Pod): Promise<void> {
+    const { uid } = pod.metadata;
+    await this.deps.kube.delete(referenceTo(pod), {
+      gracePeriodSeconds: 0,
+      ...(uid !== undefined && { preconditions: { uid } }),
+    });
+  }
+}
+
+/** Work ends when its pod is gone or the kubelet stops, and is begun anew when the API server was away: no news. */
+function complainUnlessExpected(error: unknown): void {
+  const isGone = error instanceof KubeError && (error.status === 404 || error.status === 409);
+  const isStopped = error instanceof Error && error.name === 'AbortError';
+  if (!isGone && !isStopped && !isTransient(error)) {
+    console.error('test kubelet:', error);
+  }
+}
+
+/** 10.1.0.1, 10.1.0.2, …: unique for the first 16 million pods. */
+function addressFor(count: number): string {
+  return `10.${1 + (Math.floor(count / 65_536) % 250)}.${Math.floor(count / 256) % 256}.${count % 256}`;
+}

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+
+async function readOwn(): Promise<readonly string[]> {
+  const metrics = createMetrics('1.2.3', () => ({
+    copies: { pending: 2, verified: 1, failed: 0 },
+    rollouts: 3,
+  }));
+  metrics.forQueue('copies');
+  const text = await metrics.registry.metrics();
+  return text.split('\n').filter((line) => line.startsWith('backup_image_registry_'));
+}
+
+it('has every combination of labels from the start, so that a rate is known before the first failure', async () => {
+  expect(await readOwn()).toEqual(
+    expect.arrayContaining([
+      'backup_image_registry_build_info{version="1.2.3"} 1',
+      'backup_image_registry_copies_total{result="failed"} 0',
+      'backup_image_registry_swaps_total{kind="DaemonSet",result="denied"} 0',
+      'backup_image_registry_config_reloads_total{result="refused"} 0',
+      'backup_image_registry_reconciles_total{name="copies",result="bug"} 0',
+    ]),
+  );
+});
+
+it('counts the state of things when it is asked', async () => {
+  expect(await readOwn()).toEqual(
+    expect.arrayContaining([
+      'backup_image_registry_images{state="pending"} 2',
+      'backup_image_registry_rollouts_in_flight 3',
+    ]),
+  );
+});

@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest';
+
+import { formatRecord, parseRecord, slotKey } from '../../src/workloads/record.ts';
+
+const RECORD = {
+  originals: new Map([
+    ['app', 'nginx:1.27'],
+    ['volume:models', 'ghcr.io/acme/models:3'],
+    ['constructor', 'busybox'],
+  ]),
+  copies: new Map([['app', 'backup.example/p/docker.io/library/nginx:1.27']]),
+  generation: 7,
+  swappedAtMs: 1_700_000_000_000,
+};
+
+it('reads back what it wrote', () => {
+  expect(parseRecord(formatRecord(RECORD))).toEqual(RECORD);
+});
+
+it('tells an image volume from a container of the same name', () => {
+  expect(slotKey({ place: 'volumes', name: 'app' })).not.toBe(slotKey({ place: 'containers', name: 'app' }));
+});
+
+it.each([
+  ['nothing', {}],
+  ['cut text', { 'backup-image-registry/status': '{"v":1,' }],
+  ['a later version', { 'backup-image-registry/status': '{"v":2,"copies":{"app":"x"}}' }],
+  ['a list', { 'backup-image-registry/status': '[1]' }],
+  ['null', { 'backup-image-registry/status': 'null' }],
+])('takes %s for no record', (_, annotations: Record<string, string>) => {
+  expect(parseRecord(annotations).copies.size).toBe(0);
+});
+
+it('drops what is no text', () => {
+  const record = parseRecord({
+    'backup-image-registry/status':
+      '{"v":1,"copies":{"app":5,"web":"x"},"generation":"7","swappedAt":"soon"}',
+    'backup-image-registry/original-images': '{"app":{},"web":"nginx"}',
+  });
+  expect(record).toEqual({
+    originals: new Map([['web', 'nginx']]),
+    copies: new Map([['web', 'x']]),
+    generation: 0,
+    swappedAtMs: 0,
+  });
+});
