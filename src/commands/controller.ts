@@ -1,9 +1,13 @@
 import type { Logger } from 'pino';
 
 import { type Clock, untilAborted } from '../clock.ts';
-import type { Connection } from '../kubernetes/api-client.ts';
+import type { Connection } from '../kubernetes/connection/api-client.ts';
 import { type Events, createEvents } from '../kubernetes/events.ts';
-import { type LeaderElection, createIdentity, createLeaderElection } from '../kubernetes/leader-election.ts';
+import {
+  type LeaderElection,
+  createIdentity,
+  createLeaderElection,
+} from '../kubernetes/election/leader-election.ts';
 import { createWorkloadClient } from '../kubernetes/workload-client.ts';
 import { LiveSettings } from '../live-settings.ts';
 import { type BackupImageRegistry, createImageRegistry } from '../registry/image-registry.ts';

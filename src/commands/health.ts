@@ -1,4 +1,4 @@
-import type { LeaderElection } from '../kubernetes/leader-election.ts';
+import type { LeaderElection } from '../kubernetes/election/leader-election.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import type { HealthChecks } from '../telemetry/http-server.ts';
 import type { Loops } from './loops.ts';

@@ -3,9 +3,9 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 
 import { systemClock } from '../clock.ts';
-import { createConnection } from '../kubernetes/connection.ts';
-import { readDockerConfig } from '../registry/credential-finder.ts';
-import { checkEngine } from '../registry/engine-version.ts';
+import { createConnection } from '../kubernetes/connection/connection.ts';
+import { readDockerConfig } from '../registry/credentials/credential-finder.ts';
+import { checkEngine } from '../registry/engine/engine-version.ts';
 import {
   type BindAddress,
   type Pages,

@@ -2,9 +2,9 @@ import type { Logger } from 'pino';
 
 import type { Clock } from '../clock.ts';
 import { UsageError } from '../errors.ts';
-import type { Connection } from '../kubernetes/api-client.ts';
+import type { Connection } from '../kubernetes/connection/api-client.ts';
 import { projectConfigMap } from '../kubernetes/config-map.ts';
-import { createReflector } from '../kubernetes/reflector.ts';
+import { createReflector } from '../kubernetes/reflector/reflector.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import type { EventSubject } from '../reconcile/ports.ts';
 import { parseSettings } from '../settings.ts';

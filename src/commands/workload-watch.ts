@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 
 import type { Clock } from '../clock.ts';
-import type { Connection } from '../kubernetes/api-client.ts';
+import type { Connection } from '../kubernetes/connection/api-client.ts';
 import { projectWorkload } from '../kubernetes/projection.ts';
-import { type Reflector, createReflector } from '../kubernetes/reflector.ts';
+import { type Reflector, createReflector } from '../kubernetes/reflector/reflector.ts';
 import type { WorkloadStore } from '../reconcile/ports.ts';
 import { KINDS, type WorkloadKind, type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';

@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import { type Clock, wait } from '../clock.ts';
 import type { EventRecorder, EventSubject } from '../reconcile/ports.ts';
 import { type WorkloadKind, KINDS } from '../workloads/kinds.ts';
-import type { Connection } from './api-client.ts';
-import { toPlainText } from './api-errors.ts';
+import type { Connection } from './connection/api-client.ts';
+import { toPlainText } from './connection/api-errors.ts';
 import { formatMicroTime } from './micro-time.ts';
 
 const REPORTING_CONTROLLER = 'backup-image-registry/controller';

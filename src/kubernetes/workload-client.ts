@@ -2,9 +2,9 @@ import { ApiError, ConflictError, WriteDeniedError } from '../errors.ts';
 import type { WorkloadClient, WorkloadPatch } from '../reconcile/ports.ts';
 import { KINDS } from '../workloads/kinds.ts';
 import type { Pod, SlotPlace, Workload } from '../workloads/workload.ts';
-import type { Connection } from './api-client.ts';
-import type { StatusDetails } from './api-errors.ts';
-import { listPages } from './list-pages.ts';
+import type { Connection } from './connection/api-client.ts';
+import type { StatusDetails } from './connection/api-errors.ts';
+import { listPages } from './reflector/list-pages.ts';
 import { projectPod } from './projection.ts';
 
 /** Public and stable: users name it in the settings of GitOps tools, and it stands in `managedFields`. */

@@ -4,12 +4,12 @@ import type { Clock } from '../clock.ts';
 import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from '../errors.ts';
 import { formatReference, type Reference } from '../images/reference.ts';
 import type { CopyJob, ImageRegistry } from '../reconcile/ports.ts';
-import { createCredentialFinder, type FindCredential } from './credential-finder.ts';
-import { resolveHost, type ResolveHost } from './forwarding.ts';
+import { createCredentialFinder, type FindCredential } from './credentials/credential-finder.ts';
+import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHostPauses, type HostPauses } from './host-pauses.ts';
-import { createHttpClient } from './http-client.ts';
-import { createManifestClient, type ImageAccess, type ManifestClient } from './manifests.ts';
-import { createCopyEngine, type CopyEngine } from './regctl.ts';
+import { createHttpClient } from './manifests/http-client.ts';
+import { createManifestClient, type ImageAccess, type ManifestClient } from './manifests/manifests.ts';
+import { createCopyEngine, type CopyEngine } from './engine/regctl.ts';
 import { toApiHost } from './registry-address.ts';
 import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 

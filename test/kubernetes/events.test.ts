@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { systemClock } from '../../src/clock.ts';
-import type { Connection } from '../../src/kubernetes/api-client.ts';
+import type { Connection } from '../../src/kubernetes/connection/api-client.ts';
 import { type Events, createEvents, cutBytes } from '../../src/kubernetes/events.ts';
 import type { ObjectEvent } from '../../src/reconcile/ports.ts';
 import { aWorkload } from '../support/builders.ts';

@@ -2,8 +2,8 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 
-import { type ClientLimits, type Connection, connectTo } from '../../src/kubernetes/api-client.ts';
-import type { Credentials } from '../../src/kubernetes/target.ts';
+import { type ClientLimits, type Connection, connectTo } from '../../src/kubernetes/connection/api-client.ts';
+import type { Credentials } from '../../src/kubernetes/connection/target.ts';
 import { systemClock } from '../../src/clock.ts';
 
 export interface SeenRequest {

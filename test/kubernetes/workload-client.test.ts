@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ApiError, ConflictError, WriteDeniedError } from '../../src/errors.ts';
-import type { Connection } from '../../src/kubernetes/api-client.ts';
-import { NotLeaderError } from '../../src/kubernetes/leader-election.ts';
+import type { Connection } from '../../src/kubernetes/connection/api-client.ts';
+import { NotLeaderError } from '../../src/kubernetes/election/leader-election.ts';
 import { createWorkloadClient } from '../../src/kubernetes/workload-client.ts';
 import type { WorkloadClient } from '../../src/reconcile/ports.ts';
 import { aWorkload } from '../support/builders.ts';

@@ -8,10 +8,10 @@ import { parseReference } from '../../src/images/reference.ts';
 import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
+import { createFakeEngine, type FakeEngine } from './engine/fake-engine.ts';
 import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';
 import { createTemporaryFolder } from './temporary-folder.ts';
-import { aTraceLine } from './trace-lines.ts';
+import { aTraceLine } from './engine/trace-lines.ts';
 
 const MANIFEST = '{"schemaVersion":2}';
 const DIGEST = `sha256:${createHash('sha256').update(MANIFEST).digest('hex')}`;

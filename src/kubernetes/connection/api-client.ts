@@ -1,0 +1,204 @@
+import type { IncomingMessage } from 'node:http';
+
+import { type Clock, createTokenBucket, wait } from '../../clock.ts';
+import { describeRequest, transportError } from './api-errors.ts';
+import { type Deadline, createDeadline } from './deadline.ts';
+import { readText } from './exchange.ts';
+import { createJsonLines } from './json-lines.ts';
+import { type Message, type Method, createSender } from './sender.ts';
+import type { Target } from './target.ts';
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface ApiRequest {
+  readonly method: Method;
+  /** From the root of the API, with every part already encoded. */
+  readonly path: string;
+  readonly query?: Query;
+  readonly body?: unknown;
+  /** Of the body: `application/json` unless said otherwise. */
+  readonly contentType?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** From the moment of sending, over all attempts. */
+  readonly timeoutMs?: number;
+  /** Not counted against the rate of requests: a lease must be renewed whatever else goes on. */
+  readonly isUrgent?: boolean;
+  /** Called right before every attempt; the `ControllerError` it throws prevents the attempt. */
+  readonly guard?: () => void;
+}
+
+export interface WatchRequest {
+  readonly path: string;
+  readonly query?: Query;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The way to one API server, with all sockets, deadlines and rates that go with it. */
+export interface Connection {
+  /** For messages. */
+  readonly server: string;
+  /** Of the context or service account. */
+  readonly namespace: string | undefined;
+  /**
+   * The answer, parsed; nothing is known about its shape but what the caller claims.
+   *
+   * @throws {ApiError} for any status but 2xx, and with status 0 when there was no usable answer.
+   */
+  request<T = unknown>(options: ApiRequest): Promise<T>;
+  /**
+   * Documents of a watch, one by one, until the server ends it.
+   *
+   * @throws {ApiError} with the status of a refusal, or with status 0 and a `TransportReason`.
+   */
+  watch(options: WatchRequest): AsyncGenerator<unknown, void>;
+  /** Cuts what is under way. */
+  close(): void;
+}
+
+export interface ClientLimits {
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** Longest silence of a watch: bookmarks come about once a minute. */
+  readonly inactivityMs: number;
+  readonly attempts: number;
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+const CLIENT_LIMITS: ClientLimits = {
+  timeoutMs: 30_000,
+  connectTimeoutMs: 5_000,
+  inactivityMs: 150_000,
+  attempts: 10,
+  perSecond: 20,
+  burst: 30,
+};
+
+function withQuery(path: string, query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) {
+      parameters.set(name, String(value));
+    }
+  }
+  return parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
+}
+
+function parseAnswer(what: string, text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch (cause) {
+    throw transportError(what, { reason: 'Undecodable', because: 'the answer is not JSON', cause });
+  }
+}
+
+/** Documents of an open stream; a failure of the stream or of a document is thrown with its reason. */
+async function* readDocuments(
+  response: IncomingMessage,
+  { what, deadline }: Message,
+): AsyncGenerator<unknown, void> {
+  const lines = createJsonLines();
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      deadline.restart();
+      yield* lines.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof SyntaxError) {
+      throw transportError(what, {
+        reason: 'Undecodable',
+        because: 'the watch sent a line that is not JSON',
+        cause,
+      });
+    }
+    throw deadline.expired
+      ? transportError(what, {
+          reason: 'WatchSilent',
+          because: 'the watch brought nothing for too long',
+          cause,
+        })
+      : transportError(what, { reason: 'WatchCut', because: 'the watch was cut off', cause });
+  }
+  if (lines.hasRest()) {
+    throw transportError(what, { reason: 'WatchCut', because: 'the watch ended in the middle of a line' });
+  }
+}
+
+function requestMessage(request: ApiRequest, deadline: Deadline): Message {
+  const { method, path, query, body, contentType = 'application/json', signal, guard } = request;
+  return {
+    what: describeRequest(method, path),
+    method,
+    path: withQuery(path, query),
+    headers: body === undefined ? {} : { 'content-type': contentType },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    purpose: 'request',
+    deadline,
+    signal,
+    guard,
+  };
+}
+
+function watchMessage({ path, query, signal }: WatchRequest, deadline: Deadline): Message {
+  return {
+    what: describeRequest('WATCH', path),
+    method: 'GET',
+    path: withQuery(path, { ...query, watch: true }),
+    headers: {},
+    purpose: 'watch',
+    deadline,
+    signal,
+  };
+}
+
+/** Speaks to one API server; `createConnection` finds it first. */
+export function connectTo(
+  target: Target,
+  options: { readonly userAgent: string; readonly clock: Clock; readonly limits?: Partial<ClientLimits> },
+): Connection {
+  const limits = { ...CLIENT_LIMITS, ...options.limits };
+  const sender = createSender(target, { ...limits, userAgent: options.userAgent });
+  const bucket = createTokenBucket({ ...limits, clock: options.clock });
+
+  const takeTurn = async (signal: AbortSignal | undefined): Promise<void> => {
+    signal?.throwIfAborted();
+    await wait(bucket.reserveMs(), signal);
+    signal?.throwIfAborted();
+  };
+
+  return {
+    server: target.server.href,
+    namespace: target.namespace,
+    async request<T>(request: ApiRequest): Promise<T> {
+      if (!request.isUrgent) {
+        await takeTurn(request.signal);
+      }
+      const deadline = createDeadline(request.timeoutMs ?? limits.timeoutMs, request.signal);
+      const message = requestMessage(request, deadline);
+      try {
+        return parseAnswer(message.what, await readText(await sender.send(message))) as T;
+      } catch (error) {
+        throw sender.explain(message, error);
+      } finally {
+        deadline.clear();
+      }
+    },
+    async *watch(request: WatchRequest): AsyncGenerator<unknown, void> {
+      await takeTurn(request.signal);
+      const deadline = createDeadline(limits.timeoutMs, request.signal);
+      const message = watchMessage(request, deadline);
+      let response: IncomingMessage | undefined;
+      try {
+        response = await sender.send(message);
+        deadline.restart(limits.inactivityMs);
+        yield* readDocuments(response, message);
+      } catch (error) {
+        throw sender.explain(message, error);
+      } finally {
+        deadline.clear();
+        response?.destroy();
+      }
+    },
+    close: () => sender.close(),
+  };
+}

@@ -1,0 +1,87 @@
+import { ApiError } from '../../errors.ts';
+import type { Connection } from '../connection/api-client.ts';
+import { type JsonObject, asCount, asObject, asText } from '../json.ts';
+import { formatMicroTime } from '../micro-time.ts';
+
+/** The part of a Lease that elections are about. */
+export interface LeaseRecord {
+  /** Empty: nobody holds it. */
+  readonly holderIdentity: string;
+  readonly leaseDurationSeconds: number;
+  readonly leaseTransitions: number;
+  /** As written by whoever holds it: never compared with our clocks. */
+  readonly acquireTime: string;
+  readonly renewTime: string;
+}
+
+/** A Lease as the API server last showed it to us. */
+export interface ObservedLease {
+  readonly record: LeaseRecord;
+  /** Text of the record with all fields: differs whenever anybody renewed it. */
+  readonly fingerprint: string;
+  /** The whole object, so that fields unknown to us survive an update. */
+  readonly object: JsonObject;
+}
+
+export interface LeaseStore {
+  /** Undefined when there is no such Lease. */
+  get(signal?: AbortSignal): Promise<ObservedLease | undefined>;
+  create(record: LeaseRecord, signal?: AbortSignal): Promise<ObservedLease>;
+  /** @throws {ApiError} with status 409 when somebody else was faster. */
+  update(lease: ObservedLease, record: LeaseRecord, signal?: AbortSignal): Promise<ObservedLease>;
+}
+
+function observeLease(answer: unknown): ObservedLease {
+  const object = asObject(answer);
+  const spec = asObject(object['spec']);
+  return {
+    object,
+    fingerprint: JSON.stringify(spec),
+    record: {
+      holderIdentity: asText(spec['holderIdentity']) ?? '',
+      leaseDurationSeconds: asCount(spec['leaseDurationSeconds']) ?? 0,
+      leaseTransitions: asCount(spec['leaseTransitions']) ?? 0,
+      acquireTime: asText(spec['acquireTime']) ?? formatMicroTime(0),
+      renewTime: asText(spec['renewTime']) ?? formatMicroTime(0),
+    },
+  };
+}
+
+export function createLeaseStore(options: {
+  readonly connection: Pick<Connection, 'request'>;
+  readonly namespace: string;
+  readonly name: string;
+  readonly timeoutMs: number;
+}): LeaseStore {
+  const { connection, namespace, name, timeoutMs } = options;
+  const folder = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
+  const path = `${folder}/${encodeURIComponent(name)}`;
+  const common = { timeoutMs, isUrgent: true };
+  return {
+    async get(signal) {
+      try {
+        return observeLease(await connection.request({ ...common, method: 'GET', path, signal }));
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) {
+          return undefined;
+        }
+        throw error;
+      }
+    },
+    async create(record, signal) {
+      const body = {
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { namespace, name },
+        spec: record,
+      };
+      return observeLease(
+        await connection.request({ ...common, method: 'POST', path: folder, body, signal }),
+      );
+    },
+    async update(lease, record, signal) {
+      const body = { ...lease.object, spec: { ...asObject(lease.object['spec']), ...record } };
+      return observeLease(await connection.request({ ...common, method: 'PUT', path, body, signal }));
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+
+import { RegistryError, UsageError, type RegistrySide } from '../../errors.ts';
+import type { Credential } from './credentials.ts';
+import { toPlainText } from '../plain-text.ts';
+import { runProgram, type ProgramResult } from '../run-program.ts';
+
+export interface HelperCall {
+  /** Name without its prefix: `ecr-login` runs `docker-credential-ecr-login`. */
+  readonly helper: string;
+  /** What the helper is asked about. */
+  readonly server: string;
+  readonly side: RegistrySide;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+const ANSWER = z.object({ Username: z.string(), Secret: z.string() });
+/** What helpers say, by convention of their library, when they have nothing for a registry. */
+const NOTHING_STORED = /credentials not found/i;
+/** User name by which a helper says that its secret is a refresh token. */
+const TOKEN_USER = '<token>';
+
+/**
+ * Asks a Docker credential helper (`docker-credential-<helper> get`, registry on stdin, JSON on stdout) for a
+ * credential; undefined when it has none for that registry.
+ *
+ * @throws {UsageError} when there is no such program.
+ * @throws {RegistryError} when it fails: most helpers talk to a cloud's token service, which can be down for a while.
+ */
+export async function fetchHelperCredential(call: HelperCall): Promise<Credential | undefined> {
+  const program = `docker-credential-${call.helper}`;
+  if (!/^[\w.-]+$/.test(call.helper)) {
+    throw new UsageError('config.json names a credential helper that cannot be the name of a program');
+  }
+  const result = await start(program, call);
+  if (result.stopped === 'abort') {
+    call.signal.throwIfAborted();
+  }
+  if (result.stopped) {
+    const message = `credential helper ${program} gave no answer for ${call.server} in ${call.timeoutMs} ms`;
+    throw new RegistryError(message, { reason: 'Timeout', side: call.side });
+  }
+  if (result.exitCode !== 0) {
+    return readRefusal(program, call, result);
+  }
+  return readAnswer(program, call, result.stdout);
+}
+
+async function start(program: string, call: HelperCall): Promise<ProgramResult> {
+  try {
+    return await runProgram({
+      program,
+      args: ['get'],
+      environment: call.environment,
+      stdin: call.server,
+      timeoutMs: call.timeoutMs,
+      signal: call.signal,
+    });
+  } catch (error) {
+    call.signal.throwIfAborted();
+    const code = (error as NodeJS.ErrnoException).code ?? 'error';
+    throw new UsageError(
+      `credential helper ${program}, named in config.json for ${call.server}, cannot be started (${code}): ` +
+        'put it into the image, in a folder of PATH, or write the credential into config.json',
+    );
+  }
+}
+
+function readRefusal(program: string, call: HelperCall, { exitCode, stdout }: ProgramResult): undefined {
+  if (NOTHING_STORED.test(stdout)) {
+    return undefined;
+  }
+  // Helpers write the reason of a failure to stdout, where the secret would be.
+  const said = stdout.includes('"Secret"') ? '' : toPlainText(stdout);
+  const message = `credential helper ${program} failed for ${call.server} with exit code ${exitCode}${said && `: ${said}`}`;
+  throw new RegistryError(message, { reason: 'RegistryUnavailable', side: call.side });
+}
+
+function readAnswer(program: string, call: HelperCall, stdout: string): Credential {
+  let answer: z.infer<typeof ANSWER>;
+  try {
+    answer = ANSWER.parse(JSON.parse(stdout));
+  } catch {
+    const message = `credential helper ${program} gave an answer for ${call.server} that is not {"Username", "Secret"}`;
+    throw new RegistryError(message, { reason: 'Unknown', side: call.side });
+  }
+  if (answer.Username === TOKEN_USER) {
+    return { kind: 'identityToken', token: answer.Secret };
+  }
+  return { kind: 'password', username: answer.Username, password: answer.Secret };
+}

@@ -1,0 +1,140 @@
+import { RegistryError, type RegistryFailure, type RegistrySide } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
+import type { CopyJob } from '../../reconcile/ports.ts';
+import { readBackupRefusal } from '../manifests/backup-refusal.ts';
+import { toPlainText } from '../plain-text.ts';
+import { createAnswerError, toReason } from '../registry-failure.ts';
+import type { FailedRequest, RunTrace } from './trace.ts';
+
+/**
+ * A run of the engine that ended by itself, with an exit code other than 0 or with a trace that forbids to
+ * trust it.
+ */
+export interface FailedRun {
+  readonly job: CopyJob;
+  readonly trace: RunTrace;
+  /** Null when a signal ended it that was not ours: short of memory, most likely. */
+  readonly exitCode: number | null;
+}
+
+/**
+ * Why a run failed, from its requests. The engine's last words only narrow down which request was decisive,
+ * and tell apart what registries say with one status: their wording is not ours, and `unauthorized` can mean
+ * a rate limit.
+ */
+export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: number): RegistryError {
+  const doing = `copying ${formatReference(job.source)} to ${formatReference(job.copy)}`;
+  if (trace.isConfigRefused) {
+    const message = `${doing}: the copy engine did not accept its configuration`;
+    return new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+  const request = exitCode === null ? undefined : findDecisive(trace);
+  if (!request) {
+    const ended = exitCode === null ? 'was killed' : `ended with exit code ${exitCode}`;
+    const message = `${doing}: the copy engine ${ended} and said: ${toPlainText(trace.finalText) || 'nothing'}`;
+    return new RegistryError(message, { reason: 'Unknown', side: guessSide(trace.finalText) });
+  }
+  if (request.status === undefined) {
+    const problem = toPlainText(request.problem ?? 'no answer');
+    const message = `${doing}: no answer from ${request.side} registry ${request.host} (${problem})`;
+    return new RegistryError(message, { reason: 'RegistryUnavailable', side: request.side });
+  }
+  const { side, host, status, retryAfter } = request;
+  const reason = toRunReason({ ...request, status }, trace.finalText);
+  const body = trace.finalText;
+  return createAnswerError(
+    { doing, side, host, status, operation: describeOperation(request), retryAfter, body, reason },
+    nowMs,
+  );
+}
+
+/**
+ * The failed request that explains the end of the run: of all that failed, the one of the first class; of
+ * those, the last.
+ */
+function findDecisive({ failures, finalText }: RunTrace): FailedRequest | undefined {
+  const explained = dropExplainedChallenges(failures);
+  const serious = explained.filter((request) => !isTolerated(request));
+  const candidates = serious.length > 0 ? serious : explained;
+  // The first status named is the engine's own; an answer quoted after it may name others.
+  const named = Number(/\[http (\d{3})\]/.exec(finalText)?.[1]);
+  const matching = candidates.filter(({ status }) => status === named);
+  let decisive: FailedRequest | undefined;
+  for (const request of matching.length > 0 ? matching : candidates) {
+    if (!decisive || toRank(request) <= toRank(decisive)) {
+      decisive = request;
+    }
+  }
+  return decisive;
+}
+
+/** A 401 whose token service then failed says nothing; the token service's answer does. */
+function dropExplainedChallenges(failures: readonly FailedRequest[]): readonly FailedRequest[] {
+  const failedServices = new Set(
+    failures.filter(({ place }) => place === 'token').map(({ host, path }) => `${host}${path}`),
+  );
+  return failures.filter(({ realm }) => realm === undefined || !failedServices.has(realm));
+}
+
+/**
+ * The engine asks the backup what it has, and goes on without an answer; it stops only when none comes at
+ * all.
+ */
+function isTolerated({ method, side, status }: FailedRequest): boolean {
+  return method === 'DELETE' || (method === 'HEAD' && side === 'backup' && status !== undefined);
+}
+
+function toRank({ status }: FailedRequest): number {
+  if (status === undefined) {
+    return 5;
+  }
+  if (status >= 500) {
+    return 3;
+  }
+  const ranks: Readonly<Record<number, number>> = { 429: 0, 401: 1, 403: 1, 404: 2 };
+  return ranks[status] ?? 4;
+}
+
+function toRunReason(request: FailedRequest & { readonly status: number }, text: string): RegistryFailure {
+  const { status, side, place, method, path } = request;
+  const isRefusal = status < 500 && status !== 429;
+  if (place !== 'registry' && isRefusal) {
+    // Storage behind a registry is asked by an address that the registry made up a moment ago: the next one may be good.
+    return place === 'token' ? 'Unauthorized' : 'RegistryUnavailable';
+  }
+  if (status === 404) {
+    return toMissingReason(side, method, path);
+  }
+  const isWrite = side === 'backup' && method !== 'HEAD' && method !== 'GET';
+  return (isWrite ? readBackupRefusal(status, text) : undefined) ?? toReason(status);
+}
+
+/**
+ * "Not found" is about the image only when a manifest of the source was asked for, or the backup has no such
+ * repository.
+ */
+function toMissingReason(side: RegistrySide, method: string, path: string): RegistryFailure {
+  if (side === 'source') {
+    return path.includes('/manifests/') ? 'NotFound' : 'Unknown';
+  }
+  // An upload that the backup has forgotten; a fresh one can succeed.
+  return method === 'POST' || path.includes('/manifests/') ? 'NotFound' : 'RegistryUnavailable';
+}
+
+function describeOperation({ method, path, place }: FailedRequest): string {
+  if (place === 'token') {
+    return 'token request';
+  }
+  const kind = /\/(manifests|blobs\/uploads|blobs)\//.exec(path)?.[1];
+  const names: Readonly<Record<string, string>> = {
+    manifests: 'manifest',
+    blobs: 'layer',
+    'blobs/uploads': 'layer upload',
+  };
+  return `${method} ${names[kind ?? ''] ?? 'storage'}`;
+}
+
+/** Without a failed request: a manifest that is not what its digest says comes from the source. */
+function guessSide(text: string): RegistrySide {
+  return /getting source|failed to get|digest mismatch/.test(text) ? 'source' : 'backup';
+}

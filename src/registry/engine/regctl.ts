@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Clock } from '../../clock.ts';
+import { RegistryError, UsageError } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
+import type { CopyJob } from '../../reconcile/ports.ts';
+import { listSecrets, type Credential } from '../credentials/credentials.ts';
+import { createEngineInput } from './engine-config.ts';
+import { describeFailedRun } from './outcome.ts';
+import { hideSecrets } from '../plain-text.ts';
+import { parseRetryAfterMs } from '../retry-after.ts';
+import { runProgram, type ProgramResult } from '../run-program.ts';
+import { createTraceReader, type FailedRequest, type RunTrace } from './trace.ts';
+
+export interface EngineOptions {
+  /** Path of `regctl`, 0.11.5 or newer, or its name if it is in PATH. */
+  readonly program: string;
+  /** Ours; the engine gets to see the few variables it needs. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where a file can be created; it has no name any more when it is given its content. */
+  readonly temporaryFolder: string;
+  readonly clock: Clock;
+  /** From asking the engine to end until it is ended. */
+  readonly killAfterMs?: number;
+}
+
+export interface EngineCopy {
+  readonly job: CopyJob;
+  readonly credentials: { readonly source: Credential | undefined; readonly copy: Credential | undefined };
+  readonly insecureRegistries: readonly string[];
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface CopyEngine {
+  /**
+   * Runs the engine for one copy. Returns the digest that the backup registry acknowledged for the new tag,
+   * or undefined when nothing was written or nothing acknowledged.
+   *
+   * When this process is killed, the engine is not told: it ends when it writes its next line of trace, which
+   * nobody reads, or with the container.
+   *
+   * @throws {RegistryError} for everything that registries do.
+   * @throws {UsageError} when the engine cannot be started.
+   */
+  copy(copy: EngineCopy): Promise<string | undefined>;
+}
+
+/** What the engine may see of our environment: how to be found, whom to trust, which proxy to use. */
+const PASSED_ON = ['PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
+/** The engine waits for as long as a registry tells it to; longer waits belong into the queue. */
+const LONGEST_WAIT_MS = 10_000;
+
+export function createCopyEngine(options: EngineOptions): CopyEngine {
+  return {
+    async copy(copy) {
+      const reader = createTraceReader(copy.job);
+      let limiting: FailedRequest | undefined;
+      const result = await runEngine(options, copy, (line) => {
+        const failed = reader.readLine(line);
+        if (failed && isLongWait(failed)) {
+          limiting ??= failed;
+        }
+        return limiting || reader.isConfigRefused() ? 'stop' : undefined;
+      });
+      const trace = reader.read();
+      if (result.exitCode === 0 && !result.stopped && !trace.isConfigRefused) {
+        return trace.pushedDigest;
+      }
+      throw describeEnd({ copy, result, trace, limiting }, options.clock.nowMs());
+    },
+  };
+}
+
+async function runEngine(
+  options: EngineOptions,
+  copy: EngineCopy,
+  onErrorLine: (line: string) => 'stop' | undefined,
+): Promise<ProgramResult> {
+  const { program, temporaryFolder, environment, killAfterMs } = options;
+  const { config, references } = createEngineInput(copy.job, copy.credentials, copy.insecureRegistries);
+  const file = await createPrivateFile(temporaryFolder, config);
+  try {
+    return await runProgram({
+      program,
+      // A reference cannot start with a dash, and this holds even if one could.
+      args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', '--', ...references],
+      environment: { ...pickEnvironment(environment), REGCTL_CONFIG: '/dev/stdin' },
+      stdin: file.fd,
+      timeoutMs: copy.timeoutMs,
+      signal: copy.signal,
+      onErrorLine,
+      ...(killAfterMs !== undefined && { killAfterMs }),
+    });
+  } catch (error) {
+    copy.signal.throwIfAborted();
+    const code = (error as NodeJS.ErrnoException).code ?? 'error';
+    throw new UsageError(`copy engine ${program} cannot be started (${code}): is regctl installed there?`);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * An open file without a name, so that nothing is left behind however we end, and nobody can open it by name.
+ * The engine opens its standard input by path, which works for files and not for the pipes of Node.
+ */
+async function createPrivateFile(folder: string, content: string): Promise<FileHandle> {
+  const path = join(folder, `.backup-image-registry-${randomUUID()}`);
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'wx+', 0o600);
+    await unlink(path);
+    // By position: the offset, which a reader may inherit, stays at the start.
+    await file.write(content, 0);
+    return file;
+  } catch (error) {
+    await file?.close();
+    const code = (error as NodeJS.ErrnoException).code ?? 'error';
+    throw new UsageError(`no file can be created in ${folder} (${code}): mount a writable volume there`);
+  }
+}
+
+function pickEnvironment(environment: EngineOptions['environment']): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const name of PASSED_ON.flatMap((upper) => [upper, upper.toLowerCase()])) {
+    const value = environment[name];
+    if (value) {
+      picked[name] = value;
+    }
+  }
+  return picked;
+}
+
+function isLongWait({ status, retryAfter }: FailedRequest): boolean {
+  return status === 429 && retryAfter !== undefined && parseRetryAfterMs(retryAfter, 0) > LONGEST_WAIT_MS;
+}
+
+interface EngineEnd {
+  readonly copy: EngineCopy;
+  readonly result: ProgramResult;
+  readonly trace: RunTrace;
+  /** The request that the engine was stopped for. */
+  readonly limiting: FailedRequest | undefined;
+}
+
+/** The error to throw; the abort reason when it was us who no longer wanted the copy. */
+function describeEnd({ copy, result, trace, limiting }: EngineEnd, nowMs: number): unknown {
+  const { job, credentials, signal, timeoutMs } = copy;
+  if (result.stopped === 'abort') {
+    return signal.reason;
+  }
+  if (result.stopped === 'timeout') {
+    const seconds = Math.round(timeoutMs / 1_000);
+    const message = `copying ${formatReference(job.source)} to ${formatReference(job.copy)}: not done after ${seconds} s`;
+    return new RegistryError(message, { reason: 'Timeout', side: trace.failures.at(-1)?.side ?? 'source' });
+  }
+  if (limiting) {
+    const only = { ...trace, failures: [limiting], finalText: '' };
+    return describeFailedRun({ job, trace: only, exitCode: 1 }, nowMs);
+  }
+  const secrets = [...listSecrets(credentials.source), ...listSecrets(credentials.copy)];
+  const finalText = hideSecrets(trace.finalText, secrets);
+  return describeFailedRun({ job, trace: { ...trace, finalText }, exitCode: result.exitCode }, nowMs);
+}

@@ -1,0 +1,134 @@
+import type { RegistrySide } from '../../errors.ts';
+import type { CopyJob } from '../../reconcile/ports.ts';
+import { parseTraceLine, type TracedRequest } from './trace-line.ts';
+import { isTagWrite, locateRequest, type RequestPlace } from './trace-place.ts';
+
+/** One HTTP request of the copy engine that did not succeed. */
+export interface FailedRequest extends RequestPlace {
+  readonly method: string;
+  readonly host: string;
+  /** Without the query, which can hold signatures and upload states. */
+  readonly path: string;
+  /** Undefined when no answer came; then `problem` says why. */
+  readonly status: number | undefined;
+  readonly problem: string | undefined;
+  readonly retryAfter: string | undefined;
+  /** Token service (host and path) that a 401 points to. */
+  readonly realm: string | undefined;
+}
+
+/** What a run of the engine told about itself. */
+export interface RunTrace {
+  /** Requests that failed and were not repeated with success, oldest first. */
+  readonly failures: readonly FailedRequest[];
+  /** Digest that the backup registry acknowledged for the tag of the copy. */
+  readonly pushedDigest: string | undefined;
+  /** The engine could not read the configuration it was given, and went on without. */
+  readonly isConfigRefused: boolean;
+  /** What it said at its end; holds texts of registries. */
+  readonly finalText: string;
+}
+
+export interface TraceReader {
+  /** Takes one line of stderr; returns the request it tells of when that failed. */
+  readLine(line: string): FailedRequest | undefined;
+  /**
+   * True once the engine said that it goes on without the configuration it was given: to be stopped at once.
+   */
+  isConfigRefused(): boolean;
+  read(): RunTrace;
+}
+
+const CONFIG_REFUSED = 'Failed to load default config';
+const MAX_FAILURES = 1_000;
+const MAX_FINAL_TEXT = 16_384;
+const NO_REALMS: ReadonlyMap<string, RegistrySide> = new Map();
+
+/**
+ * Reads the engine's trace (`-v trace --logopt json`) as it comes; holds what failed, and not what went well.
+ */
+export function createTraceReader(job: CopyJob): TraceReader {
+  const failures = new Map<string, FailedRequest>();
+  const realms = new Map<string, RegistrySide>();
+  let pushedDigest: string | undefined;
+  let isConfigRefused = false;
+  let finalText = '';
+
+  function readRequest(request: TracedRequest): FailedRequest | undefined {
+    const { method, url, problem } = request;
+    const key = `${method} ${url.origin}${url.pathname}`;
+    if (isAnswered(request, job)) {
+      failures.delete(key);
+      if (isTagWrite(request, job)) {
+        pushedDigest = readHeader(request, 'Docker-Content-Digest');
+      }
+      return undefined;
+    }
+    // Requests are cancelled because another one failed, or because we asked for it: never the cause.
+    if (problem?.includes('context canceled')) {
+      return undefined;
+    }
+    const failed = describeRequest(request, locateRequest(request, job, realms));
+    if (failed.realm !== undefined) {
+      realms.set(failed.realm, failed.side);
+    }
+    failures.delete(key);
+    failures.set(key, failed);
+    const [oldest = key] = failures.keys();
+    if (failures.size > MAX_FAILURES) {
+      failures.delete(oldest);
+    }
+    return failed;
+  }
+
+  return {
+    readLine(text) {
+      // The last thing it writes is its error, which quotes answers: what looks like a trace after that is forged.
+      if (finalText !== '' || !text.startsWith('{')) {
+        finalText = `${finalText}${text}\n`.slice(0, MAX_FINAL_TEXT);
+        return undefined;
+      }
+      const line = parseTraceLine(text);
+      isConfigRefused ||= line?.message === CONFIG_REFUSED;
+      return line?.request && readRequest(line.request);
+    },
+    isConfigRefused: () => isConfigRefused,
+    read: () => ({
+      failures: [...failures.values()],
+      pushedDigest,
+      isConfigRefused,
+      finalText: finalText.trim(),
+    }),
+  };
+}
+
+/** That the backup has no such manifest or layer is what the engine wants to know, not a failure. */
+function isAnswered(request: TracedRequest, job: CopyJob): boolean {
+  const { method, status = 599 } = request;
+  const isMissing = method === 'HEAD' && status === 404;
+  return status < 400 || (isMissing && locateRequest(request, job, NO_REALMS).side === 'backup');
+}
+
+function describeRequest(request: TracedRequest, place: RequestPlace): FailedRequest {
+  const { method, url, status, problem } = request;
+  return {
+    ...place,
+    method,
+    host: url.host,
+    path: url.pathname,
+    status,
+    problem,
+    retryAfter: readHeader(request, 'Retry-After'),
+    realm: status === 401 ? readRealm(request) : undefined,
+  };
+}
+
+function readRealm(request: TracedRequest): string | undefined {
+  const text = /\brealm="([^"]+)"/i.exec(readHeader(request, 'Www-Authenticate') ?? '')?.[1];
+  const realm = text === undefined ? null : URL.parse(text, request.url);
+  return realm ? `${realm.host}${realm.pathname}` : undefined;
+}
+
+function readHeader({ headers }: TracedRequest, name: string): string | undefined {
+  return headers[name]?.[0];
+}

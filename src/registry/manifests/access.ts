@@ -1,0 +1,24 @@
+import type { Clock } from '../../clock.ts';
+import type { RegistrySide } from '../../errors.ts';
+import type { Credential } from '../credentials/credentials.ts';
+import type { ResolveHost } from './forwarding.ts';
+import type { HttpClient } from './http-client.ts';
+
+/** What is to be done at a registry, and as whom. */
+export interface Access {
+  readonly origin: URL;
+  readonly repository: string;
+  readonly actions: 'pull' | 'pull,push';
+  readonly credential: Credential | undefined;
+  readonly side: RegistrySide;
+  /** For messages, starting with a verb: `looking up b.io/x:1`. */
+  readonly doing: string;
+  readonly signal: AbortSignal;
+}
+
+/** What talking to registries needs from outside. */
+export interface RegistryDeps {
+  readonly http: HttpClient;
+  readonly resolveHost: ResolveHost;
+  readonly clock: Clock;
+}

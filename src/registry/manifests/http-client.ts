@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import { getCACertificates } from 'node:tls';
+
+import { UsageError } from '../../errors.ts';
+
+export interface HttpRequest {
+  readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer | string;
+  readonly signal: AbortSignal;
+  /** Of a successful answer; others are cut, for they are only quoted. */
+  readonly maxBodyBytes?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** No answer came, or none that could be taken. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
+  readonly kind: 'timeout' | 'tooLarge' | 'unreachable';
+
+  constructor(message: string, kind: HttpError['kind'], options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+export interface HttpClient {
+  /**
+   * One request, no redirects.
+   *
+   * @throws {HttpError}
+   */
+  send(request: HttpRequest): Promise<HttpAnswer>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+export interface HttpClientOptions {
+  /**
+   * HTTPS_PROXY and the like are obeyed where the running Node can (22.21, 24.5); SSL_CERT_FILE is trusted as
+   * well.
+   */
+  readonly environment: Readonly<Record<string, string>>;
+  /** From the first byte sent to the last byte read. */
+  readonly timeoutMs: number;
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+const CONNECTIONS_PER_HOST = 8;
+
+/**
+ * One pool of connections for all look-ups: a handshake for each would cost more than the look-ups
+ * themselves.
+ */
+export function createHttpClient({ environment, timeoutMs }: HttpClientOptions): HttpClient {
+  const options = { keepAlive: true, maxSockets: CONNECTIONS_PER_HOST, proxyEnv: { ...environment } };
+  const ca = readExtraCertificates(environment['SSL_CERT_FILE']);
+  const plain = new http.Agent(options);
+  const encrypted = new https.Agent({ ...options, ...(ca && { ca }) });
+
+  async function send(request: HttpRequest): Promise<HttpAnswer> {
+    request.signal.throwIfAborted();
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.any([request.signal, deadline]);
+    const agent = request.url.protocol === 'https:' ? encrypted : plain;
+    try {
+      return await exchange(request, agent, signal);
+    } catch (error) {
+      request.signal.throwIfAborted();
+      if (error instanceof HttpError) {
+        throw error;
+      }
+      if (deadline.aborted) {
+        throw new HttpError(`no answer in ${timeoutMs} ms`, 'timeout');
+      }
+      throw new HttpError(describeFailure(error as NodeJS.ErrnoException), 'unreachable');
+    }
+  }
+
+  return {
+    send,
+    close() {
+      plain.destroy();
+      encrypted.destroy();
+    },
+  };
+}
+
+/**
+ * A connection that the other side closed while it was idle says nothing about the registry: once more on a
+ * new one.
+ */
+async function exchange(request: HttpRequest, agent: http.Agent, signal: AbortSignal): Promise<HttpAnswer> {
+  for (;;) {
+    const { url, method, headers } = request;
+    const module = url.protocol === 'https:' ? https : http;
+    const outgoing = module.request(url, { method, headers: { ...headers }, agent, signal });
+    try {
+      return await answerOf(outgoing, request);
+    } catch (error) {
+      if (!outgoing.reusedSocket || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') {
+        throw error;
+      }
+    }
+  }
+}
+
+function answerOf(outgoing: http.ClientRequest, request: HttpRequest): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('error', reject);
+    outgoing.once('response', (incoming) => {
+      readBody(incoming, request.maxBodyBytes ?? MAX_BODY_BYTES)
+        .then((body) => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body }))
+        .catch(reject);
+    });
+    outgoing.end(request.body);
+  });
+}
+
+async function readBody(incoming: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const isSuccess = (incoming.statusCode ?? 0) < 300;
+  const limit = isSuccess ? maxBytes : MAX_BODY_BYTES;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop early closes the connection.
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit && isSuccess) {
+      throw new HttpError(`the answer has more than ${limit} bytes`, 'tooLarge');
+    }
+    chunks.push(chunk);
+    if (size > limit) {
+      break;
+    }
+  }
+  return Buffer.concat(chunks).subarray(0, limit);
+}
+
+/** Node's codes say it shortest (`ECONNREFUSED`); an error for several addresses has no message of its own. */
+function describeFailure(error: NodeJS.ErrnoException): string {
+  return error.code ?? (error.message || 'connection failed');
+}
+
+/**
+ * The copy engine trusts SSL_CERT_FILE in place of the system's bundle; Node would not look at it.
+ *
+ * @throws {UsageError} when it cannot be read.
+ */
+function readExtraCertificates(path: string | undefined): string[] | undefined {
+  if (!path) {
+    return undefined;
+  }
+  try {
+    return [...getCACertificates('default'), readFileSync(path, 'utf8')];
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'error';
+    throw new UsageError(
+      `SSL_CERT_FILE ${path} cannot be read (${code}): mount the CA bundle there or unset it`,
+    );
+  }
+}

@@ -1,0 +1,118 @@
+import { RegistryError } from '../../errors.ts';
+import type { Access, RegistryDeps } from './access.ts';
+import type { Authorizer } from './authorizer.ts';
+import { findForwardingProblem, type ResolveHost } from './forwarding.ts';
+import type { HttpAnswer, HttpClient, HttpRequest } from './http-client.ts';
+import { toTransportError } from './transport-failure.ts';
+
+export interface Manifest {
+  readonly mediaType: string;
+  readonly body: Buffer;
+}
+
+const MEDIA_TYPES = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+];
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const MAX_REDIRECTS = 5;
+
+export interface ManifestRequest {
+  readonly method: 'HEAD' | 'GET' | 'PUT';
+  readonly access: Access;
+  readonly url: URL;
+  readonly manifest?: Manifest;
+}
+
+/**
+ * Asks with the authorization of last time if there is one, and once more when the registry wants another.
+ *
+ * @throws {RegistryError} when no answer comes, or one that must not be acted upon.
+ */
+export async function sendManifestRequest(
+  request: ManifestRequest,
+  deps: RegistryDeps,
+  authorizer: Authorizer,
+): Promise<HttpAnswer> {
+  const { access } = request;
+  const { answer, url } = await sendFollowing(request, authorizer.recall(access), deps);
+  if (answer.status !== 401) {
+    return answer;
+  }
+  const isOwn = url.origin === access.origin.origin;
+  // Whoever we were redirected to may give out anonymous tokens, but does not get to see the registry's credential.
+  const asker: Access = isOwn ? access : { ...access, origin: new URL(url.origin), credential: undefined };
+  const authorization = await authorizer.meet(asker, answer.headers['www-authenticate']);
+  const again = { ...request, access: asker, url: isOwn ? request.url : url };
+  return (await sendFollowing(again, authorization, deps)).answer;
+}
+
+/**
+ * Some registries redirect readers to a mirror near by. The authorization goes to the registry itself and
+ * nobody else.
+ */
+async function sendFollowing(
+  request: ManifestRequest,
+  authorization: string | undefined,
+  deps: RegistryDeps,
+): Promise<{ readonly answer: HttpAnswer; readonly url: URL }> {
+  const { access, method } = request;
+  let { url } = request;
+  for (let redirects = 0; ; redirects += 1) {
+    const answer = await send(
+      { ...request, url },
+      url.origin === access.origin.origin ? authorization : undefined,
+      deps.http,
+    );
+    const { location } = answer.headers;
+    if (answer.status < 300 || answer.status > 399 || location === undefined || method === 'PUT') {
+      return { answer, url };
+    }
+    url = await findRedirect(
+      { ...request, url },
+      redirects < MAX_REDIRECTS ? location : '',
+      deps.resolveHost,
+    );
+  }
+}
+
+async function findRedirect(
+  { access, url }: ManifestRequest,
+  location: string,
+  resolveHost: ResolveHost,
+): Promise<URL> {
+  const next = location === '' ? null : URL.parse(location, url);
+  const problem = next ? await findForwardingProblem(url, next, resolveHost) : 'leads nowhere';
+  if (!next || problem !== undefined) {
+    const message = `${access.doing}: ${access.side} registry ${url.host} redirects to an address that ${problem}`;
+    throw new RegistryError(message, { reason: 'Unauthorized', side: access.side });
+  }
+  return next;
+}
+
+async function send(
+  { method, url, access, manifest }: ManifestRequest,
+  authorization: string | undefined,
+  http: HttpClient,
+): Promise<HttpAnswer> {
+  const request: HttpRequest = {
+    method,
+    url,
+    headers: {
+      accept: MEDIA_TYPES.join(', '),
+      'user-agent': 'backup-image-registry',
+      ...(authorization !== undefined && { authorization }),
+      ...(manifest && { 'content-type': manifest.mediaType, 'content-length': String(manifest.body.length) }),
+    },
+    ...(manifest && { body: manifest.body }),
+    signal: access.signal,
+    maxBodyBytes: MAX_MANIFEST_BYTES,
+  };
+  try {
+    return await http.send(request);
+  } catch (error) {
+    throw toTransportError(error, { ...access, host: url.host });
+  }
+}

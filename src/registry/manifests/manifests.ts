@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+
+import { RegistryError, type RegistrySide } from '../../errors.ts';
+import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
+import type { RegistryDeps } from './access.ts';
+import { createAuthorizer } from './authorizer.ts';
+import { readBackupRefusal } from './backup-refusal.ts';
+import { listSecrets, type Credential } from '../credentials/credentials.ts';
+import type { HttpAnswer } from './http-client.ts';
+import { sendManifestRequest, type Manifest, type ManifestRequest } from './manifest-request.ts';
+import { hideSecrets } from '../plain-text.ts';
+import { toApiOrigin } from '../registry-address.ts';
+import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
+
+/** One image at one registry, and how to talk to it. */
+export interface ImageAccess {
+  readonly reference: Reference;
+  readonly side: RegistrySide;
+  readonly credential: Credential | undefined;
+  /** Hosts spoken to in plain http. */
+  readonly insecureRegistries: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** Manifests of registries, by the distribution API. All methods throw {@link RegistryError}. */
+export interface ManifestClient {
+  /** One HEAD once the registry is known; undefined when it has no such manifest. */
+  fetchDigest(image: ImageAccess): Promise<string | undefined>;
+  /** The bytes that the digest of the reference stands for, checked. */
+  fetchManifest(image: ImageAccess & { readonly reference: { readonly digest: string } }): Promise<Manifest>;
+  /** Writes a manifest, whose parts the repository has, under the tag of the reference. */
+  pushManifest(image: ImageAccess, manifest: Manifest): Promise<void>;
+}
+
+export function createManifestClient(deps: RegistryDeps): ManifestClient {
+  const authorizer = createAuthorizer(deps);
+  const ask = (request: ManifestRequest): Promise<HttpAnswer> =>
+    sendManifestRequest(request, deps, authorizer);
+  const fail = (request: ManifestRequest, answer: HttpAnswer): RegistryError =>
+    createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
+
+  async function fetchBody(request: ManifestRequest): Promise<HttpAnswer | undefined> {
+    const answer = await ask({ ...request, method: 'GET' });
+    if (answer.status === 404) {
+      return undefined;
+    }
+    if (answer.status !== 200) {
+      throw fail({ ...request, method: 'GET' }, answer);
+    }
+    return answer;
+  }
+
+  return {
+    async fetchDigest(image) {
+      const request = createRequest('HEAD', image);
+      const answer = await ask(request);
+      if (answer.status === 404) {
+        return undefined;
+      }
+      if (answer.status !== 200 && answer.status !== 405) {
+        throw fail(request, answer);
+      }
+      const digest = answer.status === 200 ? readDigest(answer) : undefined;
+      if (digest !== undefined) {
+        return checkDigest(digest, image, request);
+      }
+      const whole = await fetchBody(request);
+      return whole && checkDigest(hashManifest(whole, image, request), image, request);
+    },
+
+    async fetchManifest(image) {
+      const request = createRequest('GET', image);
+      const answer = await fetchBody(request);
+      if (!answer) {
+        const message = `${request.access.doing}: ${image.side} registry ${request.url.host} has no such manifest`;
+        throw new RegistryError(message, { reason: 'NotFound', side: image.side });
+      }
+      checkDigest(hashManifest(answer, image, request), image, request);
+      return { mediaType: readMediaType(answer), body: answer.body };
+    },
+
+    async pushManifest(image, manifest) {
+      const request = { ...createRequest('PUT', image), manifest };
+      const answer = await ask(request);
+      if (answer.status < 200 || answer.status > 299) {
+        throw fail(request, answer);
+      }
+    },
+  };
+}
+
+function createRequest(method: ManifestRequest['method'], image: ImageAccess): ManifestRequest {
+  const { reference, side, credential, insecureRegistries, signal } = image;
+  const origin = toApiOrigin(reference.host, insecureRegistries);
+  const { repository } = reference;
+  const name = method === 'PUT' ? reference.tag : (reference.digest ?? reference.tag);
+  const url = new URL(`/v2/${repository}/manifests/${name ?? 'latest'}`, origin);
+  const doing = `${method === 'PUT' ? 'tagging' : 'looking up'} ${formatReference(reference)}`;
+  const actions = method === 'PUT' ? 'pull,push' : 'pull';
+  return { method, url, access: { origin, repository, actions, credential, side, doing, signal } };
+}
+
+function describeAnswer(request: ManifestRequest, answer: HttpAnswer): FailedAnswer {
+  const { access, method, url } = request;
+  const body = hideSecrets(answer.body.toString('utf8'), listSecrets(access.credential));
+  const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : undefined;
+  return {
+    doing: access.doing,
+    side: access.side,
+    host: url.host,
+    status: answer.status,
+    operation: `${method} manifest`,
+    retryAfter: answer.headers['retry-after'],
+    body,
+    ...(refusal && { reason: refusal }),
+  };
+}
+
+function readDigest({ headers }: HttpAnswer): string | undefined {
+  const digest = headers['docker-content-digest'];
+  return typeof digest === 'string' && isDigest(digest) ? digest : undefined;
+}
+
+function readMediaType({ headers }: HttpAnswer): string {
+  return headers['content-type']?.split(';')[0]?.trim() ?? '';
+}
+
+/**
+ * For registries that do not name the digest. A login page of a proxy has a hash too, so it has to look like
+ * a manifest.
+ */
+function hashManifest(
+  { body }: HttpAnswer,
+  { reference, side }: ImageAccess,
+  { access }: ManifestRequest,
+): string {
+  if (!/"schemaVersion"\s*:\s*[12]\b/.test(body.toString('utf8'))) {
+    const message = `${access.doing}: ${side} registry ${access.origin.host} sent something that is no manifest`;
+    throw new RegistryError(message, { reason: 'Unknown', side });
+  }
+  const algorithm = reference.digest?.split(':')[0] ?? 'sha256';
+  return `${algorithm}:${createHash(algorithm).update(body).digest('hex')}`;
+}
+
+function checkDigest(digest: string, { reference, side }: ImageAccess, { access }: ManifestRequest): string {
+  if (reference.digest !== undefined && digest !== reference.digest) {
+    const message = `${access.doing}: ${side} registry ${access.origin.host} has ${digest} under this digest`;
+    throw new RegistryError(message, { reason: 'Unknown', side });
+  }
+  return digest;
+}

@@ -1,0 +1,144 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { UsageError } from '../../../src/errors.ts';
+import { parseReference } from '../../../src/images/reference.ts';
+import {
+  createCredentialFinder,
+  readDockerConfig,
+} from '../../../src/registry/credentials/credential-finder.ts';
+import { createTemporaryFolder, writeScript } from '../temporary-folder.ts';
+
+const IMAGE = parseReference('b.io/x:1');
+const { signal } = new AbortController();
+let folder: string;
+beforeEach(async () => {
+  folder = await createTemporaryFolder();
+});
+
+function writeConfig(config: unknown): Promise<void> {
+  return writeFile(join(folder, 'config.json'), typeof config === 'string' ? config : JSON.stringify(config));
+}
+
+let monotonicMs = 0;
+function createFinder(helperTimeoutMs = 10_000): (image?: typeof IMAGE) => Promise<unknown> {
+  const environment = { PATH: `${folder}:/bin:/usr/bin`, CLOUD_ROLE: 'puller' };
+  const clock = { nowMs: () => 0, monotonicMs: () => monotonicMs };
+  const find = createCredentialFinder({ folder, environment, clock, helperTimeoutMs });
+  return (image = IMAGE) => find(image, 'source', signal);
+}
+
+describe('the config file', () => {
+  it('is read anew for every look-up', async () => {
+    const find = createFinder();
+    expect(await find()).toBeUndefined();
+    await writeConfig({ auths: { 'b.io': { username: 'me', password: 'old' } } });
+    expect(await find()).toMatchObject({ password: 'old' });
+    await writeConfig({ auths: { 'b.io': { username: 'me', password: 'new' } } });
+    expect(await find()).toMatchObject({ password: 'new' });
+  });
+
+  it('may be missing, and so may its folder', async () => {
+    expect((await readDockerConfig(folder)).credentials.size).toBe(0);
+    expect((await readDockerConfig(join(folder, 'none'))).credentials.size).toBe(0);
+    expect((await readDockerConfig(undefined)).credentials.size).toBe(0);
+  });
+
+  it('that is broken is named in an error, and not quoted', async () => {
+    await writeConfig('{"auths": {"b.io": {"auth": "czNjcmV0"}}, "s3cret": s3cret');
+    const read = readDockerConfig(folder);
+    await expect(read).rejects.toThrow(UsageError);
+    await expect(read).rejects.toThrow(`${join(folder, 'config.json')} cannot be used: it is not valid JSON`);
+    await expect(read).rejects.not.toThrow(/s3cret|czNjcmV0/);
+  });
+
+  it('that cannot be read is an error too', async () => {
+    await mkdir(join(folder, 'config.json'));
+    await expect(readDockerConfig(folder)).rejects.toThrow('cannot be read (EISDIR)');
+  });
+});
+
+describe('a credential helper', () => {
+  const writeHelper = (lines: readonly string[]): Promise<string> =>
+    writeScript(folder, 'docker-credential-cloud', lines);
+
+  beforeEach(() => writeConfig({ credHelpers: { 'b.io': 'cloud' } }));
+
+  it('is asked for the registry, and may look at the environment', async () => {
+    await writeHelper([
+      'read server',
+      'echo "{\\"Username\\":\\"$1-$server\\",\\"Secret\\":\\"$CLOUD_ROLE\\"}"',
+    ]);
+    expect(await createFinder()()).toEqual({ kind: 'password', username: 'get-b.io', password: 'puller' });
+  });
+
+  it('may give a refresh token', async () => {
+    await writeHelper(['echo \'{"ServerURL":"b.io","Username":"<token>","Secret":"t"}\'']);
+    expect(await createFinder()()).toEqual({ kind: 'identityToken', token: 't' });
+  });
+
+  it('may have nothing for a registry', async () => {
+    await writeHelper(['echo "credentials not found in native keychain"; exit 1']);
+    expect(await createFinder()()).toBeUndefined();
+  });
+
+  it('is asked once for a burst of look-ups, and again when its answer is old', async () => {
+    await writeHelper([`echo x >> ${folder}/calls`, 'echo \'{"Username":"me","Secret":"s"}\'']);
+    const find = createFinder();
+    const countCalls = async (): Promise<number> =>
+      (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n').length;
+    await find();
+    await find(parseReference('b.io/other:2'));
+    expect(await countCalls()).toBe(1);
+    monotonicMs += 61_000;
+    await find();
+    expect(await countCalls()).toBe(2);
+  });
+
+  it.each([
+    {
+      name: 'fails',
+      script: ['echo "no role: AccessDenied"; exit 1'],
+      reason: 'RegistryUnavailable',
+      text: 'exit code 1: no role: AccessDenied',
+    },
+    {
+      name: 'fails with a secret in hand',
+      script: ['echo \'{"Secret":"s3cret"}\'; exit 1'],
+      reason: 'RegistryUnavailable',
+      text: 'exit code 1',
+    },
+    {
+      name: 'talks nonsense',
+      script: ['echo s3cret'],
+      reason: 'Unknown',
+      text: 'not {"Username", "Secret"}',
+    },
+  ])('that $name is not an empty answer', async ({ script, reason, text }) => {
+    await writeHelper(script);
+    const found = createFinder()();
+    await expect(found).rejects.toMatchObject({ reason, side: 'source' });
+    await expect(found).rejects.toThrow(text);
+    await expect(found).rejects.not.toThrow('s3cret');
+  });
+
+  it('that hangs is ended', async () => {
+    await writeHelper(['while :; do sleep 0.05; done']);
+    await expect(createFinder(100)()).rejects.toMatchObject({ reason: 'Timeout' });
+  });
+
+  it('that is not there is a mistake of the user', async () => {
+    const found = createFinder()();
+    await expect(found).rejects.toThrow(UsageError);
+    await expect(found).rejects.toThrow(
+      'docker-credential-cloud, named in config.json for b.io, cannot be started',
+    );
+  });
+
+  it('cannot be a path', async () => {
+    await writeConfig({ credHelpers: { 'b.io': 'x/../../bin/sh' } });
+    await expect(createFinder()()).rejects.toThrow(UsageError);
+  });
+});

@@ -1,0 +1,202 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { UsageError } from '../../../src/errors.ts';
+import { parseReference } from '../../../src/images/reference.ts';
+import type { Credential } from '../../../src/registry/credentials/credentials.ts';
+import {
+  createCopyEngine,
+  type EngineCopy,
+  type EngineOptions,
+} from '../../../src/registry/engine/regctl.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { createFakeEngine, type FakeEngine, type FakeScenario } from './fake-engine.ts';
+import { recordings } from './recordings.ts';
+import { aTraceLine, CONFIG_WARNING } from './trace-lines.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const JOB = {
+  source: parseReference(`a.io/team/app:1@${DIGEST}`),
+  copy: parseReference('b.io/backup/app:1--aaaaaaaaaaaa'),
+};
+const SOURCE: Credential = { kind: 'password', username: 'reader', password: 'source-s3cret' };
+const BACKUP: Credential = { kind: 'password', username: 'writer', password: 'backup-s3cret' };
+const SOURCE_MANIFEST = `https://a.io/v2/team/app/manifests/${DIGEST}`;
+const NOW_MS = 1_000_000;
+
+function copyWith(
+  fake: FakeEngine,
+  copy: Partial<EngineCopy> = {},
+  options: Partial<EngineOptions> = {},
+): Promise<string | undefined> {
+  const engine = createCopyEngine({
+    program: fake.program,
+    environment: {},
+    temporaryFolder: fake.folder,
+    clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
+    ...options,
+  });
+  return engine.copy({
+    job: JOB,
+    credentials: { source: SOURCE, copy: BACKUP },
+    insecureRegistries: [],
+    timeoutMs: 20_000,
+    signal: new AbortController().signal,
+    ...copy,
+  });
+}
+
+describe('the call', () => {
+  it('has the references behind a double dash, and secrets only in the file on standard input', async () => {
+    const fake = await createFakeEngine();
+    await copyWith(fake);
+    const [call] = await fake.calls();
+    expect(call?.args.join(' ')).toBe(
+      `image copy -v trace --logopt json -- a.io/team/app:1@${DIGEST} b.io/backup/app:1--aaaaaaaaaaaa`,
+    );
+    expect(JSON.stringify([call?.args, call?.environment])).not.toContain('s3cret');
+    expect(JSON.parse(call?.config ?? '')).toMatchObject({
+      hosts: {
+        'a.io': { user: 'reader', pass: 'source-s3cret' },
+        'b.io': { user: 'writer', pass: 'backup-s3cret' },
+      },
+    });
+    expect(call?.cwd).toBe('/');
+  });
+
+  it('passes on how to reach and trust registries, and nothing else', async () => {
+    const fake = await createFakeEngine();
+    const passed = {
+      PATH: process.env['PATH'] ?? '',
+      SSL_CERT_FILE: '/certs/ca.pem',
+      HTTPS_PROXY: 'http://proxy:3128',
+      no_proxy: '.local',
+    };
+    const environment = {
+      ...passed,
+      HTTP_PROXY: '',
+      AWS_SECRET_ACCESS_KEY: 's3cret',
+      HOME: '/root',
+      LC_ALL: undefined,
+    };
+    await copyWith(fake, {}, { environment });
+    expect((await fake.calls())[0]?.environment).toEqual({ ...passed, REGCTL_CONFIG: '/dev/stdin' });
+  });
+
+  it('leaves no file behind, however it ends', async () => {
+    const fake = await createFakeEngine();
+    const before = await readdir(fake.folder);
+    await copyWith(fake);
+    await expect(copyWith(fake, {}, { program: '/no/such/regctl' })).rejects.toThrow(UsageError);
+    expect((await readdir(fake.folder)).toSorted()).toEqual([...before, 'calls'].toSorted());
+  });
+
+  it('needs a program and a folder to write to', async () => {
+    const fake = await createFakeEngine();
+    await expect(copyWith(fake, {}, { program: '/no/such/regctl' })).rejects.toThrow(
+      'copy engine /no/such/regctl cannot be started (ENOENT)',
+    );
+    await expect(copyWith(fake, {}, { temporaryFolder: '/no/such/folder' })).rejects.toThrow(
+      'no file can be created in /no/such/folder (ENOENT)',
+    );
+  });
+});
+
+describe('a copy that succeeds', () => {
+  it('brings back the digest that the backup acknowledged', async () => {
+    const stderr = [
+      aTraceLine({
+        method: 'PUT',
+        url: 'https://b.io/v2/backup/app/manifests/1--aaaaaaaaaaaa',
+        status: '201 Created',
+        headers: { 'Docker-Content-Digest': DIGEST },
+      }),
+    ];
+    expect(await copyWith(await createFakeEngine({ stderr }))).toBe(DIGEST);
+  });
+
+  it('brings back nothing when nothing had to be written', async () => {
+    expect(await copyWith(await createFakeEngine())).toBeUndefined();
+  });
+
+  it('gets by with a trace of any size', async () => {
+    const line = aTraceLine({ url: SOURCE_MANIFEST, status: '200 OK' });
+    expect(
+      await copyWith(await createFakeEngine({ stderr: Array<string>(20_000).fill(line) })),
+    ).toBeUndefined();
+  });
+});
+
+describe('a copy that fails', () => {
+  async function fail(
+    scenario: Omit<FakeScenario, 'callsPath'>,
+    copy: Partial<EngineCopy> = {},
+  ): Promise<unknown> {
+    const fake = await createFakeEngine(scenario);
+    return copyWith(fake, copy, { killAfterMs: 100 }).catch((error: unknown) => error);
+  }
+
+  it('is judged by its trace', async () => {
+    const { stderr = '' } = recordings['copy:src-404-manifest-unknown/trace'] ?? {};
+    const job = { ...JOB, source: parseReference('127.0.0.1:37521/demo/single:v1') };
+    const error = await fail({ stderr: stderr.trimEnd().split('\n'), exit: 1 }, { job });
+    expect(error).toMatchObject({ reason: 'NotFound', side: 'source' });
+  });
+
+  it('is ended at its deadline, even when it does not want to', async () => {
+    const error = await fail({ hangs: true, ignoresSigterm: true }, { timeoutMs: 200 });
+    expect(error).toMatchObject({ name: 'RegistryError', reason: 'Timeout' });
+  });
+
+  it('is ended when nobody wants it any more, and is no failure of a registry then', async () => {
+    const fake = await createFakeEngine({ hangs: true });
+    const controller = new AbortController();
+    const copying = copyWith(fake, { signal: controller.signal }).catch((error: unknown) => error);
+    await waitFor(async () => (await fake.calls()).length > 0, { what: 'the engine to run' });
+    controller.abort(new Error('lease lost'));
+    expect(await copying).toEqual(new Error('lease lost'));
+  });
+
+  it('is ended when it wants to wait long for a registry', async () => {
+    const limited = {
+      url: SOURCE_MANIFEST,
+      status: '429 Too Many Requests',
+      headers: { 'Retry-After': '86400' },
+    };
+    const error = await fail({ stderr: [aTraceLine(limited)], hangs: true });
+    expect(error).toMatchObject({ reason: 'RateLimited', side: 'source', retryAtMs: NOW_MS + 86_400_000 });
+  });
+
+  it('may wait a little for a registry', async () => {
+    const limited = {
+      url: SOURCE_MANIFEST,
+      status: '429 Too Many Requests',
+      headers: { 'Retry-After': '10' },
+    };
+    const stderr = [aTraceLine(limited), aTraceLine({ url: SOURCE_MANIFEST })];
+    expect(await copyWith(await createFakeEngine({ stderr }))).toBeUndefined();
+  });
+
+  it('is ended at once when it goes on without its configuration', async () => {
+    const error = await fail({ stderr: [CONFIG_WARNING], hangs: true });
+    expect(error).toMatchObject({ reason: 'Unknown' });
+    expect(String(error)).toContain('did not accept its configuration');
+  });
+
+  it('has failed without its configuration, whatever it says at the end', async () => {
+    expect(await fail({ stderr: [CONFIG_WARNING], exit: 0 })).toMatchObject({ reason: 'Unknown' });
+  });
+
+  it('does not bring a secret into its message by an echo', async () => {
+    const error = await fail({ stderr: ['failed: you sent reader:source-s3cret'], exit: 1 });
+    expect(String(error)).toContain('you sent reader:[hidden]');
+  });
+});
+
+it('leaves a folder as it found it when the file cannot be used', async () => {
+  const fake = await createFakeEngine();
+  await expect(copyWith(fake, {}, { program: join(fake.folder, 'scenario.json') })).rejects.toThrow('EACCES');
+  expect(await readdir(fake.folder)).toEqual(['regctl', 'scenario.json']);
+});

@@ -1,0 +1,139 @@
+import { writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+
+import { expect, it, onTestFinished } from 'vitest';
+
+import {
+  createHttpClient,
+  type HttpClient,
+  type HttpRequest,
+} from '../../../src/registry/manifests/http-client.ts';
+import { LOCALHOST_CERTIFICATE } from '../localhost-certificate.ts';
+import { startServer } from '../servers.ts';
+import { createTemporaryFolder } from '../temporary-folder.ts';
+
+function createClient(options: Partial<Parameters<typeof createHttpClient>[0]> = {}): HttpClient {
+  const client = createHttpClient({ environment: {}, timeoutMs: 10_000, ...options });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+function aRequest(origin: string, options: Partial<HttpRequest> = {}): HttpRequest {
+  const { signal } = new AbortController();
+  return { method: 'GET', url: new URL('/x', origin), headers: {}, signal, ...options };
+}
+
+it('brings back status, headers and body', async () => {
+  const server = await startServer(() => ({ status: 201, headers: { 'x-name': 'value' }, body: 'text' }));
+  const answer = await createClient().send(aRequest(server.origin, { method: 'PUT', body: 'sent' }));
+  expect(answer).toMatchObject({ status: 201, headers: { 'x-name': 'value' } });
+  expect(answer.body.toString()).toBe('text');
+  expect(server.received).toMatchObject([{ method: 'PUT', path: '/x', body: 'sent' }]);
+});
+
+it('uses one connection again', async () => {
+  let connections = 0;
+  const server = http.createServer((_, outgoing) => outgoing.end());
+  server.on('connection', () => (connections += 1));
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => void server.close());
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = createClient();
+  await client.send(aRequest(origin));
+  await client.send(aRequest(origin));
+  expect(connections).toBe(1);
+});
+
+it('asks again when the connection it wanted to use again was gone', async () => {
+  let first: Socket | undefined;
+  const server = http.createServer((incoming, outgoing) => {
+    if (first === incoming.socket) {
+      first.resetAndDestroy();
+      return;
+    }
+    first ??= incoming.socket;
+    outgoing.end('answer');
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = createClient();
+  await client.send(aRequest(origin));
+  expect((await client.send(aRequest(origin))).body.toString()).toBe('answer');
+});
+
+it('gives up on a server that does not answer', async () => {
+  const server = await startServer(() => undefined);
+  const sent = createClient({ timeoutMs: 50 }).send(aRequest(server.origin));
+  await expect(sent).rejects.toMatchObject({ kind: 'timeout', message: 'no answer in 50 ms' });
+});
+
+it('gives up when it is told to, with the reason it was given', async () => {
+  const controller = new AbortController();
+  const server = await startServer(() => {
+    controller.abort(new Error('lease lost'));
+    return undefined;
+  });
+  const sent = createClient().send(aRequest(server.origin, { signal: controller.signal }));
+  await expect(sent).rejects.toThrow('lease lost');
+});
+
+it('says that nobody listens', async () => {
+  const sent = createClient().send(aRequest('http://127.0.0.1:1'));
+  await expect(sent).rejects.toMatchObject({ kind: 'unreachable', message: 'ECONNREFUSED' });
+});
+
+it('takes no more than it can hold', async () => {
+  const server = await startServer(() => ({ status: 200, body: 'x'.repeat(1_001) }));
+  const sent = createClient().send(aRequest(server.origin, { maxBodyBytes: 1_000 }));
+  await expect(sent).rejects.toMatchObject({ kind: 'tooLarge' });
+});
+
+it('cuts the text of a failure', async () => {
+  const server = await startServer(() => ({ status: 500, body: 'x'.repeat(1_000_000) }));
+  const answer = await createClient().send(aRequest(server.origin));
+  expect(answer.status).toBe(500);
+  expect(answer.body.length).toBe(64 * 1024);
+});
+
+it('follows no redirect', async () => {
+  const server = await startServer(() => ({ status: 302, headers: { location: '/elsewhere' } }));
+  expect(await createClient().send(aRequest(server.origin))).toMatchObject({ status: 302 });
+  expect(server.lines()).toEqual(['GET /x']);
+});
+
+it('trusts no certificate that nobody vouches for', async () => {
+  const server = await startServer(() => ({ status: 200 }), { tls: true });
+  const sent = createClient().send(aRequest(server.origin));
+  await expect(sent).rejects.toMatchObject({ kind: 'unreachable', message: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+});
+
+it('trusts the bundle in SSL_CERT_FILE', async () => {
+  const path = join(await createTemporaryFolder(), 'ca.pem');
+  await writeFile(path, LOCALHOST_CERTIFICATE);
+  const server = await startServer(() => ({ status: 200 }), { tls: true });
+  const client = createClient({ environment: { SSL_CERT_FILE: path } });
+  expect(await client.send(aRequest(server.origin))).toMatchObject({ status: 200 });
+});
+
+it('does not start with a bundle that it cannot read', () => {
+  expect(() => createClient({ environment: { SSL_CERT_FILE: '/no/such/file' } })).toThrow(
+    'SSL_CERT_FILE /no/such/file cannot be read (ENOENT)',
+  );
+});
+
+it('goes through the proxy that the environment names, where Node can', async () => {
+  const proxy = await startServer(({ path }) => ({ status: 200, body: path }));
+  const client = createClient({ environment: { HTTP_PROXY: proxy.origin } });
+  const answer = await client.send(aRequest('http://registry.invalid'));
+  expect(answer.body.toString()).toBe('http://registry.invalid/x');
+});

@@ -1,0 +1,254 @@
+import { createHash } from 'node:crypto';
+
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+import { parseReference, type Reference } from '../../../src/images/reference.ts';
+import type { Credential } from '../../../src/registry/credentials/credentials.ts';
+import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
+import {
+  createManifestClient,
+  type ImageAccess,
+  type ManifestClient,
+} from '../../../src/registry/manifests/manifests.ts';
+import { startServer, type Answer, type Handler, type TestServer } from '../servers.ts';
+
+const MANIFEST = JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json' });
+const DIGEST = `sha256:${createHash('sha256').update(MANIFEST).digest('hex')}`;
+const FOUND: Answer = {
+  status: 200,
+  headers: { 'docker-content-digest': DIGEST, 'content-type': 'application/vnd.oci.image.index.v1+json' },
+  body: MANIFEST,
+};
+const ME: Credential = { kind: 'password', username: 'me', password: 's3cret' };
+const BASIC = `Basic ${Buffer.from('me:s3cret').toString('base64')}`;
+const NOW_MS = 1_000_000;
+
+function createClient({ timeoutMs = 10_000 } = {}): ManifestClient {
+  const http = createHttpClient({ environment: {}, timeoutMs });
+  onTestFinished(() => http.close());
+  const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0 };
+  return createManifestClient({ http, clock, resolveHost: async () => [] });
+}
+
+function anImage(server: TestServer, options: { name?: string; credential?: Credential } = {}): ImageAccess {
+  const { name = 'team/app:1', credential } = options;
+  return {
+    reference: parseReference(`${server.host}/${name}`),
+    side: 'source',
+    credential,
+    insecureRegistries: [server.host],
+    signal: new AbortController().signal,
+  };
+}
+
+describe('looking up a digest', () => {
+  it('takes one HEAD, for every kind of manifest', async () => {
+    const server = await startServer(() => FOUND);
+    expect(await createClient().fetchDigest(anImage(server))).toBe(DIGEST);
+    expect(server.lines()).toEqual(['HEAD /v2/team/app/manifests/1']);
+    expect(server.received[0]?.headers.accept?.split(', ')).toEqual([
+      'application/vnd.oci.image.index.v1+json',
+      'application/vnd.oci.image.manifest.v1+json',
+      'application/vnd.docker.distribution.manifest.list.v2+json',
+      'application/vnd.docker.distribution.manifest.v2+json',
+    ]);
+    expect(server.received[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it('asks for the digest when the reference has one', async () => {
+    const server = await startServer(() => FOUND);
+    await createClient().fetchDigest(anImage(server, { name: `team/app:1@${DIGEST}` }));
+    expect(server.lines()).toEqual([`HEAD /v2/team/app/manifests/${DIGEST}`]);
+  });
+
+  it('finds nothing where there is nothing', async () => {
+    const server = await startServer(() => ({ status: 404 }));
+    expect(await createClient().fetchDigest(anImage(server))).toBeUndefined();
+  });
+
+  it.each([
+    ['does not say the digest', ({ method }) => ({ ...FOUND, headers: {}, status: method ? 200 : 0 })],
+    [
+      'says something else for a digest',
+      () => ({ ...FOUND, headers: { 'docker-content-digest': 'sha256:x' } }),
+    ],
+    ['does not know HEAD', ({ method }) => (method === 'HEAD' ? { status: 405 } : { ...FOUND, headers: {} })],
+  ] satisfies readonly (readonly [string, Handler])[])(
+    'hashes the manifest itself when a registry %s',
+    async (_, handle) => {
+      const server = await startServer(handle);
+      expect(await createClient().fetchDigest(anImage(server))).toBe(DIGEST);
+      expect(server.lines()).toEqual(['HEAD /v2/team/app/manifests/1', 'GET /v2/team/app/manifests/1']);
+    },
+  );
+
+  it('does not hash a page that is no manifest', async () => {
+    const server = await startServer(() => ({ status: 200, body: '<html>please log in</html>' }));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toMatchObject({ reason: 'Unknown', side: 'source' });
+  });
+
+  it('does not read a manifest beyond measure', async () => {
+    const server = await startServer(() => ({ status: 200, body: Buffer.alloc(4 * 1024 * 1024 + 1) }));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toMatchObject({ reason: 'Unsupported' });
+  });
+
+  it('does not believe another digest than the one asked for', async () => {
+    const server = await startServer(() => FOUND);
+    const other = `team/app@sha256:${'b'.repeat(64)}`;
+    const found = createClient().fetchDigest(anImage(server, { name: other }));
+    await expect(found).rejects.toMatchObject({ reason: 'Unknown' });
+  });
+
+  it.each([
+    [401, 'Unauthorized'],
+    [403, 'Unauthorized'],
+    [429, 'RateLimited'],
+    [500, 'RegistryUnavailable'],
+    [503, 'RegistryUnavailable'],
+    [400, 'Unknown'],
+  ])('takes %i for %s', async (status, reason) => {
+    const server = await startServer(() => ({ status }));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toMatchObject({ reason, side: 'source' });
+  });
+
+  it.each([
+    ['30', NOW_MS + 30_000],
+    ['Thu, 01 Jan 1970 01:00:00 GMT', 3_600_000],
+  ])('tells when to come back from %j', async (header, retryAtMs) => {
+    const server = await startServer(() => ({ status: 429, headers: { 'retry-after': header } }));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toMatchObject({ reason: 'RateLimited', retryAtMs });
+  });
+
+  it('says what was asked of whom, and what was answered', async () => {
+    const body = '{"errors":[{"code":"DENIED","message":"not\\nyours"}]}';
+    const server = await startServer(({ method }) => ({ status: method === 'HEAD' ? 405 : 403, body }));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toThrow(
+      `looking up ${server.host}/team/app:1: source registry ${server.host} answered 403 Forbidden to GET manifest ` +
+        '(DENIED: not yours); the image is gone or private, or the credentials do not fit',
+    );
+  });
+
+  it('tells a registry that hangs from one that is not there', async () => {
+    const silent = await startServer(() => undefined);
+    const found = createClient({ timeoutMs: 50 }).fetchDigest(anImage(silent));
+    await expect(found).rejects.toMatchObject({ reason: 'Timeout', side: 'source' });
+    const gone = { ...silent, host: '127.0.0.1:1' };
+    const missing = createClient().fetchDigest(anImage(gone));
+    await expect(missing).rejects.toMatchObject({ reason: 'RegistryUnavailable' });
+    await expect(missing).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('speaks plain http to nobody who is not listed', async () => {
+    const server = await startServer(() => FOUND);
+    const found = createClient().fetchDigest({ ...anImage(server), insecureRegistries: [] });
+    await expect(found).rejects.toMatchObject({ reason: 'RegistryUnavailable' });
+    expect(server.received).toEqual([]);
+  });
+});
+
+describe('a registry that wants a password', () => {
+  const handle: Handler = ({ headers }) =>
+    headers.authorization === BASIC
+      ? FOUND
+      : { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } };
+
+  it('gets it when it asks, and at once from then on', async () => {
+    const server = await startServer(handle);
+    const client = createClient();
+    expect(await client.fetchDigest(anImage(server, { credential: ME }))).toBe(DIGEST);
+    expect(await client.fetchDigest(anImage(server, { credential: ME, name: 'other:2' }))).toBe(DIGEST);
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual([undefined, BASIC, BASIC]);
+  });
+
+  it('is not shown the password of before when that has changed', async () => {
+    const server = await startServer(handle);
+    const client = createClient();
+    await client.fetchDigest(anImage(server, { credential: ME }));
+    const changed: Credential = { ...ME, password: 'changed' };
+    const found = client.fetchDigest(anImage(server, { credential: changed }));
+    await expect(found).rejects.toMatchObject({ reason: 'Unauthorized' });
+    await expect(found).rejects.not.toThrow(/changed|s3cret/);
+    expect(server.received[2]?.headers.authorization).toBeUndefined();
+  });
+
+  it.each<[string, Credential | undefined]>([
+    ['no credential', undefined],
+    ['an identity token', { kind: 'identityToken', token: 't' }],
+  ])('gets nothing when there is %s', async (_, credential) => {
+    const server = await startServer(handle);
+    const found = createClient().fetchDigest({ ...anImage(server), credential });
+    await expect(found).rejects.toMatchObject({ reason: 'Unauthorized' });
+    expect(server.received.length).toBe(1);
+  });
+
+  it('does not bring our password into a message by echoing it', async () => {
+    const server = await startServer(({ headers }) => ({
+      status: headers.authorization ? 403 : 401,
+      headers: { 'www-authenticate': 'Basic' },
+      body: '{"errors":[{"code":"DENIED","message":"s3cret is wrong"}]}',
+    }));
+    const pinned = { ...anImage(server, { credential: ME }).reference, digest: DIGEST };
+    const found = createClient().fetchManifest({ ...anImage(server, { credential: ME }), reference: pinned });
+    await expect(found).rejects.toThrow('[hidden] is wrong');
+  });
+});
+
+describe('a manifest', () => {
+  function pin(image: ImageAccess): ImageAccess & { reference: Reference & { digest: string } } {
+    return { ...image, reference: { ...image.reference, digest: DIGEST } };
+  }
+
+  it('is read by its digest, and checked', async () => {
+    const server = await startServer(() => FOUND);
+    const manifest = await createClient().fetchManifest(pin(anImage(server)));
+    expect(manifest.body.toString()).toBe(MANIFEST);
+    expect(manifest.mediaType).toBe('application/vnd.oci.image.index.v1+json');
+    const forged = await startServer(() => ({ ...FOUND, body: MANIFEST.replace('2', '1') }));
+    await expect(createClient().fetchManifest(pin(anImage(forged)))).rejects.toMatchObject({
+      reason: 'Unknown',
+    });
+  });
+
+  it('that is not there is an error', async () => {
+    const server = await startServer(() => ({ status: 404 }));
+    await expect(createClient().fetchManifest(pin(anImage(server)))).rejects.toMatchObject({
+      reason: 'NotFound',
+    });
+  });
+
+  it('is written under a tag as it was read', async () => {
+    const server = await startServer(() => ({ status: 201 }));
+    const manifest = { mediaType: 'application/vnd.oci.image.index.v1+json', body: Buffer.from(MANIFEST) };
+    await createClient().pushManifest({ ...anImage(server), side: 'backup' }, manifest);
+    expect(server.received).toMatchObject([
+      {
+        method: 'PUT',
+        path: '/v2/team/app/manifests/1',
+        headers: { 'content-type': manifest.mediaType },
+        body: MANIFEST,
+      },
+    ]);
+  });
+
+  it.each([
+    [403, 'DENIED', 'Unauthorized'],
+    [409, 'TAG_IMMUTABLE', 'ImmutableTag'],
+    [400, 'ImageTagAlreadyExistsException', 'ImmutableTag'],
+    [413, '', 'QuotaExceeded'],
+    [307, '', 'Unknown'],
+  ])('that is refused with %i %s is %s', async (status, code, reason) => {
+    const body = `{"errors":[{"code":"${code}"}]}`;
+    const server = await startServer(() => ({ status, body, headers: { location: '/elsewhere' } }));
+    const pushed = createClient().pushManifest(
+      { ...anImage(server), side: 'backup' },
+      { mediaType: 'x', body: Buffer.from(MANIFEST) },
+    );
+    await expect(pushed).rejects.toMatchObject({ reason, side: 'backup' });
+    expect(server.received.length).toBe(1);
+  });
+});
