@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -71,6 +71,18 @@ export interface Controller {
   log(): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
 
+/** Files of the container image, laid out in a folder of this machine. */
+export interface ControllerImage {
+  readonly command: string;
+  readonly main: string;
+  /** PATH. */
+  readonly path: string;
+  /** Where the pod would mount its files. */
+  readonly folder: string;
+  /** Undefined where this process may not become another user. */
+  readonly userId: number | undefined;
+}
+
 export interface ControllerOptions {
   /** Also names the log file; unique among the programs of one `processes`. */
   readonly name?: string;
@@ -79,45 +91,62 @@ export interface ControllerOptions {
   readonly environment?: NodeJS.ProcessEnv;
   /** The page that says when it counts as started; default: `/readyz`. With `none` nothing is waited for. */
   readonly readyPage?: '/healthz' | '/readyz' | 'none';
+  /** Run this instead of the source. */
+  readonly image?: ControllerImage;
 }
 
-/** Starts the controller from source, as `npm start` does, and waits until it is ready. */
-export async function startController(deps: InstallDeps, options: ControllerOptions): Promise<Controller> {
-  const {
-    name = 'controller',
-    registries,
-    args = ['--leader-elect'],
-    environment = {},
-    readyPage = '/readyz',
-  } = options;
-  const folder = await deps.processes.createFolder(name);
-  const kubeconfigFile = join(folder, 'kubeconfig.json');
-  await waitFor(
-    () => writeServiceAccountKubeconfig(deps, { ...SERVICE_ACCOUNT, file: kubeconfigFile }).then(() => true),
-    {
-      what: 'the ServiceAccount of the controller',
-    },
-  );
+/** The source, as `npm start` runs it. */
+async function runFromSource({ tools, processes }: InstallDeps, name: string): Promise<ControllerImage> {
+  return {
+    command: process.execPath,
+    main: join(ROOT, 'src/main.ts'),
+    path: [dirname(tools.regctl), process.env['PATH']].join(delimiter),
+    folder: await processes.createFolder(name),
+    userId: undefined,
+  };
+}
+
+/** The files that a pod would have mounted: credentials for registries, and for the API server. */
+async function writeMounts(
+  deps: InstallDeps,
+  folder: string,
+  registries: readonly RegistryConnection[],
+): Promise<string> {
+  const file = join(folder, 'kubeconfig.json');
+  await waitFor(() => writeServiceAccountKubeconfig(deps, { ...SERVICE_ACCOUNT, file }).then(() => true), {
+    what: 'the ServiceAccount of the controller',
+  });
+  // The controller may run as another user, in a folder that nobody else gets to see.
+  await chmod(file, 0o644);
   await writeFile(join(folder, 'config.json'), dockerConfigFor(registries));
+  return file;
+}
+
+/** Starts the controller, from source or from an image, and waits until it is ready. */
+export async function startController(deps: InstallDeps, options: ControllerOptions): Promise<Controller> {
+  const { name = 'controller', registries, args = ['--leader-elect'], readyPage = '/readyz' } = options;
+  const { command, main, path, folder, userId } = options.image ?? (await runFromSource(deps, name));
+  const kubeconfigFile = await writeMounts(deps, folder, registries);
   const [metrics, health] = [await findFreePort(), await findFreePort()];
   const healthUrl = `http://127.0.0.1:${health}`;
   const program = await deps.processes.run({
     name,
-    command: process.execPath,
+    command,
     args: [
-      join(ROOT, 'src/main.ts'),
+      main,
       `--kubeconfig=${kubeconfigFile}`,
       `--metrics-bind-address=127.0.0.1:${metrics}`,
       `--health-probe-bind-address=127.0.0.1:${health}`,
       ...args,
     ],
     environment: {
-      PATH: [dirname(deps.tools.regctl), process.env['PATH']].join(delimiter),
+      PATH: path,
       DOCKER_CONFIG: folder,
       POD_NAMESPACE: CONTROLLER_NAMESPACE,
       POD_NAME: name,
-      ...environment,
+      ...options.environment,
     },
+    ...(userId !== undefined && { userId }),
     ...(readyPage !== 'none' && { isReady: async () => (await fetch(healthUrl + readyPage)).ok }),
     graceMs: 30_000,
   });

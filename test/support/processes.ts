@@ -14,6 +14,8 @@ export interface Program {
   readonly args: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
   readonly workingFolder?: string;
+  /** Runs as this user and group; only root can do that. */
+  readonly userId?: number;
   /** The program counts as started once this is true; without it, at once. */
   readonly isReady?: () => Promise<boolean>;
   readonly readyDeadlineMs?: number;
@@ -135,13 +137,14 @@ class SupervisedProgram implements RunningProgram {
       return;
     }
     const log = openSync(this.logFile, 'a', 0o600);
-    const { command, args, environment, workingFolder } = this.program;
+    const { command, args, environment, workingFolder, userId } = this.program;
     const child = spawn(command, args, {
       // A process group of its own: Ctrl-C must not reach it before us, and its children can be ended with it.
       detached: true,
       stdio: ['ignore', log, log],
       env: environment ?? process.env,
       cwd: workingFolder,
+      ...(userId !== undefined && { uid: userId, gid: userId }),
     });
     closeSync(log);
     this.child = child;
