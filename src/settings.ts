@@ -111,6 +111,27 @@ const SCHEMA = z.object({
   REQUEUE_AFTER: durationMs('30s').describe(
     'When a workload that waits (for its rollout, for its turn) is looked at again if nothing is heard of it before.',
   ),
+  RECHECK_INTERVAL: durationMs('6h').describe(
+    'How often every copy in use is looked up again, and copied again when it is gone.',
+  ),
+  ON_SOURCE_CHANGE: z
+    .enum(['ignore', 'copy', 'swap'], { error: 'must be ignore, copy or swap' })
+    .default('copy')
+    .describe(
+      'What happens when a tag means another image at its source, which is looked at together with the copy: ' +
+        '`copy` backs the new image up too, `swap` also rolls the workload to it, `ignore` does not look.',
+    ),
+  SOURCE_HOSTS: list('*', {
+    pattern: /^[A-Za-z0-9.\-[\]:*?]{1,255}$/,
+    what: 'registry hosts, in which * and ? may stand for other characters',
+  }).describe('Registries that may be copied from, as `docker.io` or `*.example.com:5000`.'),
+  COPY_REFERRERS: z
+    .string()
+    .default('false')
+    .pipe(z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'must be true or false' }))
+    .describe(
+      'Copy signatures, attestations and SBOMs along: referrers of OCI 1.1, and tags as cosign writes them.',
+    ),
   MAX_CONCURRENT_ROLLOUTS: wholeNumber('5', { min: 1, max: 1000 }).describe(
     'Workloads that may be rolling out at the same time because of a swap.',
   ),

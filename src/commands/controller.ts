@@ -247,6 +247,7 @@ export class Controller {
       settings: () => ({
         copyTimeoutMs: this.#live.current.COPY_TIMEOUT,
         insecureRegistries: this.#live.current.INSECURE_REGISTRIES,
+        copyReferrers: this.#live.current.COPY_REFERRERS,
       }),
       configFolder: environment['DOCKER_CONFIG'],
       program: 'regctl',

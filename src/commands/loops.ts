@@ -122,6 +122,7 @@ export class Loops {
         settings: () => settings.current,
         log: log.child({ component: 'copies' }),
         nowMs: () => clock.nowMs(),
+        random: Math.random,
         onCopied: (result, durationMs) => {
           metrics.copies.inc({ result });
           if (result === 'copied') {

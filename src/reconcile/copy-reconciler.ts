@@ -1,31 +1,16 @@
-import type { Logger } from 'pino';
-
 import { RegistryError } from '../errors.ts';
-import { type CopyNames, planCopyNames } from '../images/copy-name.ts';
-import { type Reference, formatReference, withDigest } from '../images/reference.ts';
-import type { Settings } from '../settings.ts';
-import type { CopyRequest, CopyState } from './copy-state.ts';
+import { formatReference } from '../images/reference.ts';
+import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
-import type { ImageRegistry } from './ports.ts';
+import { type EnsureCopyDeps, ensureCopy } from './ensure-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
 const SECOND_LOOK_MS = 3_600_000;
 
-export interface CopyReconcilerDeps {
+export interface CopyReconcilerDeps extends EnsureCopyDeps {
   readonly copies: CopyStore;
-  readonly registry: ImageRegistry;
-  readonly settings: () => Settings;
-  readonly log: Logger;
-  readonly nowMs: () => number;
-  /** Told of every outcome; the time is that of the copy itself, 0 when none was made. */
-  readonly onCopied: (result: 'copied' | 'found' | 'failed', durationMs: number) => void;
-}
-
-/** One copy, with everything that is known of it before it is made. */
-interface CopyPlan {
-  readonly request: CopyRequest;
-  readonly digest: string;
-  readonly names: CopyNames;
+  /** From 0 to 1: re-checks of copies that were made together are spread out. */
+  readonly random: () => number;
 }
 
 async function findDigest(
@@ -33,9 +18,9 @@ async function findDigest(
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<string> {
-  const { source, runningDigest } = request;
+  const { source } = request;
   const digest =
-    runningDigest ?? source.digest ?? (await deps.registry.fetchDigest(source, 'source', signal));
+    request.digest ?? source.digest ?? (await deps.registry.fetchDigest(source, 'source', signal));
   if (digest === undefined) {
     const message = `${formatReference(source)} does not exist, or may not be read`;
     throw new RegistryError(message, { reason: 'NotFound', side: 'source' });
@@ -43,82 +28,90 @@ async function findDigest(
   return digest;
 }
 
-async function planCopy(
+/**
+ * Looks what the tag means at the source now. A new image is copied as well: the next pod of somebody else may
+ * need it, and the day it is wanted the source may be gone.
+ */
+async function checkSource(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
   signal: AbortSignal,
-): Promise<CopyPlan> {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming, PIN_DIGEST: pinDigest } = deps.settings();
-  const digest = await findDigest(deps, request, signal);
-  return {
-    request,
-    digest,
-    names: planCopyNames({ source: request.source, digest, prefix, naming, pinDigest }),
-  };
-}
-
-/** Best effort: the tag that people know; the copy that workloads run from does not depend on it. */
-async function tagForPeople(
-  { registry, log }: CopyReconcilerDeps,
-  plan: CopyPlan,
-  signal: AbortSignal,
-): Promise<void> {
-  const { moving, immutable } = plan.names;
-  if (!moving?.tag) {
-    return;
+): Promise<SourceChange | undefined> {
+  const { source, digest } = request;
+  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || digest === undefined || source.digest !== undefined) {
+    return undefined;
   }
-  try {
-    await registry.tag(withDigest(immutable, plan.digest), moving.tag, signal);
-  } catch (err) {
-    log.warn({ err, copy: formatReference(moving) }, 'plain tag not written');
+  const current = await deps.registry.fetchDigest(source, 'source', signal);
+  if (current === undefined) {
+    return { is: 'gone' };
   }
+  if (current === digest) {
+    return undefined;
+  }
+  const copy = await ensureCopy(deps, { request, digest: current }, signal);
+  return copy && { is: 'moved', copy: { digest: copy.digest, written: copy.written } };
 }
 
-async function makeCopy(deps: CopyReconcilerDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
-  const source = withDigest(plan.request.source, plan.digest);
-  const copy = plan.names.immutable;
-  const startedAtMs = deps.nowMs();
-  deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
-  await deps.registry.copy({ source, copy }, signal);
-  await tagForPeople(deps, plan, signal);
-  const durationMs = deps.nowMs() - startedAtMs;
-  deps.log.info(
-    { source: formatReference(source), copy: formatReference(copy), durationMs },
-    'copy verified',
-  );
-  deps.onCopied('copied', durationMs);
-}
-
-/** Without a digest in it, the image that pods are pointed at is the plain tag: then that one has to be right. */
-async function ensureWrittenTag(
+/** A source that cannot be asked now says nothing new; that of a copy in use is no failure of the copy. */
+async function recheckSource(
   deps: CopyReconcilerDeps,
-  plan: CopyPlan,
+  job: { readonly request: CopyRequest; readonly before: VerifiedCopy },
   signal: AbortSignal,
-): Promise<void> {
-  const { moving, immutable } = plan.names;
-  if (deps.settings().PIN_DIGEST || !moving?.tag) {
-    return;
-  }
-  if ((await deps.registry.fetchDigest(moving, 'backup', signal)) !== plan.digest) {
-    await deps.registry.tag(withDigest(immutable, plan.digest), moving.tag, signal);
+): Promise<SourceChange | undefined> {
+  try {
+    return await checkSource(deps, job.request, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || signal.aborted) {
+      throw error;
+    }
+    deps.log.warn({ source: formatReference(job.request.source), err: error }, 'source not checked');
+    return job.before.sourceChange;
   }
 }
 
-async function ensureCopy(
+async function verify(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<CopyState> {
-  const plan = await planCopy(deps, request, signal);
-  const found: Reference = plan.names.immutable;
-  if ((await deps.registry.fetchDigest(found, 'backup', signal)) === plan.digest) {
-    deps.log.debug({ source: formatReference(request.source), copy: plan.names.written }, 'copy found');
-    deps.onCopied('found', 0);
-  } else {
-    await makeCopy(deps, plan, signal);
+  const before = deps.copies.get(request);
+  const digest = await findDigest(deps, request, signal);
+  const copy = await ensureCopy(deps, { request, digest }, signal);
+  if (!copy) {
+    return missProof(deps, request);
   }
-  await ensureWrittenTag(deps, plan, signal);
-  return { phase: 'verified', digest: plan.digest, written: plan.names.written };
+  const wasVerified = before?.phase === 'verified' ? before : undefined;
+  const sourceChange = wasVerified && (await recheckSource(deps, { request, before: wasVerified }, signal));
+  const copiedAtMs = copy.isNew ? deps.nowMs() : wasVerified?.copiedAtMs;
+  return {
+    phase: 'verified',
+    digest,
+    written: copy.written,
+    ...(copiedAtMs !== undefined && { copiedAtMs }),
+    ...(sourceChange && { sourceChange }),
+  };
+}
+
+/**
+ * A workload that is still starting will show what it may read. One that holds a copy which is gone cannot.
+ *
+ * @throws {RegistryError}
+ */
+function missProof({ log }: CopyReconcilerDeps, { source, digest }: CopyRequest): CopyState {
+  if (digest !== undefined) {
+    const message = `${formatReference(source)} is not public, and no ready pod shows that this workload may read it`;
+    throw new RegistryError(message, { reason: 'Unauthorized', side: 'source' });
+  }
+  log.debug(
+    { source: formatReference(source) },
+    'copy waits for a ready pod: only that proves who may read it',
+  );
+  return { phase: 'pending' };
+}
+
+/** Somewhere in the second half of the interval, so that copies made together are not checked together. */
+function planRecheckMs({ settings, random }: CopyReconcilerDeps): number {
+  return settings().RECHECK_INTERVAL * (0.5 + random() / 2);
 }
 
 /** When to look again at a failure that no back-off should hurry; undefined: back off. */
@@ -147,27 +140,22 @@ function settleFailure(
 
 /**
  * Brings one copy into the backup: finds the digest, looks whether the backup has it, copies when not, and
- * keeps the outcome for the workloads that wait for it.
+ * keeps the outcome for the workloads that wait for it. A verified copy is checked again from time to time, and made
+ * again when it is gone.
  */
 export function createCopyReconciler(deps: CopyReconcilerDeps) {
-  const { copies, registry } = deps;
+  const { copies } = deps;
 
   /** @throws {RegistryError} when the same attempt can succeed later: the queue backs off. */
   return async function reconcileCopy(key: string, signal: AbortSignal): Promise<{ lookAgainMs?: number }> {
     const request = copies.findRequest(key);
-    if (!request || copies.isVerified(key)) {
+    if (!request) {
       return {};
     }
     try {
-      if (request.runningDigest === undefined && (await registry.isPrivate(request.source, signal))) {
-        deps.log.debug(
-          { source: key },
-          'copy waits for a ready pod: only that proves who may read the image',
-        );
-        return {};
-      }
-      copies.settle(request, await ensureCopy(deps, request, signal));
-      return {};
+      const state = await verify(deps, request, signal);
+      copies.settle(request, state);
+      return state.phase === 'verified' ? { lookAgainMs: planRecheckMs(deps) } : {};
     } catch (error) {
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;

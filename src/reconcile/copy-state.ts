@@ -1,23 +1,43 @@
-import type { Reference } from '../images/reference.ts';
 import type { RegistryFailure, RegistrySide } from '../errors.ts';
+import type { Reference } from '../images/reference.ts';
 
 /** A copy that a workload needs. */
 export interface CopyRequest {
   readonly source: Reference;
+  /** What the workload runs of this source, and what gets backed up; undefined while no pod shows it. */
+  readonly digest?: string;
   /**
-   * What a Ready pod of the workload runs of this source. It is what gets backed up, and only it proves that the
-   * workload's owner may read the image; undefined while no pod shows it.
+   * A Ready pod of the workload runs this very digest. Only that proves that the workload's owner may read the
+   * image: without it, nothing is copied that not everybody may read.
    */
-  readonly runningDigest?: string;
+  readonly isProven: boolean;
+}
+
+/** A digest in the backup, and the image text with which a pod runs it. */
+export interface Copy {
+  readonly digest: string;
+  readonly written: string;
+}
+
+/** What has become of the tag at the source since the copy was made; known from the first re-check on. */
+export type SourceChange =
+  | { readonly is: 'gone' }
+  /** The tag means another image now, which is in the backup as well. */
+  | { readonly is: 'moved'; readonly copy: Copy };
+
+export interface VerifiedCopy extends Copy {
+  readonly phase: 'verified';
+  /** When this process made the copy; undefined when it was found in the backup. */
+  readonly copiedAtMs?: number;
+  readonly sourceChange?: SourceChange;
+}
+
+export interface FailedCopy {
+  readonly phase: 'failed';
+  readonly reason: RegistryFailure;
+  readonly side: RegistrySide;
+  readonly message: string;
 }
 
 /** What is known of a copy; nothing is known of one that nobody has asked for. */
-export type CopyState =
-  | { readonly phase: 'pending' }
-  | { readonly phase: 'verified'; readonly digest: string; readonly written: string }
-  | {
-      readonly phase: 'failed';
-      readonly reason: RegistryFailure;
-      readonly side: RegistrySide;
-      readonly message: string;
-    };
+export type CopyState = { readonly phase: 'pending' } | VerifiedCopy | FailedCopy;

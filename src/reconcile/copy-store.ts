@@ -2,14 +2,14 @@ import { formatReference } from '../images/reference.ts';
 import type { CopyRequest, CopyState } from './copy-state.ts';
 
 interface Entry {
-  readonly request: CopyRequest;
+  request: CopyRequest;
   state: CopyState;
   readonly workloadKeys: Set<string>;
 }
 
 /** Queue key of a copy: thousand workloads with one image are one copy. */
-export function copyKey({ source, runningDigest }: CopyRequest): string {
-  return `${formatReference(source)}${runningDigest === undefined ? '' : ` running ${runningDigest}`}`;
+export function copyKey({ source, digest }: CopyRequest): string {
+  return `${formatReference(source)}${digest === undefined ? '' : ` running ${digest}`}`;
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
@@ -38,10 +38,6 @@ export class CopyStore {
 
   findRequest(key: string): CopyRequest | undefined {
     return this.#entries.get(key)?.request;
-  }
-
-  isVerified(key: string): boolean {
-    return this.#entries.get(key)?.state.phase === 'verified';
   }
 
   listFailed(): readonly string[] {
@@ -114,6 +110,12 @@ export class CopyStore {
       return;
     }
     entry.workloadKeys.add(workloadKey);
+    if (request.isProven && !entry.request.isProven) {
+      entry.request = request;
+      if (entry.state.phase !== 'verified') {
+        this.#onWanted(key);
+      }
+    }
   }
 
   #leave(key: string, workloadKey: string): void {

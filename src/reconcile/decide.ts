@@ -1,14 +1,17 @@
 import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
 import { whyNotSwappable } from '../workloads/rollout.ts';
 import type { Workload } from '../workloads/workload.ts';
-import type { CopyState } from './copy-state.ts';
+import type { Copy, CopyState } from './copy-state.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
-import type { SlotPlan } from './slot-plan.ts';
+import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+import { planEvents } from './tell.ts';
 
 export interface WorkloadFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
   readonly slots: readonly PlannedSlot[];
+  /** Whether a workload follows a tag that has moved at its source (ON_SOURCE_CHANGE). */
+  readonly followsTags: boolean;
   /** True when one more workload may roll out because of a swap. */
   readonly isPlaceFree: boolean;
   readonly requeueAfterMs: number;
@@ -21,9 +24,11 @@ export interface PlannedSlot {
   readonly copy: CopyState | undefined;
 }
 
-export type Action =
-  | { readonly kind: 'swap'; readonly patch: WorkloadPatch }
-  | { readonly kind: 'tell'; readonly event: ObjectEvent };
+/** A slot, and the verified copy that it is to hold. */
+export interface SlotSwap {
+  readonly plan: CopiedSlot;
+  readonly copy: Copy;
+}
 
 /** Why nothing is swapped now, in the words of the log; undefined when there is nothing left to do. */
 export type Waiting =
@@ -37,39 +42,32 @@ export type Waiting =
   | 'too many rollouts';
 
 export interface Decision {
-  readonly actions: readonly Action[];
+  /** What the user should know now; the same as before is not told again. */
+  readonly events: readonly ObjectEvent[];
+  readonly swap?: { readonly slots: readonly SlotSwap[]; readonly patch: WorkloadPatch };
   readonly waiting?: Waiting;
   /** When to look again if nothing is heard before; undefined: only when something changes. */
   readonly lookAgainMs?: number;
 }
 
-export type VerifiedSlot = PlannedSlot & {
-  readonly plan: SlotPlan & { readonly is: 'to be backed up' };
-  readonly copy: CopyState & { readonly phase: 'verified' };
-};
-
-export function isVerified(slot: PlannedSlot): slot is VerifiedSlot {
-  return slot.plan.is === 'to be backed up' && slot.copy?.phase === 'verified';
+/** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
+function findSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
+  if (copy?.phase !== 'verified') {
+    return undefined;
+  }
+  if (plan.is === 'to be backed up') {
+    return { plan, copy };
+  }
+  const moved = copy.sourceChange?.is === 'moved' ? copy.sourceChange.copy : undefined;
+  return plan.is === 'backed up' && followsTags && moved ? { plan, copy: moved } : undefined;
 }
 
 function isCopying({ plan, copy }: PlannedSlot): boolean {
   return plan.is === 'to be backed up' && (copy === undefined || copy.phase === 'pending');
 }
 
-function tellProblem({ plan, copy }: PlannedSlot): readonly Action[] {
-  if (plan.is === 'invalid') {
-    const note = `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`;
-    return [{ kind: 'tell', event: { type: 'Warning', reason: 'InvalidImage', action: 'CopyImage', note } }];
-  }
-  if (copy?.phase === 'failed') {
-    const note = `Image of ${slotKey(plan.slot)} is not backed up (${copy.reason}): ${copy.message}. The workload stays as it is.`;
-    return [{ kind: 'tell', event: { type: 'Warning', reason: 'CopyFailed', action: 'CopyImage', note } }];
-  }
-  return [];
-}
-
 /** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
-function planRecord(facts: WorkloadFacts, swapped: readonly VerifiedSlot[]): SwapRecord {
+function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecord {
   const { workload, record, nowMs } = facts;
   const kept = new Set(
     workload.slots.filter((slot) => record.copies.get(slotKey(slot)) === slot.image).map(slotKey),
@@ -79,37 +77,37 @@ function planRecord(facts: WorkloadFacts, swapped: readonly VerifiedSlot[]): Swa
   return {
     originals: new Map([
       ...keep(record.originals),
-      ...swapped.map(({ plan }) => [slotKey(plan.slot), plan.original] as const),
+      ...swaps.map(({ plan }) => [slotKey(plan.slot), plan.original] as const),
     ]),
     copies: new Map([
       ...keep(record.copies),
-      ...swapped.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
+      ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
     ]),
     generation: workload.rollout.generation + 1,
     swappedAtMs: nowMs,
   };
 }
 
-function planSwap(facts: WorkloadFacts, swapped: readonly VerifiedSlot[]): WorkloadPatch {
+function planPatch(facts: WorkloadFacts, swaps: readonly SlotSwap[]): WorkloadPatch {
   return {
-    slots: swapped.map(({ plan, copy }) => ({
-      place: plan.slot.place,
-      name: plan.slot.name,
+    slots: swaps.map(({ plan: { slot }, copy }) => ({
+      place: slot.place,
+      name: slot.name,
       image: copy.written,
     })),
-    annotations: formatRecord(planRecord(facts, swapped)),
+    annotations: formatRecord(planRecord(facts, swaps)),
   };
 }
 
 /** First reason not to swap, from the lasting to the passing. */
-function findReasonToWait(facts: WorkloadFacts): Waiting | undefined {
+function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Waiting | undefined {
   if (facts.workload.owner !== undefined) {
     return 'owned by another controller';
   }
   if (facts.slots.some(isCopying)) {
     return 'copying';
   }
-  if (!facts.slots.some(isVerified)) {
+  if (swaps.length === 0) {
     return 'no copy';
   }
   return whyNotSwappable(facts.workload) ?? (facts.isPlaceFree ? undefined : 'too many rollouts');
@@ -120,16 +118,16 @@ function findReasonToWait(facts: WorkloadFacts): Waiting | undefined {
  * All verified slots move in one patch, so that a workload rolls once and not once per container.
  */
 export function decide(facts: WorkloadFacts): Decision {
-  const problems = facts.slots.flatMap(tellProblem);
-  if (!facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
-    return { actions: problems };
+  const events = facts.slots.flatMap(({ plan, copy }) => planEvents(plan, copy, facts.record));
+  const swaps = facts.slots.flatMap((slot) => findSwap(slot, facts.followsTags) ?? []);
+  if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
+    return { events };
   }
-  const waiting = findReasonToWait(facts);
+  const waiting = findReasonToWait(facts, swaps);
   if (waiting === undefined) {
-    const patch = planSwap(facts, facts.slots.filter(isVerified));
-    return { actions: [...problems, { kind: 'swap', patch }] };
+    return { events, swap: { slots: swaps, patch: planPatch(facts, swaps) } };
   }
   const isHeardOf =
     waiting === 'copying' || waiting === 'no copy' || waiting === 'owned by another controller';
-  return { actions: problems, waiting, ...(isHeardOf ? {} : { lookAgainMs: facts.requeueAfterMs }) };
+  return { events, waiting, ...(isHeardOf ? {} : { lookAgainMs: facts.requeueAfterMs }) };
 }

@@ -1,21 +1,41 @@
+import { posix } from 'node:path';
+
 import { InvalidImageError } from '../errors.ts';
-import { type BackupPrefix, isCopy, isNamedAsCopyOf } from '../images/copy-name.ts';
-import { type Reference, isSameRepository, parseReference } from '../images/reference.ts';
+import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../images/copy-name.ts';
+import { type Reference, formatReference, isSameRepository, parseReference } from '../images/reference.ts';
 import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
 import type { CopyRequest } from './copy-state.ts';
 
+/** A slot whose image has, or is to have, a copy. */
+export interface CopiedSlot {
+  /** `backed up`: the slot holds the copy already, which has to stay in the backup. */
+  readonly is: 'to be backed up' | 'backed up';
+  readonly slot: Slot;
+  /** What the user wrote; while the slot holds a copy, what the record says. */
+  readonly original: string;
+  readonly request: CopyRequest;
+}
+
 /** What is to be done for one slot. */
 export type SlotPlan =
   | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' }
-  | { readonly is: 'invalid'; readonly slot: Slot; readonly message: string }
   | {
-      readonly is: 'to be backed up';
+      readonly is: 'refused';
       readonly slot: Slot;
-      /** What the user wrote; differs from the image of the slot while that is a copy of an earlier prefix. */
-      readonly original: string;
-      readonly request: CopyRequest;
-    };
+      readonly reason: 'InvalidImage' | 'SourceNotAllowed';
+      readonly message: string;
+    }
+  | CopiedSlot;
+
+export interface SlotPlanFacts extends Destination {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  /** Pods of the workload; empty while nobody needs to know what runs. */
+  readonly pods: readonly Pod[];
+  /** Hosts that may be copied from, with `*` and `?`. */
+  readonly sourceHosts: readonly string[];
+}
 
 function tryParse(text: string): Reference | InvalidImageError {
   try {
@@ -44,51 +64,74 @@ function findRunningDigest(slot: Slot, image: Reference, pods: readonly Pod[]): 
   return [...counts].toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))[0]?.[0];
 }
 
+interface Original {
+  readonly text: string;
+  readonly source: Reference;
+}
+
 /**
  * The recorded original, if the slot still holds the copy that was put there. A record is as hostile as any text
  * of the workload: it counts only when the slot's image bears the name that a copy of that original has.
  */
-function findOriginal(slot: Slot, image: Reference, record: SwapRecord): string {
+function findOriginal(slot: Slot, image: Reference, record: SwapRecord): Original | undefined {
   const key = slotKey(slot);
-  const original = record.originals.get(key);
-  if (original === undefined || record.copies.get(key) !== slot.image) {
-    return slot.image;
+  const text = record.originals.get(key);
+  if (text === undefined || record.copies.get(key) !== slot.image) {
+    return undefined;
   }
-  const source = tryParse(original);
-  return !(source instanceof Error) && isNamedAsCopyOf(image, source) ? original : slot.image;
+  const source = tryParse(text);
+  return !(source instanceof Error) && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
 }
 
-export interface SlotPlanFacts {
-  readonly workload: Workload;
-  readonly record: SwapRecord;
-  /** Pods of the workload; empty while nobody needs to know what runs. */
-  readonly pods: readonly Pod[];
-  readonly prefix: BackupPrefix;
+function planRequest(
+  slot: Slot,
+  image: Reference,
+  facts: { source: Reference; pods: readonly Pod[] },
+): CopyRequest {
+  const running = findRunningDigest(slot, image, facts.pods);
+  // The digest of a copy in the slot is what runs, whatever the tag means at the source today.
+  const held = image === facts.source ? undefined : image.digest;
+  const digest = running ?? held;
+  return {
+    source: facts.source,
+    ...(digest === undefined ? {} : { digest }),
+    isProven: running !== undefined,
+  };
 }
 
-function planSlot(slot: Slot, { record, pods, prefix }: SlotPlanFacts): SlotPlan {
+function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
+  const recorded = findOriginal(slot, image, facts.record);
+  const source = recorded?.source ?? image;
+  if (isCopy(source, facts.prefix)) {
+    return { is: 'left alone', slot, why: 'is a copy' };
+  }
+  if (!facts.sourceHosts.some((pattern) => posix.matchesGlob(source.host, pattern))) {
+    const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
+    return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
+  }
+  const request = planRequest(slot, image, { source, pods: facts.pods });
+  const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
+  const original = recorded?.text ?? slot.image;
+  return { is: isInPlace ? 'backed up' : 'to be backed up', slot, original, request };
+}
+
+function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
   if (slot.pullPolicy === 'Never') {
     return { is: 'left alone', slot, why: 'never pulled' };
   }
   const image = tryParse(slot.image);
   if (image instanceof Error) {
-    return { is: 'invalid', slot, message: image.message };
+    return { is: 'refused', slot, reason: 'InvalidImage', message: image.message };
   }
-  if (isCopy(image, prefix)) {
-    return { is: 'left alone', slot, why: 'is a copy' };
-  }
-  const original = findOriginal(slot, image, record);
-  const source = original === slot.image ? image : parseReference(original);
-  const runningDigest = findRunningDigest(slot, image, pods);
-  return {
-    is: 'to be backed up',
-    slot,
-    original,
-    request: { source, ...(runningDigest === undefined ? {} : { runningDigest }) },
-  };
+  return planCopied(slot, image, facts);
 }
 
 /** Decides for every slot of a workload whether a copy is needed, and of what. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
   return facts.workload.slots.map((slot) => planSlot(slot, facts));
+}
+
+/** Whether the plan is about a copy. */
+export function isCopied(plan: SlotPlan): plan is CopiedSlot {
+  return plan.is === 'to be backed up' || plan.is === 'backed up';
 }

@@ -6,8 +6,7 @@ import { type WorkloadKind, formatWorkloadKey } from '../workloads/kinds.ts';
 import { slotKey } from '../workloads/record.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { CopyStore } from './copy-store.ts';
-import { type VerifiedSlot, isVerified } from './decide.ts';
-import type { WorkloadFacts } from './decide.ts';
+import type { SlotSwap } from './decide.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadPatch } from './ports.ts';
 import type { RolloutBudget } from './rollout-budget.ts';
 
@@ -21,20 +20,32 @@ export interface SwapDeps {
   readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'denied') => void;
 }
 
-/**
- * Asks the backup itself, now: a cache must never decide that a pod is pointed at a copy. A copy that is not the one
- * of the facts any more belongs to settings that have changed since.
- */
-async function isProven(deps: SwapDeps, { plan, copy }: VerifiedSlot, signal: AbortSignal): Promise<boolean> {
-  if (deps.copies.get(plan.request) !== copy) {
+/** What is to be done, decided on a workload as it was read. */
+export interface SwapJob {
+  readonly workload: Workload;
+  readonly slots: readonly SlotSwap[];
+  readonly patch: WorkloadPatch;
+}
+
+/** False once the copy is another one than when the swap was decided, as after a change of the settings. */
+function isUpToDate({ copies }: SwapDeps, { plan, copy }: SlotSwap): boolean {
+  const state = copies.get(plan.request);
+  if (state?.phase !== 'verified') {
     return false;
   }
+  const moved = state.sourceChange?.is === 'moved' ? state.sourceChange.copy.written : undefined;
+  return state.written === copy.written || moved === copy.written;
+}
+
+/** Asks the backup itself, now: a cache must never decide that a pod is pointed at a copy. */
+async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Promise<boolean> {
+  const { plan, copy } = slot;
   const digest = await deps.registry.fetchDigest(parseReference(copy.written), 'backup', signal);
   if (digest !== copy.digest) {
     deps.log.warn({ copy: copy.written }, 'copy is not in the backup any more');
     deps.copies.distrust(plan.request);
   }
-  return digest === copy.digest;
+  return digest === copy.digest && isUpToDate(deps, slot);
 }
 
 function tellSwapped(deps: SwapDeps, workload: Workload, patch: WorkloadPatch): void {
@@ -62,17 +73,12 @@ function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError)
   deps.onSwapped(workload.kind, 'denied');
 }
 
-async function proveAndPatch(
-  deps: SwapDeps,
-  job: { readonly facts: WorkloadFacts; readonly patch: WorkloadPatch },
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { workload, slots } = job.facts;
-  const proofs = await Promise.all(slots.filter(isVerified).map((slot) => isProven(deps, slot, signal)));
+async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
+  const proofs = await Promise.all(job.slots.map((slot) => isProven(deps, slot, signal)));
   if (!proofs.every(Boolean)) {
     return false;
   }
-  await deps.client.patch(workload, job.patch, signal);
+  await deps.client.patch(job.workload, job.patch, signal);
   return true;
 }
 
@@ -84,12 +90,8 @@ async function proveAndPatch(
  * @throws {WriteDeniedError}
  * @throws {RegistryError} when the backup cannot be asked.
  */
-export async function swap(
-  deps: SwapDeps,
-  job: { readonly facts: WorkloadFacts; readonly patch: WorkloadPatch },
-  signal: AbortSignal,
-): Promise<void> {
-  const { workload } = job.facts;
+export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<void> {
+  const { workload } = job;
   const key = formatWorkloadKey(workload);
   if (!deps.budget.tryReserve(key, workload)) {
     deps.budget.waitForPlace(key);

@@ -1,11 +1,12 @@
 import type { Settings } from '../settings.ts';
 import { parseWorkloadKey } from '../workloads/kinds.ts';
 import { parseRecord } from '../workloads/record.ts';
-import type { Workload } from '../workloads/workload.ts';
-import { type WorkloadFacts, decide } from './decide.ts';
+import type { Pod, Workload } from '../workloads/workload.ts';
+import { type Decision, type WorkloadFacts, decide } from './decide.ts';
+import { News } from './news.ts';
 import type { WorkloadStore } from './ports.ts';
 import { RunningPods } from './running-pods.ts';
-import { type SlotPlan, planSlots } from './slot-plan.ts';
+import { type SlotPlan, isCopied, planSlots } from './slot-plan.ts';
 import { type SwapDeps, swap } from './swap.ts';
 
 export interface WorkloadReconcilerDeps extends SwapDeps {
@@ -14,8 +15,20 @@ export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly nowMs: () => number;
 }
 
-function isToBeBackedUp(plan: SlotPlan): plan is SlotPlan & { readonly is: 'to be backed up' } {
-  return plan.is === 'to be backed up';
+function planAll(
+  deps: WorkloadReconcilerDeps,
+  workload: Workload,
+  pods: readonly Pod[],
+): readonly SlotPlan[] {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
+  return planSlots({
+    workload,
+    record: parseRecord(workload.annotations),
+    pods,
+    prefix,
+    naming,
+    sourceHosts,
+  });
 }
 
 function collectFacts(
@@ -26,14 +39,17 @@ function collectFacts(
   return {
     workload,
     record: parseRecord(workload.annotations),
-    slots: plans.map((plan) => ({
-      plan,
-      copy: isToBeBackedUp(plan) ? deps.copies.get(plan.request) : undefined,
-    })),
+    slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
+    followsTags: deps.settings().ON_SOURCE_CHANGE === 'swap',
     isPlaceFree: deps.budget.isFree(),
     requeueAfterMs: deps.settings().REQUEUE_AFTER,
     nowMs: deps.nowMs(),
   };
+}
+
+/** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
+function needsPods({ copies }: WorkloadReconcilerDeps, plan: SlotPlan): boolean {
+  return plan.is === 'to be backed up' || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
 }
 
 /**
@@ -43,33 +59,21 @@ function collectFacts(
 export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   const { budget, copies, log } = deps;
   const runningPods = new RunningPods(deps.client);
-
+  const news = new News(deps.events);
   async function plan(workload: Workload, signal: AbortSignal): Promise<readonly SlotPlan[]> {
-    const facts = {
-      workload,
-      record: parseRecord(workload.annotations),
-      prefix: deps.settings().REGISTRY_PREFIX,
-    };
-    const plans = planSlots({ ...facts, pods: [] });
-    if (!plans.some(isToBeBackedUp)) {
+    const plans = planAll(deps, workload, []);
+    if (!plans.some((one) => needsPods(deps, one))) {
       return plans;
     }
     const pods = await runningPods.find(workload, { mayBeOld: !budget.isFree() }, signal);
-    return pods.length === 0 ? plans : planSlots({ ...facts, pods });
+    return pods.length === 0 ? plans : planAll(deps, workload, pods);
   }
 
-  async function carryOut(
-    key: string,
-    facts: WorkloadFacts,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const { actions, waiting, lookAgainMs } = decide(facts);
-    for (const action of actions) {
-      if (action.kind === 'tell') {
-        deps.events.record(facts.workload, action.event);
-      } else {
-        await swap(deps, { facts, patch: action.patch }, signal);
-      }
+  async function carryOut(key: string, workload: Workload, job: { decision: Decision; signal: AbortSignal }) {
+    const { events, swap: swapping, waiting } = job.decision;
+    news.tell(workload, events);
+    if (swapping) {
+      await swap(deps, { workload, ...swapping }, job.signal);
     }
     if (waiting === 'too many rollouts') {
       budget.waitForPlace(key);
@@ -77,7 +81,12 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     if (waiting) {
       log.debug({ workload: parseWorkloadKey(key), waiting }, 'workload waits');
     }
-    return lookAgainMs;
+  }
+
+  function forget(key: string): void {
+    copies.want(key, []);
+    runningPods.forget(key);
+    news.forget(key);
   }
 
   return async function reconcileWorkload(
@@ -85,19 +94,21 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     signal: AbortSignal,
   ): Promise<{ lookAgainMs?: number }> {
     const workload = deps.workloads.get(parseWorkloadKey(key));
-    const plans = workload ? await plan(workload, signal) : [];
-    const wanted = plans.filter(isToBeBackedUp);
+    if (!workload) {
+      forget(key);
+      return {};
+    }
+    const plans = await plan(workload, signal);
+    const wanted = plans.filter(isCopied);
     copies.want(
       key,
       wanted.map(({ request }) => request),
     );
-    if (wanted.length === 0) {
+    if (!wanted.some((one) => needsPods(deps, one))) {
       runningPods.forget(key);
     }
-    if (!workload) {
-      return {};
-    }
-    const lookAgainMs = await carryOut(key, collectFacts(deps, workload, plans), signal);
-    return lookAgainMs === undefined ? {} : { lookAgainMs };
+    const decision = decide(collectFacts(deps, workload, plans));
+    await carryOut(key, workload, { decision, signal });
+    return decision.lookAgainMs === undefined ? {} : { lookAgainMs: decision.lookAgainMs };
   };
 }

@@ -14,10 +14,12 @@ import { toApiHost } from './registry-address.ts';
 import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 
 /** What may change while the controller runs. */
-interface RegistrySettings {
+export interface RegistrySettings {
   readonly copyTimeoutMs: number;
   /** Hosts, with their port, that are spoken to in plain http. */
   readonly insecureRegistries: readonly string[];
+  /** Copy signatures, attestations and SBOMs along with an image. */
+  readonly copyReferrers: boolean;
 }
 
 export interface ImageRegistryOptions {
@@ -142,6 +144,7 @@ async function copyNow(parts: Parts, job: CopyJob, signal: AbortSignal): Promise
     job,
     credentials: { source: source.credential, copy: backup.credential },
     insecureRegistries: backup.insecureRegistries,
+    withReferrers: parts.settings().copyReferrers,
     timeoutMs: parts.settings().copyTimeoutMs,
     signal,
   });

@@ -9,7 +9,7 @@ import { CopyStore, copyKey } from '../../src/reconcile/copy-store.ts';
 import { DIGEST, OTHER_DIGEST, someSettings } from '../support/builders.ts';
 import { MemoryRegistry } from '../support/memory-registry.ts';
 
-const NGINX: CopyRequest = { source: parseReference('nginx:1.27') };
+const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
 const COPY = 'backup.example/p/docker.io/library/nginx';
 const NOW_MS = 1_700_000_000_000;
 
@@ -34,6 +34,7 @@ async function reconcile(request: CopyRequest): Promise<{ lookAgainMs?: number }
     settings: () => someSettings(data),
     log: pino({ enabled: false }),
     nowMs: () => NOW_MS,
+    random: () => 0.5,
     onCopied: (result) => outcomes.push(result),
   });
   return reconcileCopy(copyKey(request), new AbortController().signal);
@@ -43,7 +44,12 @@ it('copies an image under a tag that stays and under the tag that people know', 
   await reconcile(NGINX);
   expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
   expect(registry.digests.get(`${COPY}:1.27`)).toBe(DIGEST);
-  expect(copies.get(NGINX)).toEqual({ phase: 'verified', digest: DIGEST, written: `${COPY}:1.27@${DIGEST}` });
+  expect(copies.get(NGINX)).toEqual({
+    phase: 'verified',
+    digest: DIGEST,
+    written: `${COPY}:1.27@${DIGEST}`,
+    copiedAtMs: NOW_MS,
+  });
 });
 
 it('uploads nothing that is there already', async () => {
@@ -56,7 +62,7 @@ it('uploads nothing that is there already', async () => {
 
 it('backs up what runs, not what the tag has moved to', async () => {
   registry.put(parseReference('nginx:1.27'), OTHER_DIGEST);
-  const request = { ...NGINX, runningDigest: DIGEST };
+  const request = { ...NGINX, digest: DIGEST, isProven: true };
   await reconcile(request);
   expect(copies.get(request)).toMatchObject({ phase: 'verified', digest: DIGEST });
 });
@@ -82,8 +88,74 @@ describe('an image that needs credentials', () => {
   });
 
   it('is copied once it runs', async () => {
-    await reconcile({ ...NGINX, runningDigest: DIGEST });
+    await reconcile({ ...NGINX, digest: DIGEST, isProven: true });
     expect(registry.uploads).toBe(1);
+  });
+});
+
+describe('a re-check', () => {
+  const RUNNING: CopyRequest = { ...NGINX, digest: DIGEST, isProven: true };
+
+  beforeEach(async () => {
+    await reconcile(RUNNING);
+  });
+
+  it('comes in the second half of the interval', async () => {
+    data = { RECHECK_INTERVAL: '4h' };
+    expect(await reconcile(RUNNING)).toEqual({ lookAgainMs: 3 * 3_600_000 });
+  });
+
+  it('finds nothing new when nothing is', async () => {
+    const before = copies.get(RUNNING);
+    await reconcile(RUNNING);
+    expect(copies.get(RUNNING)).toEqual(before);
+    expect(registry.uploads).toBe(1);
+  });
+
+  it('copies again what is gone from the backup', async () => {
+    registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
+    await reconcile(RUNNING);
+    expect(registry.uploads).toBe(2);
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
+  });
+
+  it('does not publish a private image again that no pod proves to be readable', async () => {
+    registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
+    registry.privateHosts.add('docker.io');
+    copies.clear();
+    await reconcile({ ...RUNNING, isProven: false });
+    expect(registry.uploads).toBe(1);
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'failed', reason: 'Unauthorized' });
+  });
+
+  it('notices a source that is gone', async () => {
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    await reconcile(RUNNING);
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified', sourceChange: { is: 'gone' } });
+  });
+
+  it('backs up the image that the tag means now, too', async () => {
+    registry.put(parseReference('nginx:1.27'), OTHER_DIGEST);
+    await reconcile(RUNNING);
+    expect(registry.digests.get(`${COPY}:1.27--bbbbbbbbbbbb`)).toBe(OTHER_DIGEST);
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
+    expect(copies.get(RUNNING)).toMatchObject({
+      digest: DIGEST,
+      sourceChange: { is: 'moved', copy: { digest: OTHER_DIGEST, written: `${COPY}:1.27@${OTHER_DIGEST}` } },
+    });
+  });
+
+  it('does not look at the source when ON_SOURCE_CHANGE is ignore', async () => {
+    data = { ON_SOURCE_CHANGE: 'ignore' };
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    await reconcile(RUNNING);
+    expect(copies.get(RUNNING)).not.toHaveProperty('sourceChange');
+  });
+
+  it('leaves the copy verified when the source cannot be asked', async () => {
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    await reconcile(RUNNING);
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified' });
   });
 });
 

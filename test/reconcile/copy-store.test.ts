@@ -5,8 +5,8 @@ import type { CopyRequest, CopyState } from '../../src/reconcile/copy-state.ts';
 import { CopyStore } from '../../src/reconcile/copy-store.ts';
 import { DIGEST, aVerifiedCopy } from '../support/builders.ts';
 
-const NGINX: CopyRequest = { source: parseReference('nginx:1.27') };
-const REDIS: CopyRequest = { source: parseReference('redis:8') };
+const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
+const REDIS: CopyRequest = { source: parseReference('redis:8'), isProven: false };
 const VERIFIED = aVerifiedCopy('backup.example/p/docker.io/library/nginx:1.27');
 const FAILED: CopyState = { phase: 'failed', reason: 'Timeout', side: 'source', message: 'too slow' };
 
@@ -22,13 +22,23 @@ beforeEach(() => {
 
 it('asks for one copy however many workloads want it', () => {
   copies.want('Deployment/a/web', [NGINX]);
-  copies.want('Deployment/b/web', [{ source: parseReference('docker.io/library/nginx:1.27') }]);
+  copies.want('Deployment/b/web', [
+    { source: parseReference('docker.io/library/nginx:1.27'), isProven: false },
+  ]);
   expect(wanted).toEqual(['docker.io/library/nginx:1.27']);
 });
 
 it('tells what runs apart from what the tag means now', () => {
-  copies.want('Deployment/a/web', [NGINX, { ...NGINX, runningDigest: DIGEST }]);
+  copies.want('Deployment/a/web', [NGINX, { ...NGINX, digest: DIGEST }]);
   expect(wanted).toHaveLength(2);
+});
+
+it('asks again for a copy that failed, once a pod proves that it may be made', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.settle(NGINX, FAILED);
+  copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
+  expect(wanted).toHaveLength(2);
+  expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
 });
 
 it('wakes every workload that waits when a copy settles', () => {

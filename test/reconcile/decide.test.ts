@@ -6,7 +6,7 @@ import { type Decision, type WorkloadFacts, decide } from '../../src/reconcile/d
 import { planSlots } from '../../src/reconcile/slot-plan.ts';
 import { parseRecord, slotKey } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { DIGEST, aSlot, aVerifiedCopy, aWorkload } from '../support/builders.ts';
+import { DIGEST, OTHER_DIGEST, aSlot, aVerifiedCopy, aWorkload } from '../support/builders.ts';
 
 const PREFIX = parsePrefix('backup.example/p');
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -23,11 +23,19 @@ type Copies = Readonly<Record<string, CopyState>>;
 /** Facts of a workload whose slots have the given copies, by slot name. */
 function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFacts> = {}): WorkloadFacts {
   const record = parseRecord(workload.annotations);
-  const plans = planSlots({ workload, record, pods: [], prefix: PREFIX });
+  const plans = planSlots({
+    workload,
+    record,
+    pods: [],
+    prefix: PREFIX,
+    naming: 'nested',
+    sourceHosts: ['*'],
+  });
   return {
     workload,
     record,
     slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
+    followsTags: false,
     isPlaceFree: true,
     requeueAfterMs: 30_000,
     nowMs: 1_700_000_000_000,
@@ -35,14 +43,12 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
   };
 }
 
-function imagesAfter({ actions }: Decision): Readonly<Record<string, string>> {
-  const slots = actions.flatMap((action) => (action.kind === 'swap' ? action.patch.slots : []));
-  return Object.fromEntries(slots.map((slot) => [slotKey(slot), slot.image]));
+function imagesAfter({ swap }: Decision): Readonly<Record<string, string>> {
+  return Object.fromEntries((swap?.patch.slots ?? []).map((slot) => [slotKey(slot), slot.image]));
 }
 
 /** The workload as the API server would hand it back after the swap. */
 function applySwap(workload: Workload, decision: Decision): Workload {
-  const swap = decision.actions.find((action) => action.kind === 'swap');
   const slots = workload.slots.map((slot) => ({
     ...slot,
     image: imagesAfter(decision)[slotKey(slot)] ?? slot.image,
@@ -51,7 +57,7 @@ function applySwap(workload: Workload, decision: Decision): Workload {
   return aWorkload({
     ...workload,
     slots,
-    annotations: { ...workload.annotations, ...swap?.patch.annotations } as Record<string, string>,
+    annotations: { ...workload.annotations, ...decision.swap?.patch.annotations } as Record<string, string>,
     rollout: { ...workload.rollout, generation, observedGeneration: generation },
   });
 }
@@ -63,7 +69,7 @@ it('swaps a workload whose copy is verified', () => {
 it('has nothing left to do after one swap', () => {
   const workload = aWorkload();
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
-  expect(decide(someFacts(swapped, {}))).toEqual({ actions: [] });
+  expect(decide(someFacts(swapped, {}))).toEqual({ events: [] });
 });
 
 it('writes down what the user wrote, and which generation the swap makes', () => {
@@ -91,7 +97,6 @@ it('moves containers, init containers and image volumes in one patch', () => {
     models: aVerifiedCopy('backup.example/p/docker.io/library/models:3'),
   };
   const decision = decide(someFacts(workload, copies));
-  expect(decision.actions).toHaveLength(1);
   expect(imagesAfter(decision)).toEqual({
     app: COPY,
     sidecar: SIDECAR_COPY,
@@ -104,7 +109,7 @@ describe('with two containers', () => {
 
   it('waits while one copy is still being made, so that the workload rolls once', () => {
     const decision = decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: { phase: 'pending' } }));
-    expect(decision).toEqual({ actions: [], waiting: 'copying' });
+    expect(decision).toEqual({ events: [], waiting: 'copying' });
   });
 
   it('swaps the one that has a copy when the other can have none', () => {
@@ -146,28 +151,71 @@ it.each([
   ['is being deleted', { rollout: { terminating: true } }, 'terminating'],
 ])('does not touch a workload that %s', (_, parts, waiting) => {
   const decision = decide(someFacts(aWorkload(parts), { app: aVerifiedCopy(COPY) }));
-  expect(decision).toMatchObject({ actions: [], waiting });
+  expect(decision).toMatchObject({ events: [], waiting });
 });
 
 it('waits for its turn while too many workloads roll out', () => {
   const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { isPlaceFree: false }));
-  expect(decision).toEqual({ actions: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
+  expect(decision).toEqual({ events: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
 });
 
 it('leaves a workload alone whose image cannot be copied, and says why', () => {
   const decision = decide(someFacts(aWorkload(), { app: FAILED }));
   expect(imagesAfter(decision)).toEqual({});
-  expect(decision.actions).toMatchObject([
-    {
-      kind: 'tell',
-      event: { type: 'Warning', reason: 'CopyFailed', note: expect.stringMatching(/does not exist/) },
-    },
+  expect(decision.events).toMatchObject([
+    { type: 'Warning', reason: 'CopyFailed', note: expect.stringMatching(/does not exist/) },
   ]);
 });
 
 it('says once per slot that an image is none', () => {
   const decision = decide(someFacts(aWorkload({ slots: [aSlot('--help')] }), {}));
-  expect(decision.actions).toMatchObject([{ kind: 'tell', event: { reason: 'InvalidImage' } }]);
+  expect(decision.events).toMatchObject([{ reason: 'InvalidImage' }]);
+});
+
+describe('a workload that runs from the backup', () => {
+  const workload = aWorkload();
+  const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
+  const verified = { phase: 'verified', digest: DIGEST, written: COPY } as const;
+  const movedCopy = {
+    digest: OTHER_DIGEST,
+    written: `backup.example/p/docker.io/library/nginx:1.27@${OTHER_DIGEST}`,
+  };
+  const moved = { ...verified, sourceChange: { is: 'moved', copy: movedCopy } } as const;
+  const tell = (copy: CopyState): readonly string[] =>
+    decide(someFacts(swapped, { app: copy })).events.map(({ type, reason }) => `${type} ${reason}`);
+
+  it('has nothing to say while all is well', () => {
+    expect(tell({ ...verified, copiedAtMs: 1_600_000_000_000 })).toEqual([]);
+  });
+
+  it('says that its copy was gone and is back', () => {
+    expect(tell({ ...verified, copiedAtMs: 1_800_000_000_000 })).toEqual(['Warning CopyMissing']);
+  });
+
+  it('says that its copy is gone for good', () => {
+    expect(tell(FAILED)).toEqual(['Warning CopyMissing']);
+  });
+
+  it('says that its source is gone', () => {
+    expect(tell({ ...verified, sourceChange: { is: 'gone' } })).toEqual(['Normal SourceGone']);
+  });
+
+  it('says that its tag has moved, and stays', () => {
+    expect(tell(moved)).toEqual(['Normal TagMoved']);
+    expect(decide(someFacts(swapped, { app: moved })).swap).toBeUndefined();
+  });
+
+  it('follows its tag when it is told to, and then stays', () => {
+    const decision = decide(someFacts(swapped, { app: moved }, { followsTags: true }));
+    expect(imagesAfter(decision)).toEqual({ app: movedCopy.written });
+    const followed = applySwap(swapped, decision);
+    expect(parseRecord(followed.annotations).originals.get('app')).toBe('nginx:1.27');
+    expect(
+      decide(someFacts(followed, { app: { phase: 'verified', ...movedCopy } }, { followsTags: true })),
+    ).toEqual({
+      events: [],
+    });
+  });
 });
 
 it('never chooses a copy that is not verified', () => {

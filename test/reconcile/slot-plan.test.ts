@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../src/images/copy-name.ts';
 import { formatReference } from '../../src/images/reference.ts';
-import { type SlotPlan, planSlots } from '../../src/reconcile/slot-plan.ts';
+import { type SlotPlan, type SlotPlanFacts, isCopied, planSlots } from '../../src/reconcile/slot-plan.ts';
 import type { SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Slot } from '../../src/workloads/workload.ts';
 import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload } from '../support/builders.ts';
@@ -10,23 +10,26 @@ import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload } from '../support/build
 const PREFIX = parsePrefix('backup.example/p');
 const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), generation: 0, swappedAtMs: 0 };
 
-function plan(slot: Slot, facts: { record?: SwapRecord; pods?: readonly Pod[] } = {}): SlotPlan | undefined {
+function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefined {
   const workload = aWorkload({ slots: [slot] });
-  return planSlots({
-    workload,
-    record: facts.record ?? NO_RECORD,
-    pods: facts.pods ?? [],
+  const defaults = {
+    record: NO_RECORD,
+    pods: [],
     prefix: PREFIX,
-  })[0];
+    naming: 'nested',
+    sourceHosts: ['*'],
+  } as const;
+  return planSlots({ workload, ...defaults, ...facts })[0];
 }
 
-function sourceOf(plan_: SlotPlan | undefined): string {
-  return plan_?.is === 'to be backed up' ? formatReference(plan_.request.source) : String(plan_?.is);
+/** What is to be copied, or why nothing is. */
+function sourceOf(result: SlotPlan | undefined): string {
+  return result?.is === 'to be backed up' ? formatReference(result.request.source) : String(result?.is);
 }
 
 function runningDigestOf(slot: Slot, pods: readonly Pod[]): string | undefined {
   const result = plan(slot, { pods });
-  return result?.is === 'to be backed up' ? result.request.runningDigest : undefined;
+  return result && isCopied(result) ? result.request.digest : undefined;
 }
 
 it('wants a copy of what the user wrote', () => {
@@ -48,9 +51,17 @@ it('leaves an image alone that the node never pulls', () => {
 it.each(['--config=/etc/evil', '-h', ' nginx', 'a\nb', 'dir:/etc', '$(id)', 'x'.repeat(5000)])(
   'refuses %j as an image',
   (image) => {
-    expect(plan(aSlot(image))?.is).toBe('invalid');
+    expect(plan(aSlot(image))).toMatchObject({ is: 'refused', reason: 'InvalidImage' });
   },
 );
+
+it('refuses a source whose host is not allowed', () => {
+  expect(plan(aSlot('evil.example/x:1'), { sourceHosts: ['docker.io', '*.corp:5000'] })).toMatchObject({
+    is: 'refused',
+    reason: 'SourceNotAllowed',
+  });
+  expect(sourceOf(plan(aSlot('a.corp:5000/x:1'), { sourceHosts: ['*.corp:5000'] }))).toBe('a.corp:5000/x:1');
+});
 
 describe('which digest runs', () => {
   const slot = aSlot('nginx:1.27');
@@ -88,6 +99,42 @@ describe('which digest runs', () => {
       { name: 'app', image: 'nginx:1.27', imageId: `docker-pullable://docker.io/library/nginx@${DIGEST}` },
     ];
     expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBe(DIGEST);
+  });
+});
+
+describe('a slot that holds its copy', () => {
+  const copy = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+  const record = {
+    ...NO_RECORD,
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', copy]]),
+  };
+
+  it('keeps the copy of that very digest wanted, without proof that it may be copied', () => {
+    expect(plan(aSlot(copy), { record })).toMatchObject({
+      is: 'backed up',
+      original: 'nginx:1.27',
+      request: { source: { repository: 'library/nginx', tag: '1.27' }, digest: DIGEST, isProven: false },
+    });
+  });
+
+  it('proves it by a ready pod', () => {
+    const containers = [
+      { name: 'app', image: copy, imageId: `backup.example/p/docker.io/library/nginx@${DIGEST}` },
+    ];
+    const pods = [{ name: 'web-1', ready: true, containers }];
+    expect(plan(aSlot(copy), { record, pods })).toMatchObject({
+      request: { digest: DIGEST, isProven: true },
+    });
+  });
+
+  it('is to be backed up under its new name when the naming changes', () => {
+    expect(sourceOf(plan(aSlot(copy), { record, naming: 'flat' }))).toBe('docker.io/library/nginx:1.27');
+  });
+
+  it('is left alone when the new prefix has the original itself below it', () => {
+    const prefix = { host: 'docker.io', path: 'library' };
+    expect(plan(aSlot(copy), { record, prefix })?.is).toBe('left alone');
   });
 });
 

@@ -17,12 +17,15 @@ import { MemoryRegistry } from '../support/memory-registry.ts';
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const signal = new AbortController().signal;
 const log = pino({ enabled: false });
-const nowMs = () => 1_700_000_000_000;
+const nowMs = () => wallMs;
 
+let wallMs: number;
 let cluster: Map<string, Workload>;
 let pods: readonly Pod[];
 let podLists: number;
 let denial: Error | undefined;
+/** Of the last patch. */
+let annotations: WorkloadPatch['annotations'];
 let told: ObjectEvent[];
 let registry: MemoryRegistry;
 let world: ReturnType<typeof buildWorld>;
@@ -47,6 +50,7 @@ function buildWorld(data: Record<string, string> = {}) {
     settings,
     log,
     nowMs,
+    random: () => 0.5,
     onCopied: () => undefined,
   });
   const reconcileWorkload = createWorkloadReconciler({
@@ -79,6 +83,7 @@ function patchWorkload(read: Workload, patch: WorkloadPatch): void {
   if (!live || live.resourceVersion !== read.resourceVersion) {
     throw new ConflictError('changed');
   }
+  annotations = patch.annotations;
   const images = new Map(patch.slots.map((slot) => [slotKey(slot), slot.image]));
   cluster.set(key, {
     ...live,
@@ -115,6 +120,8 @@ function addWorkload(parts: Parameters<typeof aWorkload>[0] = {}): Workload {
 }
 
 beforeEach(() => {
+  wallMs = 1_700_000_000_000;
+  annotations = {};
   cluster = new Map();
   pods = [];
   podLists = 0;
@@ -203,6 +210,24 @@ it('rolls no more workloads at a time than allowed, and goes on when one is done
   );
   await settle();
   expect([...imagesOf(a), ...imagesOf(b)]).toEqual([COPY, COPY]);
+});
+
+it('keeps the copy of a swapped workload wanted, and tells once that it had to be made again', async () => {
+  const web = addWorkload();
+  pods = [aPodOf(web, DIGEST)];
+  await settle(web);
+  const swapped = cluster.get(formatWorkloadKey(web)) as Workload;
+  cluster.set(formatWorkloadKey(web), { ...swapped, annotations: annotations as Record<string, string> });
+  await settle(web);
+  expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 1, failed: 0 });
+
+  registry.digests.delete('backup.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e');
+  wallMs += 3_600_000;
+  world.copyKeys.add(`docker.io/library/nginx:1.27 running ${DIGEST}`);
+  await settle();
+  await settle(web);
+  expect(registry.uploads).toBe(2);
+  expect(told.map(({ reason }) => reason)).toEqual(['ImageSwapped', 'CopyMissing']);
 });
 
 it('forgets a workload that is deleted', async () => {

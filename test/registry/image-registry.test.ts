@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
-import { createImageRegistry } from '../../src/registry/image-registry.ts';
+import { createImageRegistry, type RegistrySettings } from '../../src/registry/image-registry.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { createFakeEngine, type FakeEngine } from './engine/fake-engine.ts';
 import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';
@@ -25,12 +25,12 @@ const { signal } = new AbortController();
 let nowMs: number;
 let configFolder: string;
 let fake: FakeEngine;
-let settings: { copyTimeoutMs: number; insecureRegistries: readonly string[] };
+let settings: RegistrySettings;
 beforeEach(async () => {
   nowMs = 1_000_000;
   configFolder = await createTemporaryFolder();
   fake = await createFakeEngine();
-  settings = { copyTimeoutMs: 20_000, insecureRegistries: [] };
+  settings = { copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
 });
 
 function createRegistry(): ImageRegistry {

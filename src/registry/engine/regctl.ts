@@ -30,6 +30,8 @@ export interface EngineCopy {
   readonly job: CopyJob;
   readonly credentials: { readonly source: Credential | undefined; readonly copy: Credential | undefined };
   readonly insecureRegistries: readonly string[];
+  /** Signatures, attestations and SBOMs too, whether they refer to the image or have tags as cosign writes them. */
+  readonly withReferrers: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -81,12 +83,13 @@ async function runEngine(
 ): Promise<ProgramResult> {
   const { program, temporaryFolder, environment, killAfterMs } = options;
   const { config, references } = createEngineInput(copy.job, copy.credentials, copy.insecureRegistries);
+  const referrers = copy.withReferrers ? ['--referrers', '--digest-tags'] : [];
   const file = await createPrivateFile(temporaryFolder, config);
   try {
     return await runProgram({
       program,
       // A reference cannot start with a dash, and this holds even if one could.
-      args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', '--', ...references],
+      args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', ...referrers, '--', ...references],
       environment: { ...pickEnvironment(environment), REGCTL_CONFIG: '/dev/stdin' },
       stdin: file.fd,
       timeoutMs: copy.timeoutMs,

@@ -42,6 +42,7 @@ function copyWith(
     job: JOB,
     credentials: { source: SOURCE, copy: BACKUP },
     insecureRegistries: [],
+    withReferrers: false,
     timeoutMs: 20_000,
     signal: new AbortController().signal,
     ...copy,
@@ -64,6 +65,15 @@ describe('the call', () => {
       },
     });
     expect(call?.cwd).toBe('/');
+  });
+
+  it('asks for signatures and SBOMs when they are wanted', async () => {
+    const fake = await createFakeEngine();
+    await copyWith(fake, { withReferrers: true });
+    const [call] = await fake.calls();
+    expect(call?.args.slice(0, call.args.indexOf('--'))).toEqual(
+      expect.arrayContaining(['--referrers', '--digest-tags']),
+    );
   });
 
   it('passes on how to reach and trust registries, and nothing else', async () => {

@@ -1,0 +1,72 @@
+import { formatReference } from '../images/reference.ts';
+import type { SwapRecord } from '../workloads/record.ts';
+import { slotKey } from '../workloads/record.ts';
+import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
+import type { ObjectEvent } from './ports.ts';
+import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+
+function warn(reason: string, note: string): ObjectEvent {
+  return { type: 'Warning', reason, action: 'CopyImage', note };
+}
+
+function tellFailed({ is, slot }: CopiedSlot, { reason, message }: FailedCopy): ObjectEvent {
+  const name = slotKey(slot);
+  if (is === 'backed up') {
+    return warn(
+      'CopyMissing',
+      `The copy that ${name} runs from cannot be found in the backup or made again (${reason}): ${message}. ` +
+        'The nodes that run it may have the last copy.',
+    );
+  }
+  return warn(
+    'CopyFailed',
+    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is.`,
+  );
+}
+
+function tellSourceChange({ slot, request }: CopiedSlot, change: SourceChange): ObjectEvent {
+  const source = formatReference(request.source);
+  const name = slotKey(slot);
+  if (change.is === 'gone') {
+    const note = `${source} does not exist at its source any more. Nothing is lost: ${name} runs from the backup.`;
+    return { type: 'Normal', reason: 'SourceGone', action: 'CopyImage', note };
+  }
+  const note =
+    `${source} means another image at its source now, which is backed up as ${change.copy.written}. ` +
+    `${name} goes on with the image it has; ON_SOURCE_CHANGE=swap would change that.`;
+  return { type: 'Normal', reason: 'TagMoved', action: 'CopyImage', note };
+}
+
+function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord): readonly ObjectEvent[] {
+  if (plan.is !== 'backed up') {
+    return [];
+  }
+  const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
+  const repair = warn(
+    'CopyMissing',
+    `The copy that ${slotKey(plan.slot)} runs from was not in the backup any more, and was copied again. ` +
+      'See what cleans up there.',
+  );
+  return [
+    ...(isRepaired ? [repair] : []),
+    ...(copy.sourceChange ? [tellSourceChange(plan, copy.sourceChange)] : []),
+  ];
+}
+
+/** What the user of a workload should know about one slot of it, besides a swap. */
+export function planEvents(
+  plan: SlotPlan,
+  copy: CopyState | undefined,
+  record: SwapRecord,
+): readonly ObjectEvent[] {
+  if (plan.is === 'left alone') {
+    return [];
+  }
+  if (plan.is === 'refused') {
+    return [warn(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
+  }
+  if (copy?.phase === 'failed') {
+    return [tellFailed(plan, copy)];
+  }
+  return copy?.phase === 'verified' ? tellVerified(plan, copy, record) : [];
+}
