@@ -5,7 +5,11 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json rolldown.config.ts ./
 COPY src ./src
-RUN npm run build && cp "$(readlink -f node_modules/.bin/node)" /usr/local/bin/node-locked
+RUN npm run build
+# Node 26 needs libatomic, which the base of the final image does not have.
+RUN apt-get update && apt-get install --yes --no-install-recommends libatomic1 \
+    && mkdir /node && cp "$(readlink -f node_modules/.bin/node)" /node/node \
+    && cp "$(ldconfig -p | awk '/libatomic\.so\.1 / { print $NF; exit }')" /node/libatomic.so.1
 
 # The copy engine, as test/tools/regctl pins it: go.sum proves every byte that goes in.
 FROM golang:1.26-bookworm AS regctl
@@ -15,9 +19,10 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /regctl github.com/regc
 
 # Only the C++ runtime that Node needs, and CA certificates; no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=bundle /usr/local/bin/node-locked /usr/local/bin/node
+COPY --from=bundle /node/node /usr/local/bin/node
+COPY --from=bundle /node/libatomic.so.1 /usr/local/lib/libatomic.so.1
 COPY --from=regctl /regctl /usr/local/bin/regctl
 COPY --from=bundle /build/dist /app
 USER 65532:65532
-ENV NODE_ENV=production PATH=/usr/local/bin
+ENV NODE_ENV=production PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib
 ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]

@@ -68,5 +68,5 @@ check-static: node_modules
 node_modules: node_modules/.package-lock.json
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci
-	@$(RUN) check-node
+	@$(RUN) check-node || { echo 'Node of the lockfile does not start here. On Debian: apt-get install libatomic1' >&2; exit 1; }
 	@touch $@

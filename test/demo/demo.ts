@@ -139,11 +139,13 @@ async function runDemo(cluster: Cluster, isOnce: boolean): Promise<void> {
   title('3. The source registry dies, the nodes lose what they had pulled, two workloads are scaled up');
   await showOutage(cluster, progress, workloads);
 
-  tellWhatNext(cluster, controller);
-  if (!isOnce) {
-    title('Ctrl-C ends it all.');
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  if (isOnce) {
+    title('Every image that should run from the backup does.');
+    return;
   }
+  tellWhatNext(cluster, controller);
+  title('Ctrl-C ends it all.');
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 }
 
 const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });

@@ -71,3 +71,17 @@ it('has the entry point that the Dockerfile names', async () => {
   expect(dockerfile).toContain('ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]');
   expect(image.main.endsWith('/app/main.mjs')).toBe(true);
 });
+
+it.runIf(process.platform === 'linux')(
+  'needs no library that the base image does not have, besides the one that is copied',
+  async () => {
+    const { stdout } = await run('ldd', [image.command]);
+    const needed = stdout.split('\n').flatMap((line) => /([\w+-]+)\.so[.\d]*/.exec(line)?.[1] ?? []);
+    const ofTheBase = new Set(
+      'linux-vdso ld-linux-x86-64 ld-linux-aarch64 libc libdl libm libpthread librt libgcc_s libstdc++'.split(
+        ' ',
+      ),
+    );
+    expect(needed.filter((library) => !ofTheBase.has(library))).toEqual(['libatomic']);
+  },
+);

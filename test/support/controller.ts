@@ -52,7 +52,8 @@ export async function installController(
   await writeFile(join(folder, 'deployment.yaml'), deployment.replace('replicas: 2', 'replicas: 0'));
   await writeFile(join(folder, 'rbac.yaml'), await readFile(join(MANIFESTS, 'rbac.yaml'), 'utf8'));
   await kubectl(deps, 'apply', '-f', folder);
-  await changeSettings(deps.kube, settings);
+  // Whatever is in the cluster, no request leaves this machine.
+  await changeSettings(deps.kube, { SOURCE_HOSTS: '127.0.0.1:*', ...settings });
 }
 
 /** Edits the ConfigMap; null removes a key. */
@@ -93,6 +94,11 @@ export interface ControllerOptions {
   readonly readyPage?: '/healthz' | '/readyz' | 'none';
   /** Run this instead of the source. */
   readonly image?: ControllerImage;
+}
+
+/** As if it were a pod of the Deployment that `config/default/` installs: by that it knows what it must not touch. */
+function podNameOf(name: string): string {
+  return `k8s-backup-image-registry-controller-5d9c7b8f6-${name.replaceAll('-', '')}`;
 }
 
 /** The source, as `npm start` runs it. */
@@ -143,7 +149,7 @@ export async function startController(deps: InstallDeps, options: ControllerOpti
       PATH: path,
       DOCKER_CONFIG: folder,
       POD_NAMESPACE: CONTROLLER_NAMESPACE,
-      POD_NAME: name,
+      POD_NAME: podNameOf(name),
       ...options.environment,
     },
     ...(userId !== undefined && { userId }),
