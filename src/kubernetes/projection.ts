@@ -140,18 +140,25 @@ function isReady(metadata: JsonObject, status: JsonObject): boolean {
   );
 }
 
+function projectWaiting(state: unknown): PodContainer['waiting'] {
+  const { reason, message } = asObject(asObject(state)['waiting']);
+  const LONGEST_MESSAGE = 1_000;
+  return asText(reason) === undefined
+    ? undefined
+    : { reason: asText(reason) ?? '', message: (asText(message) ?? '').slice(0, LONGEST_MESSAGE) };
+}
+
 function projectContainers(specs: unknown, statuses: unknown): PodContainer[] {
-  const imageIds = new Map(
-    asArray(statuses).map((item) => {
-      const { name, imageID } = asObject(item);
-      return [name, asText(imageID) ?? ''];
-    }),
-  );
+  const byName = new Map(asArray(statuses).map((item) => [asObject(item)['name'], asObject(item)]));
   return asArray(specs).flatMap((item) => {
     const { name, image } = asObject(item);
-    return typeof name === 'string' && typeof image === 'string'
-      ? [{ name, image: limitImage(image), imageId: limitImage(imageIds.get(name) ?? '') }]
-      : [];
+    if (typeof name !== 'string' || typeof image !== 'string') {
+      return [];
+    }
+    const status = byName.get(name);
+    const waiting = projectWaiting(status?.['state']);
+    const imageId = limitImage(asText(status?.['imageID']) ?? '');
+    return [{ name, image: limitImage(image), imageId, ...(waiting && { waiting }) }];
   });
 }
 

@@ -1,10 +1,11 @@
 import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
 import { whyNotSwappable } from '../workloads/rollout.ts';
-import type { Workload } from '../workloads/workload.ts';
+import type { Pod, Workload } from '../workloads/workload.ts';
 import type { Copy, CopyState } from './copy-state.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
 import { planEvents } from './tell.ts';
+import { type Undo, findHoldEndMs, isSwapInFlight, planUndo } from './undo.ts';
 
 export interface WorkloadFacts {
   readonly workload: Workload;
@@ -15,6 +16,8 @@ export interface WorkloadFacts {
   /** True when one more workload may roll out because of a swap. */
   readonly isPlaceFree: boolean;
   readonly requeueAfterMs: number;
+  /** Pods of the workload, while a swap of it rolls out. */
+  readonly pods: readonly Pod[];
   readonly nowMs: number;
 }
 
@@ -35,6 +38,7 @@ export type Waiting =
   | 'owned by another controller'
   | 'copying'
   | 'no copy'
+  | 'held after a swap that failed'
   | 'terminating'
   | 'paused'
   | 'scaled to zero'
@@ -44,6 +48,7 @@ export type Waiting =
 export interface Decision {
   /** What the user should know now; the same as before is not told again. */
   readonly events: readonly ObjectEvent[];
+  readonly undo?: Undo;
   readonly swap?: { readonly slots: readonly SlotSwap[]; readonly patch: WorkloadPatch };
   readonly waiting?: Waiting;
   /** When to look again if nothing is heard before; undefined: only when something changes. */
@@ -85,6 +90,7 @@ function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecor
     ]),
     generation: workload.rollout.generation + 1,
     swappedAtMs: nowMs,
+    ...(record.hold && { hold: record.hold }),
   };
 }
 
@@ -110,7 +116,29 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
   if (swaps.length === 0) {
     return 'no copy';
   }
+  if (findHoldEndMs(facts.workload, facts.record, facts.nowMs) !== undefined) {
+    return 'held after a swap that failed';
+  }
   return whyNotSwappable(facts.workload) ?? (facts.isPlaceFree ? undefined : 'too many rollouts');
+}
+
+/** These end with something that is heard of. */
+const HEARD_OF: ReadonlySet<Waiting> = new Set(['copying', 'no copy', 'owned by another controller']);
+
+function planLookAgain(facts: WorkloadFacts, waiting: Waiting): Pick<Decision, 'lookAgainMs'> {
+  const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs);
+  if (waiting === 'held after a swap that failed' && holdEndMs !== undefined) {
+    return { lookAgainMs: holdEndMs - facts.nowMs };
+  }
+  return HEARD_OF.has(waiting) ? {} : { lookAgainMs: facts.requeueAfterMs };
+}
+
+/** While a swap rolls out, pods may get stuck without a word from the workload. */
+function watchSwap(facts: WorkloadFacts): Pick<Decision, 'lookAgainMs'> {
+  const LONGEST_MS = 10_000;
+  return isSwapInFlight(facts.workload, facts.record)
+    ? { lookAgainMs: Math.min(facts.requeueAfterMs, LONGEST_MS) }
+    : {};
 }
 
 /**
@@ -118,16 +146,18 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
  * All verified slots move in one patch, so that a workload rolls once and not once per container.
  */
 export function decide(facts: WorkloadFacts): Decision {
+  const undo = planUndo(facts);
+  if (undo) {
+    return { events: [undo.event], undo };
+  }
   const events = facts.slots.flatMap(({ plan, copy }) => planEvents(plan, copy, facts.record));
   const swaps = facts.slots.flatMap((slot) => findSwap(slot, facts.followsTags) ?? []);
   if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
-    return { events };
+    return { events, ...watchSwap(facts) };
   }
   const waiting = findReasonToWait(facts, swaps);
   if (waiting === undefined) {
     return { events, swap: { slots: swaps, patch: planPatch(facts, swaps) } };
   }
-  const isHeardOf =
-    waiting === 'copying' || waiting === 'no copy' || waiting === 'owned by another controller';
-  return { events, waiting, ...(isHeardOf ? {} : { lookAgainMs: facts.requeueAfterMs }) };
+  return { events, waiting, ...planLookAgain(facts, waiting), ...watchSwap(facts) };
 }

@@ -78,7 +78,7 @@ export interface EventSubject {
 export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
-  readonly action: 'CopyImage' | 'SwapImage' | 'ReloadConfig';
+  readonly action: 'CopyImage' | 'SwapImage' | 'RestoreImage' | 'ReloadConfig';
   readonly note: string;
 }
 

@@ -17,7 +17,7 @@ export interface SwapDeps {
   readonly budget: RolloutBudget;
   readonly events: EventRecorder;
   readonly log: Logger;
-  readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'denied') => void;
+  readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'undone' | 'denied') => void;
 }
 
 /** What is to be done, decided on a workload as it was read. */

@@ -8,6 +8,7 @@ import type { WorkloadStore } from './ports.ts';
 import { RunningPods } from './running-pods.ts';
 import { type SlotPlan, isCopied, planSlots } from './slot-plan.ts';
 import { type SwapDeps, swap } from './swap.ts';
+import { isSwapInFlight } from './undo.ts';
 
 export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly workloads: WorkloadStore;
@@ -34,10 +35,11 @@ function planAll(
 function collectFacts(
   deps: WorkloadReconcilerDeps,
   workload: Workload,
-  plans: readonly SlotPlan[],
+  { plans, pods }: { readonly plans: readonly SlotPlan[]; readonly pods: readonly Pod[] },
 ): WorkloadFacts {
   return {
     workload,
+    pods,
     record: parseRecord(workload.annotations),
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
     followsTags: deps.settings().ON_SOURCE_CHANGE === 'swap',
@@ -70,7 +72,12 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   }
 
   async function carryOut(key: string, workload: Workload, job: { decision: Decision; signal: AbortSignal }) {
-    const { events, swap: swapping, waiting } = job.decision;
+    const { events, undo, swap: swapping, waiting } = job.decision;
+    if (undo) {
+      await deps.client.patch(workload, undo.patch, job.signal);
+      log.warn({ workload: parseWorkloadKey(key), why: undo.event.note }, 'swap undone');
+      deps.onSwapped(workload.kind, 'undone');
+    }
     news.tell(workload, events);
     if (swapping) {
       await swap(deps, { workload, ...swapping }, job.signal);
@@ -107,7 +114,9 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     if (!wanted.some((one) => needsPods(deps, one))) {
       runningPods.forget(key);
     }
-    const decision = decide(collectFacts(deps, workload, plans));
+    const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations));
+    const pods = isRolling ? await deps.client.listPods(workload, signal) : [];
+    const decision = decide(collectFacts(deps, workload, { plans, pods }));
     await carryOut(key, workload, { decision, signal });
     return decision.lookAgainMs === undefined ? {} : { lookAgainMs: decision.lookAgainMs };
   };

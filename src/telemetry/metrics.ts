@@ -18,7 +18,7 @@ function createWorkMetrics({ registers }: Registers) {
   });
   const swaps = new Counter({
     name: `${PREFIX}swaps_total`,
-    help: 'Workloads that were pointed at their copies, or for which the API server denied it.',
+    help: 'Workloads that were pointed at their copies, put back to their originals, or for which the API server denied it.',
     labelNames: ['kind', 'result'],
     registers,
   });
@@ -27,6 +27,7 @@ function createWorkMetrics({ registers }: Registers) {
   }
   for (const kind of Object.keys(KINDS)) {
     swaps.inc({ kind, result: 'swapped' }, 0);
+    swaps.inc({ kind, result: 'undone' }, 0);
     swaps.inc({ kind, result: 'denied' }, 0);
   }
   return {

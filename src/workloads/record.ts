@@ -7,15 +7,25 @@ const STATUS = `${ANNOTATION_DOMAIN}/status`;
 /** Of the form of `status`; one that this version does not know is treated as absent. */
 const STATUS_VERSION = 1;
 
-/** What a swap wrote down on the workload, by slot key. */
+/** Swapping suspended after copies could not be run, for as long as the workload has these very images. */
+export interface Hold {
+  readonly untilMs: number;
+  /** How often it was tried in vain; every time the hold is longer. */
+  readonly failures: number;
+  /** Images that were put back, by slot key. */
+  readonly images: ReadonlyMap<string, string>;
+}
+
+/** What a swap, or its undoing, wrote down on the workload, by slot key. */
 export interface SwapRecord {
   /** Exactly as the user wrote them. */
   readonly originals: ReadonlyMap<string, string>;
   /** What stood in the slots after the swap. */
   readonly copies: ReadonlyMap<string, string>;
-  /** Generation of the workload that the swap made. */
+  /** Generation of the workload that the patch made. */
   readonly generation: number;
   readonly swappedAtMs: number;
+  readonly hold?: Hold;
 }
 
 const NOTHING: SwapRecord = { originals: new Map(), copies: new Map(), generation: 0, swappedAtMs: 0 };
@@ -44,6 +54,23 @@ function toTextMap(value: unknown): ReadonlyMap<string, string> {
   );
 }
 
+function parseTimeMs(value: unknown): number {
+  return typeof value === 'string' ? Date.parse(value) || 0 : 0;
+}
+
+function parseHold(value: unknown): Hold | undefined {
+  const hold = toMap(value);
+  const untilMs = parseTimeMs(hold.get('until'));
+  const failures = hold.get('failures');
+  return untilMs === 0
+    ? undefined
+    : {
+        untilMs,
+        failures: typeof failures === 'number' ? failures : 1,
+        images: toTextMap(hold.get('images')),
+      };
+}
+
 /** Reads what is recorded; anything that a hand has made unreadable counts as not recorded. */
 export function parseRecord(annotations: Readonly<Record<string, string>>): SwapRecord {
   const status = toMap(parseJson(annotations[STATUS]));
@@ -51,24 +78,33 @@ export function parseRecord(annotations: Readonly<Record<string, string>>): Swap
     return NOTHING;
   }
   const generation = status.get('generation');
-  const swappedAt = status.get('swappedAt');
+  const hold = parseHold(status.get('hold'));
   return {
     originals: toTextMap(parseJson(annotations[ORIGINAL_IMAGES])),
     copies: toTextMap(status.get('copies')),
     generation: typeof generation === 'number' ? generation : 0,
-    swappedAtMs: typeof swappedAt === 'string' ? Date.parse(swappedAt) || 0 : 0,
+    swappedAtMs: parseTimeMs(status.get('swappedAt')),
+    ...(hold && { hold }),
   };
 }
 
-export function formatRecord(record: SwapRecord): Record<string, string> {
-  const { originals, copies, generation, swappedAtMs } = record;
+/** The annotations; one that has nothing to say is removed. */
+export function formatRecord(record: SwapRecord): Record<string, string | null> {
+  const { originals, copies, generation, swappedAtMs, hold } = record;
   return {
-    [ORIGINAL_IMAGES]: JSON.stringify(Object.fromEntries(originals)),
+    [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
       v: STATUS_VERSION,
       swappedAt: new Date(swappedAtMs).toISOString(),
       generation,
       copies: Object.fromEntries(copies),
+      ...(hold && {
+        hold: {
+          until: new Date(hold.untilMs).toISOString(),
+          failures: hold.failures,
+          images: Object.fromEntries(hold.images),
+        },
+      }),
     }),
   };
 }

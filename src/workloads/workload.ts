@@ -56,4 +56,6 @@ export interface PodContainer {
   readonly image: string;
   /** Digest that runs, as the kubelet reports it; empty until pulled. */
   readonly imageId: string;
+  /** Why the container does not start, in the words of the kubelet. */
+  readonly waiting?: { readonly reason: string; readonly message: string };
 }

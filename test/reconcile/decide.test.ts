@@ -34,6 +34,7 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
   return {
     workload,
     record,
+    pods: [],
     slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
     followsTags: false,
     isPlaceFree: true,

@@ -1,9 +1,8 @@
 import { beforeEach, expect, it } from 'vitest';
 
 import { RolloutBudget } from '../../src/reconcile/rollout-budget.ts';
-import { formatRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { aWorkload } from '../support/builders.ts';
+import { aWorkload, annotationsOf } from '../support/builders.ts';
 
 const TIMEOUT_MS = 600_000;
 
@@ -27,7 +26,7 @@ beforeEach(() => {
 function rolling(rollout: Partial<Workload['rollout']> = {}): Workload {
   const record = { originals: new Map(), copies: new Map(), generation: 2, swappedAtMs: nowMs };
   return aWorkload({
-    annotations: formatRecord(record),
+    annotations: annotationsOf(record),
     rollout: { generation: 2, observedGeneration: 2, available: 1, ...rollout },
   });
 }

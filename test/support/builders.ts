@@ -1,6 +1,7 @@
 import { parseSettings } from '../../src/settings.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { CopyState } from '../../src/reconcile/copy-state.ts';
+import { formatRecord, type SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';
 
 export const DIGEST = `sha256:${'3f2a9c1b4d5e'.padEnd(64, '0')}`;
@@ -60,4 +61,12 @@ export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {
 
 export function aVerifiedCopy(written: string, digest: string = DIGEST): CopyState {
   return { phase: 'verified', digest, written };
+}
+
+/** What the API server keeps of the annotations of a patch. */
+export function annotationsOf(record: SwapRecord): Record<string, string> {
+  const entries = Object.entries(formatRecord(record)).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
+  return Object.fromEntries(entries);
 }

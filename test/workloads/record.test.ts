@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { formatRecord, parseRecord, slotKey } from '../../src/workloads/record.ts';
+import { annotationsOf } from '../support/builders.ts';
 
 const RECORD = {
   originals: new Map([
@@ -14,7 +15,7 @@ const RECORD = {
 };
 
 it('reads back what it wrote', () => {
-  expect(parseRecord(formatRecord(RECORD))).toEqual(RECORD);
+  expect(parseRecord(annotationsOf(RECORD))).toEqual(RECORD);
 });
 
 it('tells an image volume from a container of the same name', () => {
@@ -43,4 +44,11 @@ it('drops what is no text', () => {
     generation: 0,
     swappedAtMs: 0,
   });
+});
+
+it('reads back a hold, and removes the annotation that has nothing to say', () => {
+  const hold = { untilMs: 1_700_000_600_000, failures: 2, images: new Map([['app', 'nginx:1.27']]) };
+  const record = { ...RECORD, originals: new Map(), copies: new Map(), hold };
+  expect(formatRecord(record)['backup-image-registry/original-images']).toBeNull();
+  expect(parseRecord(annotationsOf(record))).toEqual(record);
 });

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+
+import { findHoldEndMs, planUndo, type UndoFacts } from '../../src/reconcile/undo.ts';
+import { parseRecord, type SwapRecord } from '../../src/workloads/record.ts';
+import type { Pod, Workload } from '../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aWorkload } from '../support/builders.ts';
+
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const SWAPPED_AT_MS = 1_700_000_000_000;
+const HOUR_MS = 3_600_000;
+const RECORD: SwapRecord = {
+  originals: new Map([['app', 'nginx:1.27']]),
+  copies: new Map([['app', COPY]]),
+  generation: 2,
+  swappedAtMs: SWAPPED_AT_MS,
+};
+
+/** A Deployment in the middle of the rollout that a swap has started. */
+function rolling(rollout: Partial<Workload['rollout']> = {}): Workload {
+  return aWorkload({
+    slots: [aSlot(COPY)],
+    rollout: { generation: 2, observedGeneration: 2, current: 3, updated: 1, ...rollout },
+  });
+}
+
+function aStuckPod(reason = 'ImagePullBackOff', image = COPY): Pod {
+  const waiting = { reason, message: 'Back-off pulling image: 401 Unauthorized' };
+  return { name: 'web-2', ready: false, containers: [{ name: 'app', image, imageId: '', waiting }] };
+}
+
+function someFacts(facts: Partial<UndoFacts> = {}): UndoFacts {
+  return {
+    workload: rolling(),
+    record: RECORD,
+    pods: [aStuckPod()],
+    nowMs: SWAPPED_AT_MS + 60_000,
+    ...facts,
+  };
+}
+
+describe('a swap whose copy cannot be pulled', () => {
+  it('is undone: the originals are put back, with the words of the kubelet', () => {
+    const undo = planUndo(someFacts());
+    expect(undo?.patch.slots).toEqual([{ place: 'containers', name: 'app', image: 'nginx:1.27' }]);
+    expect(undo?.event).toMatchObject({ type: 'Warning', reason: 'SwapRolledBack' });
+    expect(undo?.event.note).toMatch(/ImagePullBackOff: Back-off pulling image: 401 Unauthorized/);
+  });
+
+  it('is given a short grace while other pods serve', () => {
+    expect(planUndo(someFacts({ nowMs: SWAPPED_AT_MS + 44_000 }))).toBeUndefined();
+  });
+
+  it('is undone at once when no pod serves', () => {
+    const facts = { workload: rolling({ available: 0 }), nowMs: SWAPPED_AT_MS + 1_000 };
+    expect(planUndo(someFacts(facts))?.patch.slots).toHaveLength(1);
+  });
+
+  it('forgets its record and holds the workload, longer every time', () => {
+    const holdOf = (record: SwapRecord) =>
+      parseRecord(planUndo(someFacts({ record }))?.patch.annotations as Record<string, string>).hold;
+    expect(holdOf(RECORD)).toEqual({
+      untilMs: SWAPPED_AT_MS + 60_000 + HOUR_MS,
+      failures: 1,
+      images: new Map([['app', 'nginx:1.27']]),
+    });
+    const hold = { untilMs: SWAPPED_AT_MS, failures: 2, images: new Map() };
+    expect(holdOf({ ...RECORD, hold })).toMatchObject({
+      untilMs: SWAPPED_AT_MS + 60_000 + 4 * HOUR_MS,
+      failures: 3,
+    });
+  });
+});
+
+it.each<[string, Partial<UndoFacts>]>([
+  ['a pod that waits for something else', { pods: [aStuckPod('CrashLoopBackOff')] }],
+  ['a pod that waits for another image', { pods: [aStuckPod('ErrImagePull', 'nginx:1.27')] }],
+  ['a workload that is rolled out', { workload: rolling({ current: 2, updated: 2 }) }],
+  ['a workload that somebody has changed since', { workload: rolling({ generation: 3 }) }],
+  ['a swap without a stuck pod', { pods: [] }],
+  ['a record without an original', { record: { ...RECORD, originals: new Map() } }],
+  ['a record whose original is no image', { record: { ...RECORD, originals: new Map([['app', '--help']]) } }],
+])('leaves %s alone', (_, facts) => {
+  expect(planUndo(someFacts(facts))).toBeUndefined();
+});
+
+describe('a hold', () => {
+  const hold = { untilMs: SWAPPED_AT_MS, failures: 1, images: new Map([['app', 'nginx:1.27']]) };
+  const record = { ...RECORD, hold };
+
+  it('keeps the workload from being swapped until it ends', () => {
+    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
+    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS)).toBeUndefined();
+  });
+
+  it('ends with the next deploy', () => {
+    const deployed = aWorkload({ slots: [aSlot('nginx:1.28')] });
+    expect(findHoldEndMs(deployed, record, SWAPPED_AT_MS - 1)).toBeUndefined();
+  });
+});
