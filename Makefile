@@ -8,6 +8,7 @@ IMG ?= k8s-backup-image-registry-controller:latest
 ARGS ?=
 CONTAINER_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))) docker)
 KUBECTL ?= kubectl
+OVERLAY ?= config
 RUN := npm run --silent
 
 .PHONY: help
@@ -27,6 +28,10 @@ test: check-static tools ## Pass everything: check, and the integration tests on
 .PHONY: check
 check: check-static ## Format, lint, types, unused code and unit tests; under a minute.
 	@$(RUN) test:unit
+
+.PHONY: bench
+bench: tools ## Measure speed as ratios and counts, on real registries.
+	@$(RUN) bench -- $(ARGS)
 
 .PHONY: run
 run: node_modules ## Run the controller here, against the cluster of your kubeconfig; ARGS has its flags.
@@ -53,8 +58,12 @@ docker-push: ## Push the image IMG.
 	$(CONTAINER_TOOL) push '$(IMG)'
 
 .PHONY: deploy
-deploy: ## Install into the cluster of your kubeconfig, with the image IMG.
-	$(KUBECTL) kustomize config | sed 's|image: k8s-backup-image-registry-controller:latest|image: $(IMG)|' | $(KUBECTL) apply -f -
+deploy: ## Install what the kustomize folder OVERLAY renders (a copy of examples/overlay), with the image IMG.
+	@manifests=$$($(KUBECTL) kustomize '$(OVERLAY)') && \
+	if grep -q '<registry.domain/username>' <<< "$$manifests"; then \
+		echo 'REGISTRY_PREFIX is still the example: set it in a copy of examples/overlay, and name that: make deploy OVERLAY=examples/yours' >&2; exit 2; \
+	fi && \
+	sed 's|image: k8s-backup-image-registry-controller:latest|image: $(IMG)|' <<< "$$manifests" | $(KUBECTL) apply -f -
 
 .PHONY: undeploy
 undeploy: ## Remove the controller; workloads stay as they are.

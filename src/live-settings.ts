@@ -46,10 +46,11 @@ export class LiveSettings {
     }
     try {
       const settings = parseSettings(configMapData ?? {}, this.#options.environment);
-      const isChanged = JSON.stringify(settings) !== JSON.stringify(this.#settings);
+      const isNews =
+        this.#problem !== undefined || JSON.stringify(settings) !== JSON.stringify(this.#settings);
       this.#settings = settings;
       this.#problem = undefined;
-      if (isChanged) {
+      if (isNews) {
         this.#options.onChanged(settings);
       }
     } catch (error) {

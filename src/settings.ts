@@ -99,11 +99,6 @@ const SCHEMA = z.object({
       'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path ' +
         'component of it, for registries that allow no deeper path; `auto` knows the common ones.',
     ),
-  PIN_DIGEST: z
-    .string()
-    .default('true')
-    .pipe(z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'must be true or false' }))
-    .describe('Write the digest of the copy into the pod template, besides the tag.'),
   COPY_CONCURRENCY: wholeNumber('4', { min: 1, max: 64 }).describe('Copies made at the same time.'),
   COPY_TIMEOUT: durationMs('15m').describe(
     'Longest time for one copy; a longer one is ended and tried again later.',

@@ -38,6 +38,14 @@ it('keeps the last good settings when an edit has one bad key', () => {
   expect(heard[1]).toMatch(/^refused: NAMING/);
 });
 
+it('says so when a refused edit is taken back', () => {
+  live.apply(GOOD);
+  live.apply({ ...GOOD, NAMING: 'x' });
+  live.apply(GOOD);
+  expect(heard.at(-1)).toBe('changed to registry.example.com');
+  expect(live.problem).toBeUndefined();
+});
+
 it('refuses the same edit once', () => {
   live.apply({ NAMING: 'x' });
   live.apply({ NAMING: 'x' });

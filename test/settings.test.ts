@@ -21,7 +21,7 @@ it('needs nothing but the prefix', () => {
   expect(parseSettings(PREFIX, {})).toMatchObject({
     REGISTRY_PREFIX: { host: 'registry.example.com', path: 'backup' },
     NAMESPACES_EXCLUDE_LIST: ['kube-system', 'kube-public', 'kube-node-lease'],
-    PIN_DIGEST: true,
+    COPY_REFERRERS: false,
     COPY_TIMEOUT: 900_000,
   });
 });
@@ -35,9 +35,9 @@ it('puts the ConfigMap over the environment, and both over the defaults', () => 
 });
 
 it('takes an emptied value for an unset one', () => {
-  expect(parseSettings({ ...PREFIX, REQUEUE_AFTER: '', PIN_DIGEST: ' ' }, {})).toMatchObject({
+  expect(parseSettings({ ...PREFIX, REQUEUE_AFTER: '', COPY_REFERRERS: ' ' }, {})).toMatchObject({
     REQUEUE_AFTER: 30_000,
-    PIN_DIGEST: true,
+    COPY_REFERRERS: false,
   });
 });
 
@@ -56,7 +56,7 @@ it.each([
   ['REQUEUE_AFTER', '-5s', /REQUEUE_AFTER must be a duration/],
   ['COPY_CONCURRENCY', '0', /COPY_CONCURRENCY must be a whole number from 1 to 64/],
   ['COPY_CONCURRENCY', '1e1', /COPY_CONCURRENCY must be a whole number/],
-  ['PIN_DIGEST', 'yes', /PIN_DIGEST must be true or false/],
+  ['COPY_REFERRERS', 'yes', /COPY_REFERRERS must be true or false/],
   ['NAMING', 'short', /NAMING must be auto, nested or flat/],
   ['NAMESPACES_EXCLUDE_LIST', 'kube-system;shop', /NAMESPACES_EXCLUDE_LIST must be a comma-separated list/],
   ['LOG_LEVEL', 'verbose', /LOG_LEVEL must be error, warn, info or debug/],

@@ -22,8 +22,10 @@ import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './set
 import { type WorkloadWatch, createWorkloadWatch } from './workload-watch.ts';
 
 const LEASE_NAME = 'k8s-backup-image-registry-controller';
-/** Shorter than `terminationGracePeriodSeconds` of the manifests, which leaves time to give the Lease back. */
-const DRAIN_MS = 20_000;
+/** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */
+const DRAIN_MS = 12_000;
+/** Before the queue stops waiting for an engine that was told to end. */
+const KILL_ENGINE_AFTER_MS = 4_000;
 const EVENTS_DRAIN_MS = 2_000;
 export interface ControllerDeps {
   readonly connection: Connection;
@@ -209,7 +211,7 @@ export class Controller {
     const folder = this.#deps.environment['DOCKER_CONFIG'];
     const onChange = (): void => {
       this.#deps.log.info('registry credentials changed');
-      this.#loops.retryFailedCopies();
+      this.#loops.retryWithNewCredentials();
     };
     if (folder) {
       watchCredentials(folder, onChange, signal);
@@ -245,6 +247,7 @@ export class Controller {
     const { environment, clock } = this.#deps;
     return createImageRegistry({
       settings: () => ({
+        copyConcurrency: this.#live.current.COPY_CONCURRENCY,
         copyTimeoutMs: this.#live.current.COPY_TIMEOUT,
         insecureRegistries: this.#live.current.INSECURE_REGISTRIES,
         copyReferrers: this.#live.current.COPY_REFERRERS,
@@ -253,6 +256,7 @@ export class Controller {
       program: 'regctl',
       environment,
       clock,
+      killAfterMs: KILL_ENGINE_AFTER_MS,
     });
   }
 

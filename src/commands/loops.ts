@@ -16,7 +16,15 @@ import type { Workload } from '../workloads/workload.ts';
 /** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
 const WORKLOAD_CONCURRENCY = 8;
 /** Copies cost much more than other work, so a failing one waits longer from the start than client-go's keys do. */
-const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000 };
+const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000, random: Math.random };
+
+/**
+ * Passes over copies at the same time. More than copies: they look things up before and set the plain tag after the
+ * copy, while the engine is at work for others. The registry room lets no more than COPY_CONCURRENCY engines run.
+ */
+export function planCopyPasses({ COPY_CONCURRENCY: copies }: Pick<Settings, 'COPY_CONCURRENCY'>): number {
+  return 3 * copies;
+}
 
 export interface LoopsDeps {
   readonly workloads: WorkloadStore;
@@ -74,17 +82,20 @@ export class Loops {
 
   /** Everything is looked at again: a prefix, a naming or a list of namespaces may have changed. */
   applySettings(settings: Settings): void {
-    this.#copyQueue.setConcurrency(settings.COPY_CONCURRENCY);
+    this.#copyQueue.setConcurrency(planCopyPasses(settings));
     this.#copies.clear();
     for (const workload of this.#deps.workloads.list()) {
       this.observe(formatWorkloadKey(workload), workload);
     }
   }
 
-  /** Something that failed copies may have waited for has changed. */
-  retryFailedCopies(): void {
+  /** The credentials have changed: what could not be copied, or not be looked up before a swap, may work now. */
+  retryWithNewCredentials(): void {
     for (const key of this.#copies.listFailed()) {
       this.#copyQueue.add(key);
+    }
+    for (const workload of this.#deps.workloads.list()) {
+      this.#workloadQueue.add(formatWorkloadKey(workload));
     }
   }
 

@@ -174,6 +174,7 @@ export function projectPod(raw: unknown): Pod | undefined {
   }
   return {
     name,
+    createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
     ready: isReady(metadata, status),
     containers: [
       ...projectContainers(spec['containers'], status['containerStatuses']),

@@ -34,7 +34,7 @@ export interface WorkQueueOptions {
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
   readonly metrics?: QueueMetrics;
   /** Of one key that keeps failing. */
-  readonly backoff?: { readonly firstMs: number; readonly longestMs: number };
+  readonly backoff?: { readonly firstMs: number; readonly longestMs: number; readonly random?: () => number };
   /** Of all failing keys together. */
   readonly retryRate?: { readonly perSecond: number; readonly burst: number };
 }
@@ -44,6 +44,8 @@ const BACKOFF = { firstMs: 5, longestMs: 1_000_000 };
 const RETRY_RATE = { perSecond: 10, burst: 100 };
 /** A conflict means that our cache was old: the news arrives within milliseconds, or something is wrong. */
 const CONFLICT_BACKOFF = { firstMs: 25, longestMs: 30_000 };
+/** Somebody has to mend something first; when that is done, nobody tells us. */
+const SECOND_LOOK_MS = 10 * 60_000;
 /** For work that was told to stop to do so: a child process gets a signal, then a harder one. */
 const ABORT_GRACE_MS = 5_000;
 
@@ -241,8 +243,11 @@ export class WorkQueue {
         this.#forget(key);
         this.addAfter(key, outcome.afterMs);
         break;
-      case 'success':
       case 'gave_up':
+        this.#forget(key);
+        this.addAfter(key, SECOND_LOOK_MS);
+        break;
+      case 'success':
       case 'stopped':
         this.#forget(key);
     }

@@ -48,7 +48,8 @@ async function checkSource(
   if (current === digest) {
     return undefined;
   }
-  const copy = await ensureCopy(deps, { request, digest: current }, signal);
+  // What the pods run proves nothing about what the tag means by now.
+  const copy = await ensureCopy(deps, { request: { ...request, isProven: false }, digest: current }, signal);
   return copy && { is: 'moved', copy: { digest: copy.digest, written: copy.written } };
 }
 
@@ -76,7 +77,8 @@ async function verify(
 ): Promise<CopyState> {
   const before = deps.copies.get(request);
   const digest = await findDigest(deps, request, signal);
-  const copy = await ensureCopy(deps, { request, digest }, signal);
+  const isDoubtful = before?.phase === 'failed';
+  const copy = await ensureCopy(deps, { request, digest, isDoubtful }, signal);
   if (!copy) {
     return missProof(deps, request);
   }
@@ -97,8 +99,11 @@ async function verify(
  *
  * @throws {RegistryError}
  */
-function missProof({ log }: CopyReconcilerDeps, { source, digest }: CopyRequest): CopyState {
-  if (digest !== undefined) {
+function missProof(
+  { log }: CopyReconcilerDeps,
+  { source, digest, isUnprovable = false }: CopyRequest,
+): CopyState {
+  if (digest !== undefined || isUnprovable) {
     const message = `${formatReference(source)} is not public, and no ready pod shows that this workload may read it`;
     throw new RegistryError(message, { reason: 'Unauthorized', side: 'source' });
   }
@@ -129,7 +134,9 @@ function settleFailure(
 ): { lookAgainMs: number } {
   const { reason, side, message } = error;
   deps.onCopied('failed', 0);
-  deps.copies.settle(request, { phase: 'failed', reason, side, message });
+  const before = deps.copies.get(request);
+  const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
+  deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
   const lookAgainMs = planSecondLookMs(error, deps.nowMs());
   if (lookAgainMs === undefined) {
     throw error;

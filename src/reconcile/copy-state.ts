@@ -11,6 +11,8 @@ export interface CopyRequest {
    * image: without it, nothing is copied that not everybody may read.
    */
   readonly isProven: boolean;
+  /** The workload runs, and yet no pod shows what it runs in this slot: no proof is to be waited for. */
+  readonly isUnprovable?: boolean;
 }
 
 /** A digest in the backup, and the image text with which a pod runs it. */
@@ -37,6 +39,10 @@ export interface FailedCopy {
   readonly reason: RegistryFailure;
   readonly side: RegistrySide;
   readonly message: string;
+  /** Waits for somebody to change something; another failure may pass by itself. */
+  readonly isFinal: boolean;
+  /** Of the first failure in a row. */
+  readonly sinceMs: number;
 }
 
 /** What is known of a copy; nothing is known of one that nobody has asked for. */

@@ -12,6 +12,11 @@ export function copyKey({ source, digest }: CopyRequest): string {
   return `${formatReference(source)}${digest === undefined ? '' : ` running ${digest}`}`;
 }
 
+function saysMore(request: CopyRequest, known: CopyRequest): boolean {
+  const isNews = request.isProven || request.isUnprovable === true;
+  return isNews && !known.isProven && known.isUnprovable !== true;
+}
+
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
@@ -86,11 +91,12 @@ export class CopyStore {
     }
   }
 
-  /** A copy that was verified is not there any more: it has to be made again. */
-  distrust(request: CopyRequest): void {
+  /** A copy that was verified is not there any more: it has to be looked at closely, and made again. */
+  distrust(request: CopyRequest, sinceMs: number): void {
     const entry = this.#entries.get(copyKey(request));
     if (entry) {
-      entry.state = { phase: 'pending' };
+      const message = 'the copy was not there any more when it was to be used';
+      entry.state = { phase: 'failed', reason: 'Unknown', side: 'backup', message, isFinal: false, sinceMs };
       this.#onWanted(copyKey(request));
     }
   }
@@ -110,7 +116,7 @@ export class CopyStore {
       return;
     }
     entry.workloadKeys.add(workloadKey);
-    if (request.isProven && !entry.request.isProven) {
+    if (saysMore(request, entry.request)) {
       entry.request = request;
       if (entry.state.phase !== 'verified') {
         this.#onWanted(key);

@@ -67,8 +67,18 @@ function findSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap |
   return plan.is === 'backed up' && followsTags && moved ? { plan, copy: moved } : undefined;
 }
 
-function isCopying({ plan, copy }: PlannedSlot): boolean {
-  return plan.is === 'to be backed up' && (copy === undefined || copy.phase === 'pending');
+/** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
+const PATIENCE_MS = 15 * 60_000;
+
+/** When a copy that failed is not waited for any longer; undefined when it is not, or was never worth waiting for. */
+function findPatienceEndMs(copy: CopyState | undefined, nowMs: number): number | undefined {
+  const endMs = copy?.phase === 'failed' && !copy.isFinal ? copy.sinceMs + PATIENCE_MS : 0;
+  return endMs > nowMs ? endMs : undefined;
+}
+
+function isCopying({ plan, copy }: PlannedSlot, nowMs: number): boolean {
+  const isUnderWay = copy === undefined || copy.phase === 'pending';
+  return plan.is === 'to be backed up' && (isUnderWay || findPatienceEndMs(copy, nowMs) !== undefined);
 }
 
 /** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
@@ -88,7 +98,7 @@ function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecor
       ...keep(record.copies),
       ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
     ]),
-    generation: workload.rollout.generation + 1,
+    before: new Map(swaps.map(({ plan }) => [slotKey(plan.slot), plan.slot.image])),
     swappedAtMs: nowMs,
     ...(record.hold && { hold: record.hold }),
   };
@@ -110,7 +120,7 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
   if (facts.workload.owner !== undefined) {
     return 'owned by another controller';
   }
-  if (facts.slots.some(isCopying)) {
+  if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
     return 'copying';
   }
   if (swaps.length === 0) {
@@ -123,12 +133,16 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
 }
 
 /** These end with something that is heard of. */
-const HEARD_OF: ReadonlySet<Waiting> = new Set(['copying', 'no copy', 'owned by another controller']);
+const HEARD_OF: ReadonlySet<Waiting> = new Set(['no copy', 'owned by another controller']);
 
 function planLookAgain(facts: WorkloadFacts, waiting: Waiting): Pick<Decision, 'lookAgainMs'> {
   const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs);
   if (waiting === 'held after a swap that failed' && holdEndMs !== undefined) {
     return { lookAgainMs: holdEndMs - facts.nowMs };
+  }
+  if (waiting === 'copying') {
+    const ends = facts.slots.flatMap(({ copy }) => findPatienceEndMs(copy, facts.nowMs) ?? []);
+    return ends.length === 0 ? {} : { lookAgainMs: Math.min(...ends) - facts.nowMs };
   }
   return HEARD_OF.has(waiting) ? {} : { lookAgainMs: facts.requeueAfterMs };
 }
@@ -136,7 +150,7 @@ function planLookAgain(facts: WorkloadFacts, waiting: Waiting): Pick<Decision, '
 /** While a swap rolls out, pods may get stuck without a word from the workload. */
 function watchSwap(facts: WorkloadFacts): Pick<Decision, 'lookAgainMs'> {
   const LONGEST_MS = 10_000;
-  return isSwapInFlight(facts.workload, facts.record)
+  return isSwapInFlight(facts.workload, facts.record, facts.nowMs)
     ? { lookAgainMs: Math.min(facts.requeueAfterMs, LONGEST_MS) }
     : {};
 }

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 
 import { type CopyNames, planCopyNames } from '../images/copy-name.ts';
-import { formatReference, withDigest } from '../images/reference.ts';
+import { RegistryError } from '../errors.ts';
+import { formatReference, parseReference, withDigest } from '../images/reference.ts';
 import type { Settings } from '../settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
 import type { ImageRegistry } from './ports.ts';
@@ -23,11 +24,11 @@ interface CopyPlan {
 }
 
 function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming, PIN_DIGEST: pinDigest } = deps.settings();
+  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
   return {
     request,
     digest,
-    names: planCopyNames({ source: request.source, digest, prefix, naming, pinDigest }),
+    names: planCopyNames({ source: request.source, digest, prefix, naming, pinDigest: true }),
   };
 }
 
@@ -63,17 +64,6 @@ async function makeCopy(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSigna
   deps.onCopied('copied', durationMs);
 }
 
-/** Without a digest in it, the image that pods are pointed at is the plain tag: then that one has to be right. */
-async function ensureWrittenTag(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
-  const { moving, immutable } = plan.names;
-  if (deps.settings().PIN_DIGEST || !moving?.tag) {
-    return;
-  }
-  if ((await deps.registry.fetchDigest(moving, 'backup', signal)) !== plan.digest) {
-    await deps.registry.tag(withDigest(immutable, plan.digest), moving.tag, signal);
-  }
-}
-
 /** True for an image that not everybody may read, unless a pod has shown that the workload's owner may. */
 async function lacksProof(
   { registry }: EnsureCopyDeps,
@@ -88,6 +78,22 @@ export interface EnsuredCopy extends Copy {
   readonly isNew: boolean;
 }
 
+export interface EnsureCopyJob {
+  readonly request: CopyRequest;
+  readonly digest: string;
+  /** The copy was missed before although its tag is there: the image that pods are pointed at is looked up as well. */
+  readonly isDoubtful?: boolean;
+}
+
+/** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
+async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+  const { written } = plan.names;
+  if ((await deps.registry.fetchDigest(parseReference(written), 'backup', signal)) !== plan.digest) {
+    const message = `the backup has the tag of the copy, but not ${written}`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+}
+
 /**
  * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
  * may read the image.
@@ -96,7 +102,7 @@ export interface EnsuredCopy extends Copy {
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest }: { readonly request: CopyRequest; readonly digest: string },
+  { request, digest, isDoubtful = false }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
   const plan = planCopy(deps, request, digest);
@@ -110,6 +116,8 @@ export async function ensureCopy(
   } else {
     await makeCopy(deps, plan, signal);
   }
-  await ensureWrittenTag(deps, plan, signal);
+  if (isDoubtful) {
+    await checkWritten(deps, plan, signal);
+  }
   return { digest, written, isNew: !isFound };
 }

@@ -1,4 +1,4 @@
-import { parseRecord } from '../workloads/record.ts';
+import { findSwappedSlots, parseRecord } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Workload } from '../workloads/workload.ts';
 
@@ -10,8 +10,8 @@ export interface RolloutBudgetOptions {
 }
 
 /**
- * How many workloads roll out because of a swap. Derived from what the cluster shows (the generation that a swap
- * made is recorded on the workload), so a restart or a new leader counts the same; only between a patch and
+ * How many workloads roll out because of a swap. Derived from what the cluster shows (a swap is recorded on the
+ * workload), so a restart or a new leader counts the same; only between a patch and
  * the moment the reflector sees it, the place is held in memory.
  */
 export class RolloutBudget {
@@ -78,11 +78,12 @@ export class RolloutBudget {
     if (isRolledOut(workload)) {
       return undefined;
     }
-    const { generation, swappedAtMs } = parseRecord(workload.annotations);
-    const untilMs = swappedAtMs + this.#options.limits().timeoutMs;
-    return generation === workload.rollout.generation && untilMs > this.#options.nowMs()
-      ? untilMs
-      : undefined;
+    const record = parseRecord(workload.annotations);
+    const nowMs = this.#options.nowMs();
+    const untilMs = record.swappedAtMs + this.#options.limits().timeoutMs;
+    // Annotations are anybody's: neither a time to come nor a record of other images takes a place.
+    const isOurs = record.swappedAtMs <= nowMs && findSwappedSlots(workload.slots, record).length > 0;
+    return isOurs && untilMs > nowMs ? untilMs : undefined;
   }
 
   #countFree(): number {

@@ -83,19 +83,24 @@ function findOriginal(slot: Slot, image: Reference, record: SwapRecord): Origina
   return !(source instanceof Error) && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
 }
 
+/**
+ * What the user has pinned is what gets backed up; after that what runs, and after that what the copy in the slot is, whatever
+ * the tag means at the source today.
+ */
 function planRequest(
   slot: Slot,
   image: Reference,
   facts: { source: Reference; pods: readonly Pod[] },
 ): CopyRequest {
-  const running = findRunningDigest(slot, image, facts.pods);
-  // The digest of a copy in the slot is what runs, whatever the tag means at the source today.
-  const held = image === facts.source ? undefined : image.digest;
-  const digest = running ?? held;
+  const { source, pods } = facts;
+  const running = findRunningDigest(slot, image, pods);
+  const digest = source.digest ?? running ?? image.digest;
+  const isProven = running !== undefined && running === digest;
   return {
-    source: facts.source,
-    ...(digest === undefined ? {} : { digest }),
-    isProven: running !== undefined,
+    source,
+    ...(digest === undefined || digest === source.digest ? {} : { digest }),
+    isProven,
+    ...(!isProven && pods.some(({ ready }) => ready) && { isUnprovable: true }),
   };
 }
 

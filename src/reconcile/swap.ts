@@ -17,6 +17,7 @@ export interface SwapDeps {
   readonly budget: RolloutBudget;
   readonly events: EventRecorder;
   readonly log: Logger;
+  readonly nowMs: () => number;
   readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'undone' | 'denied') => void;
 }
 
@@ -43,7 +44,7 @@ async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Pr
   const digest = await deps.registry.fetchDigest(parseReference(copy.written), 'backup', signal);
   if (digest !== copy.digest) {
     deps.log.warn({ copy: copy.written }, 'copy is not in the backup any more');
-    deps.copies.distrust(plan.request);
+    deps.copies.distrust(plan.request, deps.nowMs());
   }
   return digest === copy.digest && isUpToDate(deps, slot);
 }
@@ -84,18 +85,18 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
 
 /**
  * Points a workload at its copies, if a place in the rollout budget is free and the backup still has every copy.
- * Otherwise nothing happens, and the workload is looked at again when that changes.
+ * Returns whether that has happened; if not, it is to be tried again later.
  *
  * @throws {ConflictError} when the workload has changed in the meantime.
  * @throws {WriteDeniedError}
  * @throws {RegistryError} when the backup cannot be asked.
  */
-export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<void> {
+export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
   const { workload } = job;
   const key = formatWorkloadKey(workload);
   if (!deps.budget.tryReserve(key, workload)) {
     deps.budget.waitForPlace(key);
-    return;
+    return false;
   }
   let isSwapped = false;
   try {
@@ -113,4 +114,5 @@ export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): P
   if (isSwapped) {
     tellSwapped(deps, workload, job.patch);
   }
+  return isSwapped;
 }

@@ -1,7 +1,7 @@
 import { parseReference } from '../images/reference.ts';
-import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
+import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
-import type { Pod, PodContainer, Slot, Workload } from '../workloads/workload.ts';
+import type { Pod, PodContainer, Workload } from '../workloads/workload.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 
 /** Reasons of the kubelet for which a container waits because of its image. */
@@ -14,8 +14,10 @@ const PULL_FAILURES: ReadonlySet<string> = new Set([
   'SignatureValidationFailed',
   'ImageInspectError',
 ]);
-/** A registry may stumble once; with no pod left that serves, there is no time to find out. */
+/** A registry may stumble, and the kubelet tries again; with no pod left that serves, there is no time for that. */
 const GRACE_MS = 45_000;
+/** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
+const LONGEST_ROLLOUT_MS = 3_600_000;
 const FIRST_HOLD_MS = 3_600_000;
 const LONGEST_HOLD_MS = 24 * 3_600_000;
 /** Of the kubelet's words in an event. */
@@ -34,23 +36,21 @@ export interface Undo {
   readonly event: ObjectEvent;
 }
 
-function findHeldCopies({ workload, record }: Pick<UndoFacts, 'workload' | 'record'>): readonly Slot[] {
-  return workload.slots.filter((slot) => record.copies.get(slotKey(slot)) === slot.image);
-}
-
-/** True while a swap rolls out, and nothing else has changed the workload since. */
-export function isSwapInFlight(workload: Workload, record: SwapRecord): boolean {
+/** True while a swap rolls out. Others may have changed the workload since, as an autoscaler does. */
+export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
+  const ageMs = nowMs - record.swappedAtMs;
   return (
-    record.generation === workload.rollout.generation &&
     !isRolledOut(workload) &&
-    findHeldCopies({ workload, record }).length > 0
+    ageMs < LONGEST_ROLLOUT_MS &&
+    findSwappedSlots(workload.slots, record).length > 0
   );
 }
 
-/** A container that cannot be started because its image is the copy. */
-function findFailure({ pods, ...facts }: UndoFacts): PodContainer | undefined {
-  const copies = new Map(findHeldCopies(facts).map((slot) => [slot.name, slot.image]));
+/** A container that cannot be started because its image is the copy, and that has had its time to. */
+function findFailure({ workload, record, pods, nowMs }: UndoFacts): PodContainer | undefined {
+  const copies = new Map(findSwappedSlots(workload.slots, record).map((slot) => [slot.name, slot.image]));
   return pods
+    .filter(({ createdAtMs }) => workload.rollout.available === 0 || nowMs - createdAtMs >= GRACE_MS)
     .flatMap((pod) => pod.containers)
     .find(
       ({ name, image, waiting }) =>
@@ -69,37 +69,55 @@ function canBePutBack(text: string | undefined): text is string {
 function planEvent(failed: PodContainer, untilMs: number): ObjectEvent {
   const { reason = '', message = '' } = failed.waiting ?? {};
   const note =
-    `Put back to its original images, because a node cannot run the copy of ${failed.name}: ` +
+    `Put back to the images it had before, because a node cannot run the copy of ${failed.name}: ` +
     `${reason}: ${message.slice(0, LONGEST_QUOTE)}. Give the nodes access to the backup registry; ` +
     `it is tried again after ${new Date(untilMs).toISOString()}.`;
   return { type: 'Warning', reason: 'SwapRolledBack', action: 'RestoreImage', note };
 }
 
+/** Only the slots of the last swap go back, to what they held before it; the others have proven themselves. */
+function planSlotsBack({ workload, record }: UndoFacts): readonly WorkloadPatch['slots'][number][] {
+  return findSwappedSlots(workload.slots, record).flatMap(({ place, name }) => {
+    const image = record.before.get(slotKey({ place, name }));
+    return canBePutBack(image) ? [{ place, name, image }] : [];
+  });
+}
+
+/** What stays on record of slots that hold a copy, be it that of an earlier swap. */
+function planRecord(
+  { record }: UndoFacts,
+  images: ReadonlyMap<string, string>,
+): Omit<SwapRecord, 'swappedAtMs'> {
+  const isCopyStill = (key: string): boolean =>
+    !images.has(key) || images.get(key) !== record.originals.get(key);
+  return {
+    originals: new Map([...record.originals].filter(([key]) => isCopyStill(key))),
+    copies: new Map(
+      [...record.copies]
+        .filter(([key]) => isCopyStill(key))
+        .map(([key, copy]) => [key, images.get(key) ?? copy]),
+    ),
+    before: new Map(),
+  };
+}
+
 /** Decides whether a swap has to be undone now. Undefined: it may still succeed, or somebody else has to help. */
 export function planUndo(facts: UndoFacts): Undo | undefined {
   const { workload, record, nowMs } = facts;
-  const failed = isSwapInFlight(workload, record) ? findFailure(facts) : undefined;
-  const isPatient = nowMs - record.swappedAtMs < GRACE_MS && workload.rollout.available > 0;
-  if (!failed || isPatient) {
+  const failed = isSwapInFlight(workload, record, nowMs) ? findFailure(facts) : undefined;
+  const slots = planSlotsBack(facts);
+  if (!failed || slots.length === 0) {
     return undefined;
   }
-  const slots = findHeldCopies(facts).flatMap(({ place, name }) => {
-    const image = record.originals.get(slotKey({ place, name }));
-    return canBePutBack(image) ? [{ place, name, image }] : [];
-  });
   const failures = (record.hold?.failures ?? 0) + 1;
   const untilMs = nowMs + Math.min(FIRST_HOLD_MS * 2 ** (failures - 1), LONGEST_HOLD_MS);
   const images = new Map(slots.map((slot) => [slotKey(slot), slot.image]));
   const annotations = formatRecord({
-    originals: new Map(),
-    copies: new Map(),
-    generation: workload.rollout.generation + 1,
+    ...planRecord(facts, images),
     swappedAtMs: nowMs,
     hold: { untilMs, failures, images },
   });
-  return slots.length === 0
-    ? undefined
-    : { patch: { slots, annotations }, event: planEvent(failed, untilMs) };
+  return { patch: { slots, annotations }, event: planEvent(failed, untilMs) };
 }
 
 /** Until when a workload is not to be swapped; undefined when it may be, or has another image by now. */

@@ -13,7 +13,6 @@ import { isSwapInFlight } from './undo.ts';
 export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly workloads: WorkloadStore;
   readonly settings: () => Settings;
-  readonly nowMs: () => number;
 }
 
 function planAll(
@@ -54,6 +53,19 @@ function needsPods({ copies }: WorkloadReconcilerDeps, plan: SlotPlan): boolean 
   return plan.is === 'to be backed up' || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
 }
 
+async function planWithPods(
+  deps: WorkloadReconcilerDeps & { readonly runningPods: RunningPods },
+  workload: Workload,
+  signal: AbortSignal,
+): Promise<readonly SlotPlan[]> {
+  const plans = planAll(deps, workload, []);
+  if (!plans.some((one) => needsPods(deps, one))) {
+    return plans;
+  }
+  const pods = await deps.runningPods.find(workload, { mayBeOld: !deps.budget.isFree() }, signal);
+  return pods.length === 0 ? plans : planAll(deps, workload, pods);
+}
+
 /**
  * Brings one workload closer to its backed-up state: gather, decide, act.
  * It never waits for a copy; a settled copy puts the workload back in the queue.
@@ -62,25 +74,21 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   const { budget, copies, log } = deps;
   const runningPods = new RunningPods(deps.client);
   const news = new News(deps.events);
-  async function plan(workload: Workload, signal: AbortSignal): Promise<readonly SlotPlan[]> {
-    const plans = planAll(deps, workload, []);
-    if (!plans.some((one) => needsPods(deps, one))) {
-      return plans;
-    }
-    const pods = await runningPods.find(workload, { mayBeOld: !budget.isFree() }, signal);
-    return pods.length === 0 ? plans : planAll(deps, workload, pods);
-  }
-
-  async function carryOut(key: string, workload: Workload, job: { decision: Decision; signal: AbortSignal }) {
-    const { events, undo, swap: swapping, waiting } = job.decision;
+  /** Returns when to look again. */
+  async function carryOut(
+    key: string,
+    workload: Workload,
+    job: { decision: Decision; signal: AbortSignal },
+  ): Promise<number | undefined> {
+    const { events, undo, swap: swapping, waiting, lookAgainMs } = job.decision;
     if (undo) {
       await deps.client.patch(workload, undo.patch, job.signal);
       log.warn({ workload: parseWorkloadKey(key), why: undo.event.note }, 'swap undone');
       deps.onSwapped(workload.kind, 'undone');
     }
     news.tell(workload, events);
-    if (swapping) {
-      await swap(deps, { workload, ...swapping }, job.signal);
+    if (swapping && !(await swap(deps, { workload, ...swapping }, job.signal))) {
+      return deps.settings().REQUEUE_AFTER;
     }
     if (waiting === 'too many rollouts') {
       budget.waitForPlace(key);
@@ -88,6 +96,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     if (waiting) {
       log.debug({ workload: parseWorkloadKey(key), waiting }, 'workload waits');
     }
+    return lookAgainMs;
   }
 
   function forget(key: string): void {
@@ -105,7 +114,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       forget(key);
       return {};
     }
-    const plans = await plan(workload, signal);
+    const plans = await planWithPods({ ...deps, runningPods }, workload, signal);
     const wanted = plans.filter(isCopied);
     copies.want(
       key,
@@ -114,10 +123,10 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     if (!wanted.some((one) => needsPods(deps, one))) {
       runningPods.forget(key);
     }
-    const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations));
+    const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
     const pods = isRolling ? await deps.client.listPods(workload, signal) : [];
     const decision = decide(collectFacts(deps, workload, { plans, pods }));
-    await carryOut(key, workload, { decision, signal });
-    return decision.lookAgainMs === undefined ? {} : { lookAgainMs: decision.lookAgainMs };
+    const lookAgainMs = await carryOut(key, workload, { decision, signal });
+    return lookAgainMs === undefined ? {} : { lookAgainMs };
   };
 }

@@ -26,8 +26,9 @@ export function createHostPauses(clock: Clock): HostPauses {
         pauses.delete(toKey(host));
         return;
       }
-      const seconds = Math.ceil((retryAtMs - clock.nowMs()) / 1_000);
-      const message = `${doing}: ${side} registry ${host} asked to be left alone for another ${seconds} s`;
+      // A point in time: the same message as long as it is the same pause.
+      const until = new Date(retryAtMs).toISOString();
+      const message = `${doing}: ${side} registry ${host} asked to be left alone until ${until}`;
       throw new RegistryError(message, { reason: 'RateLimited', side, retryAtMs });
     },
     remember(host, retryAtMs) {

@@ -15,6 +15,8 @@ import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 
 /** What may change while the controller runs. */
 export interface RegistrySettings {
+  /** Engines that run at the same time. */
+  readonly copyConcurrency: number;
   readonly copyTimeoutMs: number;
   /** Hosts, with their port, that are spoken to in plain http. */
   readonly insecureRegistries: readonly string[];
@@ -65,6 +67,8 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     find: createCredentialFinder({ folder: configFolder, environment, clock }),
     pauses: createHostPauses(clock),
     turns: createTurnQueues(),
+    sources: createTurnQueues(() => Math.max(1, settings().copyConcurrency - 1)),
+    engines: createTurnQueues(() => settings().copyConcurrency),
   };
   return {
     fetchDigest: (reference, side, signal) => fetchDigest(parts, { reference, side, signal }),
@@ -81,7 +85,12 @@ interface Parts {
   readonly manifests: ManifestClient;
   readonly find: FindCredential;
   readonly pauses: HostPauses;
+  /** By repository in the backup. */
   readonly turns: TurnQueues;
+  /** By source host: a slow one must leave room for the others. */
+  readonly sources: TurnQueues;
+  /** All engines under one key. */
+  readonly engines: TurnQueues;
 }
 
 type Look = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
@@ -100,7 +109,8 @@ async function isPrivate(parts: Parts, look: Look): Promise<boolean> {
     try {
       return (await parts.manifests.fetchDigest({ ...known, credential: undefined })) === undefined;
     } catch (error) {
-      if (error instanceof RegistryError && error.reason === 'Unauthorized') {
+      // Who is limited without credentials is why there are some: that is no reason to leave the registry alone.
+      if (error instanceof RegistryError && ['Unauthorized', 'RateLimited'].includes(error.reason)) {
         return true;
       }
       throw error;
@@ -117,9 +127,6 @@ async function tag(parts: Parts, look: Look, movingTag: string): Promise<void> {
   await politely(parts, look, async () => {
     const copyAccess = await access(parts, look);
     const tagAccess = { ...copyAccess, reference: tagged.reference };
-    if ((await parts.manifests.fetchDigest(tagAccess)) === digest) {
-      return;
-    }
     const pinned = { ...copyAccess, reference: { ...look.reference, digest } };
     await parts.manifests.pushManifest(tagAccess, await parts.manifests.fetchManifest(pinned));
   });
@@ -129,8 +136,10 @@ async function copy(parts: Parts, job: CopyJob, signal: AbortSignal): Promise<vo
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
+  const run = (): Promise<void> => parts.engines.run('engine', () => copyNow(parts, job, signal), signal);
+  const fromSource = (): Promise<void> => parts.sources.run(toApiHost(job.source.host), run, signal);
   // Two pushes of one layer into one repository get in each other's way in many registries.
-  const inTurn = (): Promise<void> => parts.turns.run(repository, () => copyNow(parts, job, signal), signal);
+  const inTurn = (): Promise<void> => parts.turns.run(repository, fromSource, signal);
   await politely(parts, source, () => politely(parts, backup, inTurn));
 }
 
@@ -140,7 +149,13 @@ async function copyNow(parts: Parts, job: CopyJob, signal: AbortSignal): Promise
   parts.pauses.check(job.copy.host, 'backup', doing);
   const source = await access(parts, { reference: job.source, side: 'source', signal });
   const backup = await access(parts, { reference: job.copy, side: 'backup', signal });
-  const pushed = await parts.engine.copy({
+  if (source.credential) {
+    // The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it.
+    await parts.manifests.fetchDigest(source);
+  }
+  const findCopy = (): Promise<string | undefined> =>
+    parts.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
+  const copying = parts.engine.copy({
     job,
     credentials: { source: source.credential, copy: backup.credential },
     insecureRegistries: backup.insecureRegistries,
@@ -148,11 +163,22 @@ async function copyNow(parts: Parts, job: CopyJob, signal: AbortSignal): Promise
     timeoutMs: parts.settings().copyTimeoutMs,
     signal,
   });
-  const digest = pushed ?? (await parts.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) }));
+  const pushed = await copying.catch(async (error: unknown) => {
+    // Another replica was faster, or the answer to the first try got lost: the tag that is taken may hold the copy.
+    if (isTagTaken(error) && (await findCopy()) === job.source.digest) {
+      return job.source.digest;
+    }
+    throw error;
+  });
+  const digest = pushed ?? (await findCopy());
   if (digest !== job.source.digest) {
     const message = `${doing}: the backup has ${digest ?? 'nothing'} under the tag of the copy`;
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
+}
+
+function isTagTaken(error: unknown): boolean {
+  return error instanceof RegistryError && error.reason === 'ImmutableTag';
 }
 
 async function access(parts: Parts, look: Look): Promise<ImageAccess> {

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 
-/** One task at a time per key, in the order they came. */
+/** A few tasks at a time per key, in the order they came. */
 export interface TurnQueues {
   /**
    * Runs the task when it is its turn. Aborting takes a waiting task out; a running one has to end by itself,
@@ -11,7 +11,8 @@ export interface TurnQueues {
   readonly size: number;
 }
 
-export function createTurnQueues(): TurnQueues {
+/** `concurrency` is asked with every task, so that it may change; by default one at a time. */
+export function createTurnQueues(concurrency: () => number = () => 1): TurnQueues {
   const queues = new Map<string, PQueue>();
   return {
     get size() {
@@ -19,7 +20,8 @@ export function createTurnQueues(): TurnQueues {
     },
     async run(key, task, signal) {
       signal.throwIfAborted();
-      const queue = queues.get(key) ?? new PQueue({ concurrency: 1 });
+      const queue = queues.get(key) ?? new PQueue();
+      queue.concurrency = concurrency();
       queues.set(key, queue);
       const waiting = new AbortController();
       const stopWaiting = (): void => waiting.abort(signal.reason);

@@ -22,13 +22,18 @@ export interface SwapRecord {
   readonly originals: ReadonlyMap<string, string>;
   /** What stood in the slots after the swap. */
   readonly copies: ReadonlyMap<string, string>;
-  /** Generation of the workload that the patch made. */
-  readonly generation: number;
+  /** What stood in the slots of the last swap before it: the originals, or copies of an earlier one. */
+  readonly before: ReadonlyMap<string, string>;
   readonly swappedAtMs: number;
   readonly hold?: Hold;
 }
 
-const NOTHING: SwapRecord = { originals: new Map(), copies: new Map(), generation: 0, swappedAtMs: 0 };
+const NOTHING: SwapRecord = {
+  originals: new Map(),
+  copies: new Map(),
+  before: new Map(),
+  swappedAtMs: 0,
+};
 
 /** Name of a slot in the annotations: containers by name, image volumes apart from them. */
 export function slotKey(slot: Pick<Slot, 'place' | 'name'>): string {
@@ -77,12 +82,11 @@ export function parseRecord(annotations: Readonly<Record<string, string>>): Swap
   if (status.get('v') !== STATUS_VERSION) {
     return NOTHING;
   }
-  const generation = status.get('generation');
   const hold = parseHold(status.get('hold'));
   return {
     originals: toTextMap(parseJson(annotations[ORIGINAL_IMAGES])),
     copies: toTextMap(status.get('copies')),
-    generation: typeof generation === 'number' ? generation : 0,
+    before: toTextMap(status.get('before')),
     swappedAtMs: parseTimeMs(status.get('swappedAt')),
     ...(hold && { hold }),
   };
@@ -90,14 +94,14 @@ export function parseRecord(annotations: Readonly<Record<string, string>>): Swap
 
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
-  const { originals, copies, generation, swappedAtMs, hold } = record;
+  const { originals, copies, before, swappedAtMs, hold } = record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
       v: STATUS_VERSION,
       swappedAt: new Date(swappedAtMs).toISOString(),
-      generation,
       copies: Object.fromEntries(copies),
+      ...(before.size > 0 && { before: Object.fromEntries(before) }),
       ...(hold && {
         hold: {
           until: new Date(hold.untilMs).toISOString(),
@@ -107,4 +111,9 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
       }),
     }),
   };
+}
+
+/** Slots of the last swap that still hold what it put there. */
+export function findSwappedSlots(slots: readonly Slot[], { copies, before }: SwapRecord): readonly Slot[] {
+  return slots.filter((slot) => before.has(slotKey(slot)) && copies.get(slotKey(slot)) === slot.image);
 }

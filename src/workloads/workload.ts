@@ -46,6 +46,7 @@ export interface Rollout {
 /** What the controller reads of a pod. */
 export interface Pod {
   readonly name: string;
+  readonly createdAtMs: number;
   readonly ready: boolean;
   readonly containers: readonly PodContainer[];
 }

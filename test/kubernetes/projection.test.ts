@@ -154,6 +154,7 @@ describe('a pod', () => {
     };
     expect(projectPod(raw)).toEqual({
       name: 'web-1',
+      createdAtMs: 0,
       ready: true,
       containers: [
         { name: 'app', image: 'nginx', imageId: 'docker.io/library/nginx@sha256:1' },

@@ -67,13 +67,12 @@ it('backs up what runs, not what the tag has moved to', async () => {
   expect(copies.get(request)).toMatchObject({ phase: 'verified', digest: DIGEST });
 });
 
-it('makes the plain tag right before it counts on it', async () => {
-  data = { PIN_DIGEST: 'false' };
-  registry.put(parseReference(`${COPY}:1.27--3f2a9c1b4d5e`), DIGEST);
-  registry.put(parseReference(`${COPY}:1.27`), OTHER_DIGEST);
+it('does not believe a tag when the image behind it was missed before', async () => {
   await reconcile(NGINX);
-  expect(registry.digests.get(`${COPY}:1.27`)).toBe(DIGEST);
-  expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', written: `${COPY}:1.27` });
+  registry.digests.delete(`${COPY}@${DIGEST}`);
+  copies.distrust(NGINX, NOW_MS);
+  await expect(reconcile(NGINX)).rejects.toThrow(/has the tag of the copy, but not/);
+  expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', side: 'backup', sinceMs: NOW_MS });
 });
 
 describe('an image that needs credentials', () => {
@@ -84,6 +83,13 @@ describe('an image that needs credentials', () => {
   it('is not copied before a ready pod proves that the workload may read it', async () => {
     await reconcile(NGINX);
     expect(copies.get(NGINX)).toEqual({ phase: 'pending' });
+    expect(registry.uploads).toBe(0);
+  });
+
+  it('is a failure once the workload runs and no pod shows it', async () => {
+    const request = { ...NGINX, isUnprovable: true };
+    await reconcile(request);
+    expect(copies.get(request)).toMatchObject({ phase: 'failed', reason: 'Unauthorized', isFinal: true });
     expect(registry.uploads).toBe(0);
   });
 

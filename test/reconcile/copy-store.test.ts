@@ -8,7 +8,14 @@ import { DIGEST, aVerifiedCopy } from '../support/builders.ts';
 const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
 const REDIS: CopyRequest = { source: parseReference('redis:8'), isProven: false };
 const VERIFIED = aVerifiedCopy('backup.example/p/docker.io/library/nginx:1.27');
-const FAILED: CopyState = { phase: 'failed', reason: 'Timeout', side: 'source', message: 'too slow' };
+const FAILED: CopyState = {
+  phase: 'failed',
+  reason: 'Timeout',
+  side: 'source',
+  message: 'too slow',
+  isFinal: false,
+  sinceMs: 0,
+};
 
 let wanted: string[];
 let woken: string[];
@@ -80,8 +87,8 @@ it('drops the outcome of work that began under other settings', () => {
 it('has a copy made again that is not there any more', () => {
   copies.want('Deployment/a/web', [NGINX]);
   copies.settle(NGINX, VERIFIED);
-  copies.distrust(NGINX);
-  expect(copies.get(NGINX)).toEqual({ phase: 'pending' });
+  copies.distrust(NGINX, 5);
+  expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', side: 'backup', sinceMs: 5 });
   expect(wanted).toHaveLength(2);
 });
 

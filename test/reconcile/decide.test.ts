@@ -16,6 +16,8 @@ const FAILED: CopyState = {
   reason: 'NotFound',
   side: 'source',
   message: 'nginx:1.27 does not exist',
+  isFinal: true,
+  sinceMs: 0,
 };
 
 type Copies = Readonly<Record<string, CopyState>>;
@@ -73,13 +75,13 @@ it('has nothing left to do after one swap', () => {
   expect(decide(someFacts(swapped, {}))).toEqual({ events: [] });
 });
 
-it('writes down what the user wrote, and which generation the swap makes', () => {
+it('writes down what the user wrote, and what stood there before', () => {
   const workload = aWorkload({ rollout: { generation: 4, observedGeneration: 4 } });
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
   expect(parseRecord(swapped.annotations)).toEqual({
     originals: new Map([['app', 'nginx:1.27']]),
     copies: new Map([['app', COPY]]),
-    generation: 5,
+    before: new Map([['app', 'nginx:1.27']]),
     swappedAtMs: 1_700_000_000_000,
   });
 });
@@ -116,6 +118,18 @@ describe('with two containers', () => {
   it('swaps the one that has a copy when the other can have none', () => {
     const decision = decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: FAILED }));
     expect(imagesAfter(decision)).toEqual({ app: COPY });
+  });
+
+  it('waits a while for a copy that has failed and may succeed yet', () => {
+    const limited = {
+      ...FAILED,
+      reason: 'RateLimited',
+      isFinal: false,
+      sinceMs: 1_700_000_000_000 - 60_000,
+    } as const;
+    const facts = someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: limited });
+    expect(decide(facts)).toMatchObject({ waiting: 'copying', lookAgainMs: 14 * 60_000 });
+    expect(imagesAfter(decide({ ...facts, nowMs: facts.nowMs + 14 * 60_000 }))).toEqual({ app: COPY });
   });
 
   it('keeps the record of the first when the second follows later', () => {

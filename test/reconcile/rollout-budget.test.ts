@@ -1,10 +1,12 @@
 import { beforeEach, expect, it } from 'vitest';
 
 import { RolloutBudget } from '../../src/reconcile/rollout-budget.ts';
+import type { SwapRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { aWorkload, annotationsOf } from '../support/builders.ts';
+import { aSlot, aWorkload, annotationsOf } from '../support/builders.ts';
 
 const TIMEOUT_MS = 600_000;
+const COPY = 'backup.example/p/docker.io/library/nginx:1.27';
 
 let nowMs: number;
 let maxRollouts: number;
@@ -23,9 +25,16 @@ beforeEach(() => {
 });
 
 /** A workload that a swap has changed just now and that is rolling out. */
-function rolling(rollout: Partial<Workload['rollout']> = {}): Workload {
-  const record = { originals: new Map(), copies: new Map(), generation: 2, swappedAtMs: nowMs };
+function rolling(rollout: Partial<Workload['rollout']> = {}, parts: Partial<SwapRecord> = {}): Workload {
+  const record = {
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    before: new Map([['app', 'nginx:1.27']]),
+    swappedAtMs: nowMs,
+    ...parts,
+  };
   return aWorkload({
+    slots: [aSlot(COPY)],
     annotations: annotationsOf(record),
     rollout: { generation: 2, observedGeneration: 2, available: 1, ...rollout },
   });
@@ -37,8 +46,16 @@ it('counts what the cluster shows, as a new leader sees it', () => {
   expect(budget.isFree()).toBe(false);
 });
 
-it('does not count a workload that somebody else has changed since', () => {
-  budget.observe('a', rolling({ generation: 3 }));
+it('counts a workload that an autoscaler has changed since', () => {
+  budget.observe('a', rolling({ generation: 3, observedGeneration: 3, desired: 3 }));
+  expect(budget.countRolling()).toBe(1);
+});
+
+it.each<[string, Partial<SwapRecord>]>([
+  ['a time to come', { swappedAtMs: Number.MAX_SAFE_INTEGER / 10 }],
+  ['images that are not there', { copies: new Map([['app', 'x/y:1']]) }],
+])('gives no place to a forged record with %s', (_, parts) => {
+  budget.observe('a', rolling({}, parts));
   expect(budget.countRolling()).toBe(0);
 });
 

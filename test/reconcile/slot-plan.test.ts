@@ -8,7 +8,7 @@ import type { Pod, Slot } from '../../src/workloads/workload.ts';
 import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload } from '../support/builders.ts';
 
 const PREFIX = parsePrefix('backup.example/p');
-const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), generation: 0, swappedAtMs: 0 };
+const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
 
 function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefined {
   const workload = aWorkload({ slots: [slot] });
@@ -94,6 +94,21 @@ describe('which digest runs', () => {
     expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBeUndefined();
   });
 
+  it('is what the user has pinned, whatever a pod says', () => {
+    const pinned = aSlot(`nginx@${DIGEST}`);
+    const pods = [aPodOf(aWorkload({ slots: [pinned] }), OTHER_DIGEST)];
+    expect(plan(pinned, { pods })).toMatchObject({
+      request: { source: { digest: DIGEST }, isProven: false },
+    });
+    expect(runningDigestOf(pinned, pods)).toBeUndefined();
+  });
+
+  it('is not to be waited for when ready pods do not show it', () => {
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId: DIGEST }];
+    const pods = [aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ request: { isProven: false, isUnprovable: true } });
+  });
+
   it('is read behind the scheme that older runtimes put in front', () => {
     const containers = [
       { name: 'app', image: 'nginx:1.27', imageId: `docker-pullable://docker.io/library/nginx@${DIGEST}` },
@@ -122,7 +137,7 @@ describe('a slot that holds its copy', () => {
     const containers = [
       { name: 'app', image: copy, imageId: `backup.example/p/docker.io/library/nginx@${DIGEST}` },
     ];
-    const pods = [{ name: 'web-1', ready: true, containers }];
+    const pods = [{ name: 'web-1', createdAtMs: 0, ready: true, containers }];
     expect(plan(aSlot(copy), { record, pods })).toMatchObject({
       request: { digest: DIGEST, isProven: true },
     });

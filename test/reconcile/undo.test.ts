@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const RECORD: SwapRecord = {
   originals: new Map([['app', 'nginx:1.27']]),
   copies: new Map([['app', COPY]]),
-  generation: 2,
+  before: new Map([['app', 'nginx:1.27']]),
   swappedAtMs: SWAPPED_AT_MS,
 };
 
@@ -25,7 +25,12 @@ function rolling(rollout: Partial<Workload['rollout']> = {}): Workload {
 
 function aStuckPod(reason = 'ImagePullBackOff', image = COPY): Pod {
   const waiting = { reason, message: 'Back-off pulling image: 401 Unauthorized' };
-  return { name: 'web-2', ready: false, containers: [{ name: 'app', image, imageId: '', waiting }] };
+  return {
+    name: 'web-2',
+    createdAtMs: SWAPPED_AT_MS,
+    ready: false,
+    containers: [{ name: 'app', image, imageId: '', waiting }],
+  };
 }
 
 function someFacts(facts: Partial<UndoFacts> = {}): UndoFacts {
@@ -46,8 +51,37 @@ describe('a swap whose copy cannot be pulled', () => {
     expect(undo?.event.note).toMatch(/ImagePullBackOff: Back-off pulling image: 401 Unauthorized/);
   });
 
-  it('is given a short grace while other pods serve', () => {
+  it('is given a short grace from the start of the pod while other pods serve', () => {
     expect(planUndo(someFacts({ nowMs: SWAPPED_AT_MS + 44_000 }))).toBeUndefined();
+    const late = { ...aStuckPod(), createdAtMs: SWAPPED_AT_MS + 50_000 };
+    expect(planUndo(someFacts({ pods: [late] }))).toBeUndefined();
+  });
+
+  it('is undone although an autoscaler has changed the workload since', () => {
+    expect(
+      planUndo(someFacts({ workload: rolling({ generation: 7, observedGeneration: 7 }) })),
+    ).toBeDefined();
+  });
+
+  it('is undone in the slots of that swap only, to what they held before it', () => {
+    const old = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
+    const sidecar = `backup.example/p/docker.io/library/envoy:1@${DIGEST}`;
+    const workload = { ...rolling(), slots: [aSlot(COPY), aSlot(sidecar, { name: 'sidecar' })] };
+    const record = {
+      ...RECORD,
+      originals: new Map([...RECORD.originals, ['sidecar', 'envoy:1']]),
+      copies: new Map([...RECORD.copies, ['sidecar', sidecar]]),
+      before: new Map([['app', old]]),
+    };
+    const undo = planUndo(someFacts({ workload, record }));
+    expect(undo?.patch.slots).toEqual([{ place: 'containers', name: 'app', image: old }]);
+    expect(parseRecord(undo?.patch.annotations as Record<string, string>)).toMatchObject({
+      originals: record.originals,
+      copies: new Map([
+        ['app', old],
+        ['sidecar', sidecar],
+      ]),
+    });
   });
 
   it('is undone at once when no pod serves', () => {
@@ -75,10 +109,14 @@ it.each<[string, Partial<UndoFacts>]>([
   ['a pod that waits for something else', { pods: [aStuckPod('CrashLoopBackOff')] }],
   ['a pod that waits for another image', { pods: [aStuckPod('ErrImagePull', 'nginx:1.27')] }],
   ['a workload that is rolled out', { workload: rolling({ current: 2, updated: 2 }) }],
-  ['a workload that somebody has changed since', { workload: rolling({ generation: 3 }) }],
+  ['a workload that was swapped long ago', { nowMs: SWAPPED_AT_MS + 2 * HOUR_MS }],
+  ['a slot that holds another image by now', { workload: { ...rolling(), slots: [aSlot('nginx:1.28')] } }],
   ['a swap without a stuck pod', { pods: [] }],
-  ['a record without an original', { record: { ...RECORD, originals: new Map() } }],
-  ['a record whose original is no image', { record: { ...RECORD, originals: new Map([['app', '--help']]) } }],
+  ['a record that does not say what was there before', { record: { ...RECORD, before: new Map() } }],
+  [
+    'a record whose image from before is none',
+    { record: { ...RECORD, before: new Map([['app', '--help']]) } },
+  ],
 ])('leaves %s alone', (_, facts) => {
   expect(planUndo(someFacts(facts))).toBeUndefined();
 });

@@ -11,7 +11,7 @@ it('lets nobody ask a host before its time, and everybody afterwards', () => {
   nowMs = 29_500;
   const ask = (host: string) => (): void => pauses.check(host, 'source', 'looking up x');
   expect(ask('docker.io')).toThrow(
-    'looking up x: source registry docker.io asked to be left alone for another 1 s',
+    'looking up x: source registry docker.io asked to be left alone until 1970-01-01T00:00:30.000Z',
   );
   expect(ask('registry-1.docker.io')).toThrow(
     expect.objectContaining({ reason: 'RateLimited', retryAtMs: 30_000 }),

@@ -30,7 +30,7 @@ beforeEach(async () => {
   nowMs = 1_000_000;
   configFolder = await createTemporaryFolder();
   fake = await createFakeEngine();
-  settings = { copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
+  settings = { copyConcurrency: 4, copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
 });
 
 function createRegistry(): ImageRegistry {
@@ -104,6 +104,47 @@ describe('a copy', () => {
       reason: 'Unknown',
       side: 'backup',
     });
+  });
+
+  /** A backup that holds something under the tag of the copy, and does not let it be written. */
+  async function copyToImmutableTag(handle: Handler): Promise<unknown> {
+    const backup = await startRegistry(handle);
+    const job = aJob(backup.host);
+    const { repository, tag } = job.copy;
+    const url = `http://${backup.host}/v2/${repository}/manifests/${tag}`;
+    const final = 'failed to put manifest: request failed: bad request [http 400]: the tag is immutable';
+    await fake.become({
+      stderr: [aTraceLine({ method: 'PUT', url, status: '400 Bad Request' }), final],
+      exit: 1,
+    });
+    return createRegistry().copy(job, signal);
+  }
+
+  it('is done when the backup refuses to write a tag that holds the copy', async () => {
+    await expect(copyToImmutableTag(() => FOUND)).resolves.toBeUndefined();
+  });
+
+  it('is not done when the backup refuses to write a tag that holds another image', async () => {
+    const headers = { 'docker-content-digest': `sha256:${'b'.repeat(64)}` };
+    const copied = copyToImmutableTag(() => ({ status: 200, headers }));
+    await expect(copied).rejects.toMatchObject({ reason: 'ImmutableTag', side: 'backup' });
+  });
+
+  it('is not begun when the source wants its credentials sent to where they must not go', async () => {
+    const realm = 'http://169.254.169.254/token';
+    const source = await startRegistry(() => ({
+      status: 401,
+      headers: { 'www-authenticate': `Bearer realm="${realm}",service="x"` },
+    }));
+    const auths = { [source.host]: { username: 'me', password: 's3cret' } };
+    await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
+    const job = { ...aJob('b.io'), source: parseReference(`${source.host}/team/app:1@${DIGEST}`) };
+    await expect(createRegistry().copy(job, signal)).rejects.toMatchObject({
+      reason: 'Unauthorized',
+      side: 'source',
+    });
+    expect(source.received.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    expect(await fake.calls()).toEqual([]);
   });
 
   it('gets the credentials of its two sides and no others, as they are at that time', async () => {
@@ -223,17 +264,10 @@ describe('a moving tag', () => {
     });
     await createRegistry().tag(copy(backup.host), '1', signal);
     expect(backup.received.map(({ method, path, body }) => `${method} ${path} ${body}`)).toEqual([
-      'HEAD /v2/backup/app/manifests/1 ',
       `GET /v2/backup/app/manifests/${DIGEST} `,
       `PUT /v2/backup/app/manifests/1 ${MANIFEST}`,
     ]);
     expect(backup.received.at(-1)?.headers['content-type']).toBe('type/x');
-  });
-
-  it('that points there already is left alone', async () => {
-    const backup = await startRegistry(() => FOUND);
-    await createRegistry().tag(copy(backup.host), '1', signal);
-    expect(backup.lines()).toEqual(['HEAD /v2/backup/app/manifests/1']);
   });
 
   it('that may not be moved is an error of the backup', async () => {

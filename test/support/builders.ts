@@ -49,6 +49,7 @@ export function aWorkload(
 export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {}): Pod {
   return {
     name: 'web-1',
+    createdAtMs: 0,
     ready: true,
     containers: workload.slots.map((slot) => ({
       name: slot.name,

@@ -10,7 +10,7 @@ const RECORD = {
     ['constructor', 'busybox'],
   ]),
   copies: new Map([['app', 'backup.example/p/docker.io/library/nginx:1.27']]),
-  generation: 7,
+  before: new Map([['app', 'nginx:1.27']]),
   swappedAtMs: 1_700_000_000_000,
 };
 
@@ -34,21 +34,20 @@ it.each([
 
 it('drops what is no text', () => {
   const record = parseRecord({
-    'backup-image-registry/status':
-      '{"v":1,"copies":{"app":5,"web":"x"},"generation":"7","swappedAt":"soon"}',
+    'backup-image-registry/status': '{"v":1,"copies":{"app":5,"web":"x"},"before":[1],"swappedAt":"soon"}',
     'backup-image-registry/original-images': '{"app":{},"web":"nginx"}',
   });
   expect(record).toEqual({
     originals: new Map([['web', 'nginx']]),
     copies: new Map([['web', 'x']]),
-    generation: 0,
+    before: new Map(),
     swappedAtMs: 0,
   });
 });
 
 it('reads back a hold, and removes the annotation that has nothing to say', () => {
   const hold = { untilMs: 1_700_000_600_000, failures: 2, images: new Map([['app', 'nginx:1.27']]) };
-  const record = { ...RECORD, originals: new Map(), copies: new Map(), hold };
+  const record = { ...RECORD, originals: new Map(), copies: new Map(), before: new Map(), hold };
   expect(formatRecord(record)['backup-image-registry/original-images']).toBeNull();
   expect(parseRecord(annotationsOf(record))).toEqual(record);
 });

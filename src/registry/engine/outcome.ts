@@ -35,9 +35,7 @@ export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: nu
     return new RegistryError(message, { reason: 'Unknown', side: guessSide(trace.finalText) });
   }
   if (request.status === undefined) {
-    const problem = toPlainText(request.problem ?? 'no answer');
-    const message = `${doing}: no answer from ${request.side} registry ${request.host} (${problem})`;
-    return new RegistryError(message, { reason: 'RegistryUnavailable', side: request.side });
+    return describeUnanswered(doing, request);
   }
   const { side, host, status, retryAfter } = request;
   const reason = toRunReason({ ...request, status }, trace.finalText);
@@ -46,6 +44,21 @@ export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: nu
     { doing, side, host, status, operation: describeOperation(request), retryAfter, body, reason },
     nowMs,
   );
+}
+
+function describeUnanswered(
+  doing: string,
+  { side, host, method, problem = '' }: FailedRequest,
+): RegistryError {
+  const registry = `${side} registry ${host}`;
+  if (problem.includes('digest mismatch')) {
+    const message = `${doing}: ${registry} sent a layer that is not what its digest says`;
+    return new RegistryError(message, { reason: 'Unknown', side });
+  }
+  const isCutOff = side === 'source' && method !== 'GET' && method !== 'HEAD';
+  const what = isCutOff ? `${registry} broke off in the middle of a layer` : `no answer from ${registry}`;
+  const message = `${doing}: ${what} (${toPlainText(problem) || 'no answer'})`;
+  return new RegistryError(message, { reason: 'RegistryUnavailable', side });
 }
 
 /**
@@ -78,10 +91,12 @@ function dropExplainedChallenges(failures: readonly FailedRequest[]): readonly F
 
 /**
  * The engine asks the backup what it has, and goes on without an answer; it stops only when none comes at
- * all.
+ * all. An upload that is out of step (416), or that cannot be given up, is so because of an earlier failure.
  */
 function isTolerated({ method, side, status }: FailedRequest): boolean {
-  return method === 'DELETE' || (method === 'HEAD' && side === 'backup' && status !== undefined);
+  return (
+    method === 'DELETE' || status === 416 || (method === 'HEAD' && side === 'backup' && status !== undefined)
+  );
 }
 
 function toRank({ status }: FailedRequest): number {

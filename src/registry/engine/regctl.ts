@@ -59,19 +59,19 @@ export function createCopyEngine(options: EngineOptions): CopyEngine {
   return {
     async copy(copy) {
       const reader = createTraceReader(copy.job);
-      let limiting: FailedRequest | undefined;
+      let decisive: FailedRequest | undefined;
       const result = await runEngine(options, copy, (line) => {
         const failed = reader.readLine(line);
-        if (failed && isLongWait(failed)) {
-          limiting ??= failed;
+        if (failed && (isLongWait(failed) || reader.isUploadRefused())) {
+          decisive ??= failed;
         }
-        return limiting || reader.isConfigRefused() ? 'stop' : undefined;
+        return decisive || reader.isConfigRefused() ? 'stop' : undefined;
       });
       const trace = reader.read();
       if (result.exitCode === 0 && !result.stopped && !trace.isConfigRefused) {
         return trace.pushedDigest;
       }
-      throw describeEnd({ copy, result, trace, limiting }, options.clock.nowMs());
+      throw describeEnd({ copy, result, trace, decisive }, options.clock.nowMs());
     },
   };
 }
@@ -146,11 +146,11 @@ interface EngineEnd {
   readonly result: ProgramResult;
   readonly trace: RunTrace;
   /** The request that the engine was stopped for. */
-  readonly limiting: FailedRequest | undefined;
+  readonly decisive: FailedRequest | undefined;
 }
 
 /** The error to throw; the abort reason when it was us who no longer wanted the copy. */
-function describeEnd({ copy, result, trace, limiting }: EngineEnd, nowMs: number): unknown {
+function describeEnd({ copy, result, trace, decisive }: EngineEnd, nowMs: number): unknown {
   const { job, credentials, signal, timeoutMs } = copy;
   if (result.stopped === 'abort') {
     return signal.reason;
@@ -160,8 +160,8 @@ function describeEnd({ copy, result, trace, limiting }: EngineEnd, nowMs: number
     const message = `copying ${formatReference(job.source)} to ${formatReference(job.copy)}: not done after ${seconds} s`;
     return new RegistryError(message, { reason: 'Timeout', side: trace.failures.at(-1)?.side ?? 'source' });
   }
-  if (limiting) {
-    const only = { ...trace, failures: [limiting], finalText: '' };
+  if (decisive) {
+    const only = { ...trace, failures: [decisive], finalText: '' };
     return describeFailedRun({ job, trace: only, exitCode: 1 }, nowMs);
   }
   const secrets = [...listSecrets(credentials.source), ...listSecrets(credentials.copy)];

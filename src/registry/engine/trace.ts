@@ -1,5 +1,6 @@
 import type { RegistrySide } from '../../errors.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
+import { toApiHost } from '../registry-address.ts';
 import { parseTraceLine, type TracedRequest } from './trace-line.ts';
 import { isTagWrite, locateRequest, type RequestPlace } from './trace-place.ts';
 
@@ -36,10 +37,18 @@ export interface TraceReader {
    * True once the engine said that it goes on without the configuration it was given: to be stopped at once.
    */
   isConfigRefused(): boolean;
+  /**
+   * True once the backup refuses layers for good. The engine falls back to small chunks then, and repeats each of
+   * them for minutes: to be stopped at once.
+   */
+  isUploadRefused(): boolean;
   read(): RunTrace;
 }
 
 const CONFIG_REFUSED = 'Failed to load default config';
+/** What no repetition changes. A large layer that is refused in one piece may well be taken in chunks. */
+const FINAL_STATUSES: ReadonlySet<number> = new Set([402, 403, 405, 413, 415, 507]);
+const MOST_FAILED_CHUNKS = 3;
 const MAX_FAILURES = 1_000;
 const MAX_FINAL_TEXT = 16_384;
 const NO_REALMS: ReadonlyMap<string, RegistrySide> = new Map();
@@ -52,10 +61,14 @@ export function createTraceReader(job: CopyJob): TraceReader {
   const realms = new Map<string, RegistrySide>();
   let pushedDigest: string | undefined;
   let isConfigRefused = false;
+  let failedChunks = 0;
   let finalText = '';
 
   function readRequest(request: TracedRequest): FailedRequest | undefined {
     const { method, url, problem } = request;
+    if (method === 'PATCH') {
+      failedChunks = countFailedChunks(request, failedChunks);
+    }
     const key = `${method} ${url.origin}${url.pathname}`;
     if (isAnswered(request, job)) {
       failures.delete(key);
@@ -68,7 +81,12 @@ export function createTraceReader(job: CopyJob): TraceReader {
     if (problem?.includes('context canceled')) {
       return undefined;
     }
-    const failed = describeRequest(request, locateRequest(request, job, realms));
+    const failed = isCutOff(request)
+      ? {
+          ...describeRequest(request, { side: 'source', place: 'registry' }),
+          host: toApiHost(job.source.host),
+        }
+      : describeRequest(request, locateRequest(request, job, realms));
     if (failed.realm !== undefined) {
       realms.set(failed.realm, failed.side);
     }
@@ -93,6 +111,7 @@ export function createTraceReader(job: CopyJob): TraceReader {
       return line?.request && readRequest(line.request);
     },
     isConfigRefused: () => isConfigRefused,
+    isUploadRefused: () => failedChunks >= MOST_FAILED_CHUNKS,
     read: () => ({
       failures: [...failures.values()],
       pushedDigest,
@@ -107,6 +126,21 @@ function isAnswered(request: TracedRequest, job: CopyJob): boolean {
   const { method, status = 599 } = request;
   const isMissing = method === 'HEAD' && status === 404;
   return status < 400 || (isMissing && locateRequest(request, job, NO_REALMS).side === 'backup');
+}
+
+function countFailedChunks({ status = 599 }: TracedRequest, before: number): number {
+  if (status < 400) {
+    return 0;
+  }
+  return FINAL_STATUSES.has(status) ? MOST_FAILED_CHUNKS : before + 1;
+}
+
+/**
+ * An upload that ended because the download it is fed from did: it broke off, or was not what the digest says. The
+ * engine tells of the upload only, and the download looks fine in the trace.
+ */
+function isCutOff({ method, problem = '' }: TracedRequest): boolean {
+  return (method === 'PUT' || method === 'PATCH') && /^readfrom |digest mismatch/.test(problem);
 }
 
 function describeRequest(request: TracedRequest, place: RequestPlace): FailedRequest {

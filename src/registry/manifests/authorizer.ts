@@ -21,6 +21,11 @@ export interface Authorizer {
 /** Basic has no end of its own; this bounds how long a rotated password stays in memory. */
 const KEEP_BASIC_MS = 10 * 60_000;
 
+/** However long a registry says that its token lasts. */
+const KEEP_TOKEN_MS = 60 * 60_000;
+/** Oldest first out: a workload may name any number of repositories. */
+const MOST_REMEMBERED = 2_000;
+
 interface Remembered {
   readonly authorization: string;
   readonly untilMs: number;
@@ -36,7 +41,11 @@ export function createAuthorizer(deps: RegistryDeps): Authorizer {
         remembered.delete(other);
       }
     }
-    remembered.set(key, { authorization, untilMs });
+    remembered.set(key, { authorization, untilMs: Math.min(untilMs, now + KEEP_TOKEN_MS) });
+    const [oldest] = remembered.keys();
+    if (remembered.size > MOST_REMEMBERED && oldest !== undefined) {
+      remembered.delete(oldest);
+    }
     return authorization;
   }
 

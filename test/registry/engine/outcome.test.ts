@@ -194,6 +194,33 @@ describe('a run that failed', () => {
     expect(error.message).not.toContain('s3cret');
   });
 
+  const upload = { method: 'PUT', url: `${BACKUP_UPLOAD}1234` };
+
+  it('blames the source for a download that broke off while it was being uploaded', () => {
+    const error = judge([
+      aTraceLine({ ...upload, err: 'readfrom tcp 127.0.0.1:1->127.0.0.1:2: unexpected EOF' }),
+      aTraceLine({ ...upload, method: 'PATCH', status: '416 Range Not Satisfiable' }),
+      'failed to send blob (chunk), ref b.io/x: request failed: unexpected http status code [http 416]',
+    ]);
+    expect(error).toMatchObject({ reason: 'RegistryUnavailable', side: 'source' });
+    expect(error.message).toContain('source registry a.io broke off in the middle of a layer');
+  });
+
+  it('blames the source for a layer that is not what its digest says', () => {
+    const error = judge([
+      aTraceLine({ ...upload, err: 'digest mismatch [expected sha256:1, calculated sha256:2]: EOF' }),
+      'failed to send blob chunk, ref b.io/x: digest mismatch [expected sha256:1, calculated sha256:2]: EOF',
+    ]);
+    expect(error).toMatchObject({ reason: 'Unknown', side: 'source' });
+    expect(error.message).toContain('source registry a.io sent a layer that is not what its digest says');
+  });
+
+  it('blames the backup for an upload that it broke off', () => {
+    const error = judge([aTraceLine({ ...upload, err: 'EOF' }), 'failed to send blob: EOF']);
+    expect(error).toMatchObject({ reason: 'RegistryUnavailable', side: 'backup' });
+    expect(error.message).toContain('no answer from backup registry b.io (EOF)');
+  });
+
   it('retries an upload that the backup has forgotten', () => {
     const error = judge([
       aTraceLine({ method: 'PATCH', url: `${BACKUP_UPLOAD}1234?_state=x`, status: '404 Not Found' }),

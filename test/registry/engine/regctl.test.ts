@@ -189,6 +189,26 @@ describe('a copy that fails', () => {
     expect(await copyWith(await createFakeEngine({ stderr }))).toBeUndefined();
   });
 
+  const chunk = { method: 'PATCH', url: 'https://b.io/v2/backup/app/blobs/uploads/1' };
+
+  it.each([
+    ['413 Payload Too Large', 'QuotaExceeded', 1],
+    ['403 Forbidden', 'Unauthorized', 1],
+    ['500 Internal Server Error', 'RegistryUnavailable', 3],
+  ])('is ended when the backup answers %s to chunks of a layer', async (status, reason, times) => {
+    const whole = aTraceLine({ ...chunk, method: 'PUT', status: '413 Payload Too Large' });
+    const stderr = [whole, ...Array<string>(times).fill(aTraceLine({ ...chunk, status }))];
+    expect(await fail({ stderr, hangs: true })).toMatchObject({ reason, side: 'backup' });
+  });
+
+  it('goes on when the backup refuses a layer in one piece, or now and then a chunk', async () => {
+    const failed = aTraceLine({ ...chunk, status: '500 Internal Server Error' });
+    const taken = aTraceLine({ ...chunk, status: '202 Accepted' });
+    const whole = aTraceLine({ ...chunk, method: 'PUT', status: '413 Payload Too Large' });
+    const stderr = [whole, failed, failed, taken, failed, failed, taken];
+    expect(await copyWith(await createFakeEngine({ stderr }))).toBeUndefined();
+  });
+
   it('is ended at once when it goes on without its configuration', async () => {
     const error = await fail({ stderr: [CONFIG_WARNING], hangs: true });
     expect(error).toMatchObject({ reason: 'Unknown' });

@@ -1,0 +1,90 @@
+/**
+ * Measures how fast images are backed up, as ratios and counts, on real registries and with the real regctl.
+ *
+ * `--only a|b|c|memory` measures one part (may be repeated), `--pairs 5` compares more runs, `--save` keeps the table
+ * in docs/bench.md. Fails when a count is not what it has to be; times are told and not judged, for they are the
+ * machine's as well.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { createProcesses } from '../support/processes.ts';
+import { ensureTools } from '../tools/build.ts';
+import { measureFirstCopies } from './first-copies.ts';
+import { measureKnownCopies, measureRepeatedCopies } from './known-copies.ts';
+import type { Laboratory } from './laboratory.ts';
+import { measureMemory } from './memory.ts';
+import { type Finding, formatTable, isFailed, type Part, PARTS } from './report.ts';
+
+const MEASURES: Readonly<Record<Part, (lab: Laboratory) => Promise<readonly Finding[]>>> = {
+  a: measureFirstCopies,
+  b: measureRepeatedCopies,
+  c: measureKnownCopies,
+  memory: measureMemory,
+};
+
+const PAGE = join(import.meta.dirname, '../../docs/bench.md');
+
+interface Options {
+  readonly parts: readonly Part[];
+  readonly pairs: number;
+  readonly isSaved: boolean;
+}
+
+/** @throws {Error} for anything else than what the head of this file lists. */
+function parseOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true, default: [] },
+      pairs: { type: 'string', default: '3' },
+      save: { type: 'boolean', default: false },
+    },
+  });
+  const unknown = values.only.find((name) => !PARTS.some((part) => part === name));
+  if (unknown !== undefined) {
+    throw new Error(`--only ${unknown}: there are only ${PARTS.join(', ')}`);
+  }
+  if (!/^[1-9]\d?$/.test(values.pairs)) {
+    throw new Error('--pairs must be a number from 1 to 99');
+  }
+  const parts = values.only.length === 0 ? PARTS : PARTS.filter((part) => values.only.includes(part));
+  return { parts, pairs: Number(values.pairs), isSaved: values.save };
+}
+
+async function measure({ parts, pairs }: Options): Promise<readonly Finding[]> {
+  const tools = await ensureTools();
+  const processes = createProcesses();
+  const say = (text: string): void => console.error(text);
+  try {
+    const findings: Finding[] = [];
+    for (const part of parts) {
+      findings.push(...(await MEASURES[part]({ tools, processes, pairs, say })));
+    }
+    return findings;
+  } finally {
+    await processes.close();
+  }
+}
+
+async function save(table: string): Promise<void> {
+  const page = await readFile(PAGE, 'utf8');
+  const between = /(<!-- table -->\n).*(\n<!-- end of table -->)/s;
+  await writeFile(
+    PAGE,
+    page.replace(between, (_, start: string, end: string) => `${start}\n${table}\n${end}`),
+  );
+}
+
+const options = parseOptions();
+const startedAtMs = performance.now();
+const findings = await measure(options);
+const table = formatTable(findings);
+console.log(`\n${table}\n\nmeasured in ${Math.round((performance.now() - startedAtMs) / 1000)} s`);
+if (options.isSaved) {
+  await save(table);
+}
+if (findings.some(isFailed)) {
+  console.error('A count is not what it has to be.');
+  process.exitCode = 1;
+}
