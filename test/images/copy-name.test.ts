@@ -165,7 +165,7 @@ describe('the names of a copy', () => {
     });
   });
 
-  it('are written without the digest when PIN_DIGEST is off', () => {
+  it('are written without the digest when that is asked for', () => {
     expect(plan('nginx', { pinDigest: false }).written).toBe(`${repository}:latest`);
   });
 
