@@ -12,9 +12,9 @@ export function copyKey({ source, digest }: CopyRequest): string {
   return `${formatReference(source)}${digest === undefined ? '' : ` running ${digest}`}`;
 }
 
-function saysMore(request: CopyRequest, known: CopyRequest): boolean {
-  const isNews = request.isProven || request.isUnprovable === true;
-  return isNews && !known.isProven && known.isUnprovable !== true;
+/** Proof is more than knowing that there will be none, and that is more than not knowing. */
+function rankProof({ isProven, isUnprovable = false }: CopyRequest): number {
+  return isProven ? 2 : Number(isUnprovable);
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
@@ -116,7 +116,7 @@ export class CopyStore {
       return;
     }
     entry.workloadKeys.add(workloadKey);
-    if (saysMore(request, entry.request)) {
+    if (rankProof(request) > rankProof(entry.request)) {
       entry.request = request;
       if (entry.state.phase !== 'verified') {
         this.#onWanted(key);

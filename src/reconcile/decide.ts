@@ -3,7 +3,7 @@ import { whyNotSwappable } from '../workloads/rollout.ts';
 import type { Pod, Workload } from '../workloads/workload.ts';
 import type { Copy, CopyState } from './copy-state.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
-import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+import { type CopiedSlot, isCopied, type SlotPlan } from './slot-plan.ts';
 import { planEvents } from './tell.ts';
 import { type Undo, findHoldEndMs, isSwapInFlight, planUndo } from './undo.ts';
 
@@ -57,14 +57,14 @@ export interface Decision {
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
 function findSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
-  if (copy?.phase !== 'verified') {
+  if (!isCopied(plan) || plan.runsOther !== undefined || copy?.phase !== 'verified') {
     return undefined;
   }
   if (plan.is === 'to be backed up') {
     return { plan, copy };
   }
   const moved = copy.sourceChange?.is === 'moved' ? copy.sourceChange.copy : undefined;
-  return plan.is === 'backed up' && followsTags && moved ? { plan, copy: moved } : undefined;
+  return followsTags && moved ? { plan, copy: moved } : undefined;
 }
 
 /** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */

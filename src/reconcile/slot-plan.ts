@@ -15,6 +15,8 @@ export interface CopiedSlot {
   /** What the user wrote; while the slot holds a copy, what the record says. */
   readonly original: string;
   readonly request: CopyRequest;
+  /** Ready pods run something in this slot that is no image of the source: a swap would change what runs. */
+  readonly runsOther?: string;
 }
 
 /** What is to be done for one slot. */
@@ -48,20 +50,33 @@ function tryParse(text: string): Reference | InvalidImageError {
   }
 }
 
-/** Digest of the image that Ready pods run in this slot; the one that most of them run when they differ. */
-function findRunningDigest(slot: Slot, image: Reference, pods: readonly Pod[]): string | undefined {
+interface Running {
+  /** What most Ready pods run in the slot; undefined while none shows it. */
+  readonly digest?: string;
+  /** What a Ready pod runs in the slot although it is no image of the same repository. */
+  readonly other?: string;
+}
+
+/** What Ready pods run in a slot, as the kubelet reports it. A bare id of an image says nothing. */
+function findRunning(slot: Slot, image: Reference, pods: readonly Pod[]): Running {
   const counts = new Map<string, number>();
-  const running = pods
+  let other: string | undefined;
+  const containers = pods
     .filter((pod) => pod.ready)
     .flatMap((pod) => pod.containers)
     .filter((container) => container.name === slot.name && container.image === slot.image);
-  for (const { imageId } of running) {
+  for (const { imageId } of containers) {
     const reported = tryParse(imageId.replace(/^[a-z-]+:\/\//, ''));
-    if (!(reported instanceof Error) && reported.digest && isSameRepository(reported, image)) {
-      counts.set(reported.digest, (counts.get(reported.digest) ?? 0) + 1);
+    if (!(reported instanceof Error) && reported.digest) {
+      const isSame = isSameRepository(reported, image);
+      other ??= isSame ? undefined : imageId;
+      counts.set(reported.digest, (counts.get(reported.digest) ?? 0) + (isSame ? 1 : 0));
     }
   }
-  return [...counts].toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))[0]?.[0];
+  const [most] = [...counts]
+    .filter(([, count]) => count > 0)
+    .toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+  return most ? { digest: most[0] } : { ...(other !== undefined && { other }) };
 }
 
 interface Original {
@@ -88,19 +103,18 @@ function findOriginal(slot: Slot, image: Reference, record: SwapRecord): Origina
  * the tag means at the source today.
  */
 function planRequest(
-  slot: Slot,
   image: Reference,
-  facts: { source: Reference; pods: readonly Pod[] },
+  source: Reference,
+  facts: { running: Running; pods: readonly Pod[] },
 ): CopyRequest {
-  const { source, pods } = facts;
-  const running = findRunningDigest(slot, image, pods);
+  const running = facts.running.digest;
   const digest = source.digest ?? running ?? image.digest;
   const isProven = running !== undefined && running === digest;
   return {
     source,
     ...(digest === undefined || digest === source.digest ? {} : { digest }),
     isProven,
-    ...(!isProven && pods.some(({ ready }) => ready) && { isUnprovable: true }),
+    ...(!isProven && facts.pods.some(({ ready }) => ready) && { isUnprovable: true }),
   };
 }
 
@@ -114,10 +128,17 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  const request = planRequest(slot, image, { source, pods: facts.pods });
+  const running = findRunning(slot, image, facts.pods);
+  const request = planRequest(image, source, { running, pods: facts.pods });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const original = recorded?.text ?? slot.image;
-  return { is: isInPlace ? 'backed up' : 'to be backed up', slot, original, request };
+  return {
+    is: isInPlace ? 'backed up' : 'to be backed up',
+    slot,
+    original,
+    request,
+    ...(running.other !== undefined && { runsOther: running.other }),
+  };
 }
 
 function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {

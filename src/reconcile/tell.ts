@@ -1,4 +1,4 @@
-import { formatReference } from '../images/reference.ts';
+import { formatReference, quote } from '../images/reference.ts';
 import type { SwapRecord } from '../workloads/record.ts';
 import { slotKey } from '../workloads/record.ts';
 import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
@@ -9,8 +9,15 @@ function warn(reason: string, note: string): ObjectEvent {
   return { type: 'Warning', reason, action: 'CopyImage', note };
 }
 
-function tellFailed({ is, slot }: CopiedSlot, { reason, message }: FailedCopy): ObjectEvent {
+/** A registry that cannot be asked for a while says nothing about a copy in use. */
+function tellFailed(
+  { is, slot }: CopiedSlot,
+  { reason, message, isFinal }: FailedCopy,
+): ObjectEvent | undefined {
   const name = slotKey(slot);
+  if (is === 'backed up' && !isFinal) {
+    return undefined;
+  }
   if (is === 'backed up') {
     return warn(
       'CopyMissing',
@@ -21,6 +28,15 @@ function tellFailed({ is, slot }: CopiedSlot, { reason, message }: FailedCopy): 
   return warn(
     'CopyFailed',
     `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is.`,
+  );
+}
+
+function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
+  return warn(
+    'OtherImageRuns',
+    `Ready pods run ${quote(imageId)} in ${slotKey(slot)}, which is no image of ${formatReference(request.source)}: ` +
+      'it was loaded into the node, or the node pulls from somewhere else. The workload stays as it is; ' +
+      'write the image as it is called at its registry.',
   );
 }
 
@@ -65,8 +81,12 @@ export function planEvents(
   if (plan.is === 'refused') {
     return [warn(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
   }
+  if (plan.runsOther !== undefined) {
+    return [tellOther(plan, plan.runsOther)];
+  }
   if (copy?.phase === 'failed') {
-    return [tellFailed(plan, copy)];
+    const failure = tellFailed(plan, copy);
+    return failure ? [failure] : [];
   }
   return copy?.phase === 'verified' ? tellVerified(plan, copy, record) : [];
 }

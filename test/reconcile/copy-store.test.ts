@@ -48,6 +48,13 @@ it('asks again for a copy that failed, once a pod proves that it may be made', (
   expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
 });
 
+it('takes a proof even when there was to be none', () => {
+  copies.want('Deployment/a/web', [{ ...NGINX, isUnprovable: true }]);
+  copies.settle(NGINX, FAILED);
+  copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
+  expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
+});
+
 it('wakes every workload that waits when a copy settles', () => {
   copies.want('Deployment/a/web', [NGINX]);
   copies.want('Deployment/b/web', [NGINX, REDIS]);

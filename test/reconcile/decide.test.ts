@@ -169,6 +169,17 @@ it.each([
   expect(decision).toMatchObject({ events: [], waiting });
 });
 
+it('does not touch a workload whose pods run another image than the template names at its source', () => {
+  const facts = someFacts(aWorkload(), { app: aVerifiedCopy(COPY) });
+  const slots = facts.slots.map(({ plan, copy }) => ({
+    plan: { ...plan, runsOther: 'import@sha256:0' },
+    copy,
+  }));
+  const decision = decide({ ...facts, slots });
+  expect(decision.swap).toBeUndefined();
+  expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
+});
+
 it('waits for its turn while too many workloads roll out', () => {
   const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { isPlaceFree: false }));
   expect(decision).toEqual({ events: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
@@ -209,6 +220,10 @@ describe('a workload that runs from the backup', () => {
 
   it('says that its copy is gone for good', () => {
     expect(tell(FAILED)).toEqual(['Warning CopyMissing']);
+  });
+
+  it('has nothing to say while the backup cannot be asked', () => {
+    expect(tell({ ...FAILED, reason: 'RegistryUnavailable', side: 'backup', isFinal: false })).toEqual([]);
   });
 
   it('says that its source is gone', () => {

@@ -94,6 +94,15 @@ describe('which digest runs', () => {
     expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBeUndefined();
   });
 
+  it('is another image when the node has loaded it, and then that is said', () => {
+    const imageId = `docker.io/library/import-2026-11-24@${DIGEST}`;
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).toMatchObject({
+      runsOther: imageId,
+      request: { isProven: false },
+    });
+  });
+
   it('is what the user has pinned, whatever a pod says', () => {
     const pinned = aSlot(`nginx@${DIGEST}`);
     const pods = [aPodOf(aWorkload({ slots: [pinned] }), OTHER_DIGEST)];
