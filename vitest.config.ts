@@ -11,6 +11,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**'],
+          // Some start real programs, on a machine that may be busy with others.
+          testTimeout: 20_000,
         },
       },
       {

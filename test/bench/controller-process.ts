@@ -27,6 +27,7 @@ export interface CopyOutcome {
 
 /** The copy path of the controller, in a process of its own. */
 export interface ControllerProcess {
+  readonly pid: number | undefined;
   /**
    * Backs the images up and returns when all are settled.
    *
@@ -50,6 +51,7 @@ export function startControllerProcess(): ControllerProcess {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   return {
+    pid: child.pid,
     async backUp(order) {
       child.send(order);
       const outcome = await receive(child);

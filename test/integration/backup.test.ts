@@ -10,8 +10,9 @@ import {
   startController,
   type Controller,
 } from '../support/controller.ts';
-import { startHeldRegistry } from '../support/held-registry.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
+import { requestsTo } from '../support/faults.ts';
+import { startFaultyRegistry } from '../support/faulty-registry.ts';
 import type { KubeObject, Workload } from '../support/objects.ts';
 import { readRequestLog } from '../support/registry-log.ts';
 import { startRegistry } from '../support/registry.ts';
@@ -231,7 +232,9 @@ describe('an edit of the ConfigMap takes effect without a restart', () => {
 
 describe('the controller', () => {
   it('ends its engine on SIGTERM in the middle of a copy, and finishes the work after the next start', async () => {
-    const held = await startHeldRegistry(source);
+    const held = await startFaultyRegistry(source);
+    const when = requestsTo({ method: 'GET', path: /\/blobs\// });
+    const release = held.misbehave({ when, does: { kind: 'hold' } });
     await changeSettings(kube, { INSECURE_REGISTRIES: `${held.host},${backup.host}` });
     const { repository, tag, digest } = images.large;
     const reference = `${held.host}/${repository}:${tag}`;
@@ -247,7 +250,7 @@ describe('the controller', () => {
     expect(engines.map(isAlive)).toEqual([false]);
     expect((await read(kube, web)).metadata.generation).toBe(1);
 
-    held.release();
+    release();
     await start();
     await waitForImages(kube, web, [
       copyTo({ ...images.large, host: held.host, reference, repository, tag, digest }),

@@ -148,17 +148,18 @@ describe('a copy', () => {
   });
 
   it('gets the credentials of its two sides and no others, as they are at that time', async () => {
+    const source = await startRegistry(() => FOUND);
     const auths = Object.fromEntries(
-      ['a.io', 'b.io', 'c.io'].map((key) => [key, { username: key, password: 's3cret' }]),
+      [source.host, 'b.io', 'c.io'].map((key) => [key, { username: key, password: 's3cret' }]),
     );
     const registry = createRegistry();
     await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
-    const job = aJob('b.io');
+    const job = { ...aJob('b.io'), source: parseReference(`${source.host}/team/app:1@${DIGEST}`) };
     await fake.become({ stderr: [aTagWrite(job)] });
     await registry.copy(job, signal);
     const [call] = await fake.calls();
     expect(Object.keys((JSON.parse(call?.config ?? '') as { readonly hosts: object }).hosts)).toEqual([
-      'a.io',
+      source.host,
       'b.io',
     ]);
   });
