@@ -25,9 +25,12 @@ function tellFailed(
         'The nodes that run it may have the last copy.',
     );
   }
+  const next = isFinal
+    ? 'It is tried again when config.json changes or the workload rolls out, and within the hour.'
+    : 'It is tried again by itself.';
   return warn(
     'CopyFailed',
-    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is.`,
+    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is. ${next}`,
   );
 }
 

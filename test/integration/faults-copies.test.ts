@@ -73,11 +73,11 @@ describe('a tag that moves', () => {
   it('between look-up and copy: what the pods run is copied, and runs on', async () => {
     const image = await setup.push(origin, 'moved/running');
     const { repository, tag } = image;
-    const run = async (): Promise<void> => {
-      await pushImage(source, { repository, tag, spec: { format: 'oci-manifest', content: 'moved on' } });
-    };
-    origin.misbehave(forImage(image, { when: GET_MANIFEST, does: { kind: 'meanwhile', run }, times: 1 }));
-    const workload = await setup.deploy(image);
+    const letEngine = origin.misbehave(forImage(image, { when: GET_MANIFEST, does: { kind: 'hold' } }));
+    const workload = await waitForRollout(kube, await setup.deploy(image));
+    await waitFor(() => listRequests(origin, image).some(GET_MANIFEST), { what: 'the copy to begin' });
+    await pushImage(source, { repository, tag, spec: { format: 'oci-manifest', content: 'moved on' } });
+    letEngine();
     await waitForCopy(workload, image);
     expect(await findDigest(source, { repository, tag })).not.toBe(image.digest);
   });

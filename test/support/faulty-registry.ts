@@ -48,9 +48,7 @@ export type Misbehaviour =
   /** Passes the request on, and loses the answer. */
   | { readonly kind: 'lose answer' }
   /** Asks the real registry for another path: one tag, another manifest. */
-  | { readonly kind: 'rewrite'; readonly path: string }
-  /** Does something before the request is passed on, which is then answered as if nothing had happened. */
-  | { readonly kind: 'meanwhile'; readonly run: () => Promise<void> };
+  | { readonly kind: 'rewrite'; readonly path: string };
 
 export interface Fault {
   readonly when: (request: FaultyRequest) => boolean;
@@ -187,12 +185,6 @@ function misbehave(exchange: Exchange, { does, held }: ActiveFault): void {
     case 'rewrite': {
       passOn(exchange, { path: does.path });
       return;
-    }
-    case 'meanwhile': {
-      does.run().then(
-        () => passOn(exchange),
-        () => outgoing.destroy(),
-      );
     }
   }
 }
