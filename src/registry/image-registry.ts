@@ -60,6 +60,9 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     clock,
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
+  const sources: TurnQueues = createTurnQueues(() =>
+    Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
+  );
   const parts: Parts = {
     settings,
     engine,
@@ -67,7 +70,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     find: createCredentialFinder({ folder: configFolder, environment, clock }),
     pauses: createHostPauses(clock),
     turns: createTurnQueues(),
-    sources: createTurnQueues(() => Math.max(1, settings().copyConcurrency - 1)),
+    sources,
     engines: createTurnQueues(() => settings().copyConcurrency),
   };
   return {
@@ -87,7 +90,7 @@ interface Parts {
   readonly pauses: HostPauses;
   /** By repository in the backup. */
   readonly turns: TurnQueues;
-  /** By source host: a slow one must leave room for the others. */
+  /** By source host: of several, a slow one must leave room for the others. */
   readonly sources: TurnQueues;
   /** All engines under one key. */
   readonly engines: TurnQueues;
