@@ -1,15 +1,15 @@
-# Node as the lockfile pins it, for the platform that is built: the version that the tests ran with.
+# Node as the lockfile pins it, for the platform that is built: the version that the tests ran with. It needs libatomic,
+# which a bare Debian does not have, nor the base of the final image.
 FROM node:26-bookworm-slim AS bundle
+RUN apt-get update && apt-get install --yes --no-install-recommends libatomic1
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json rolldown.config.ts ./
 COPY src ./src
 RUN npm run build
-# Node 26 needs libatomic, which the base of the final image does not have.
-RUN apt-get update && apt-get install --yes --no-install-recommends libatomic1 \
-    && mkdir /node && cp "$(readlink -f node_modules/.bin/node)" /node/node \
-    && cp "$(ldconfig -p | awk '/libatomic\.so\.1 / { print $NF; exit }')" /node/libatomic.so.1
+RUN mkdir /node && cp "$(readlink -f node_modules/.bin/node)" /node/node \
+    && cp "$(ldconfig -p | awk '/libatomic\.so\.1/ { print $NF; exit }')" /node/libatomic.so.1
 
 # The copy engine, as test/tools/regctl pins it: go.sum proves every byte that goes in.
 FROM golang:1.26-bookworm AS regctl

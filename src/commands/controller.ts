@@ -27,6 +27,7 @@ const DRAIN_MS = 12_000;
 /** Before the queue stops waiting for an engine that was told to end. */
 const KILL_ENGINE_AFTER_MS = 4_000;
 const EVENTS_DRAIN_MS = 2_000;
+
 export interface ControllerDeps {
   readonly connection: Connection;
   readonly namespace: string;

@@ -31,12 +31,11 @@ export interface Destination {
   readonly naming: Naming;
 }
 
-export interface CopyRequest extends Destination {
+export interface CopyNamesRequest extends Destination {
   /** Must not be a copy itself. */
   readonly source: Reference;
   /** What the source means, or the running pods hold, now. */
   readonly digest: string;
-  readonly pinDigest: boolean;
 }
 
 export type CopyRepository = Pick<Reference, 'host' | 'repository'>;
@@ -113,18 +112,17 @@ export function isCopy(reference: Reference, { host, path }: BackupPrefix): bool
 }
 
 /** Where one digest of a source goes in the backup, and what a pod template says to run it from there. */
-export function planCopyNames({ source, digest, pinDigest, ...destination }: CopyRequest): CopyNames {
+export function planCopyNames({ source, digest, ...destination }: CopyNamesRequest): CopyNames {
   if (isCopy(source, destination.prefix) || !isDigest(digest)) {
     throw new Error(`no copy can be named for ${formatReference(source)} with digest ${quote(digest)}`);
   }
   const repository = copyRepositoryOf(source, destination);
   const immutable = { ...repository, tag: immutableTagOf(source, digest) };
-  const pinned = formatReference({ ...repository, ...tagOf(source), digest });
-  if (!hasMovingTag(source)) {
-    return { immutable, written: pinned };
-  }
-  const moving = { ...repository, ...tagOf(source) };
-  return { immutable, moving, written: pinDigest ? pinned : formatReference(moving) };
+  // Always pinned: a later copy of the tag moves it, and a tag that pods run from must not move.
+  const written = formatReference({ ...repository, ...tagOf(source), digest });
+  return hasMovingTag(source)
+    ? { immutable, moving: { ...repository, ...tagOf(source) }, written }
+    : { immutable, written };
 }
 
 /**

@@ -215,7 +215,7 @@ export class WorkQueue {
           log.warn(facts, 'will retry');
           break;
         case 'gave_up':
-          log.error(facts, 'not retried until something changes');
+          log.error(facts, 'cannot be done as things are, looked at again later');
           break;
         case 'bug':
           log.error(facts, 'unexpected failure, will retry');

@@ -28,7 +28,7 @@ function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): C
   return {
     request,
     digest,
-    names: planCopyNames({ source: request.source, digest, prefix, naming, pinDigest: true }),
+    names: planCopyNames({ source: request.source, digest, prefix, naming }),
   };
 }
 

@@ -11,8 +11,8 @@ export interface RolloutBudgetOptions {
 
 /**
  * How many workloads roll out because of a swap. Derived from what the cluster shows (a swap is recorded on the
- * workload), so a restart or a new leader counts the same; only between a patch and
- * the moment the reflector sees it, the place is held in memory.
+ * workload), so a restart or a new leader counts the same; only between a patch and the moment the reflector sees it,
+ * the place is held in memory.
  */
 export class RolloutBudget {
   readonly #options: RolloutBudgetOptions;

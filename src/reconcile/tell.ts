@@ -1,6 +1,5 @@
 import { formatReference, quote } from '../images/reference.ts';
-import type { SwapRecord } from '../workloads/record.ts';
-import { slotKey } from '../workloads/record.ts';
+import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { ObjectEvent } from './ports.ts';
 import type { CopiedSlot, SlotPlan } from './slot-plan.ts';

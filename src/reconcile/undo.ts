@@ -1,4 +1,4 @@
-import { parseReference } from '../images/reference.ts';
+import { findReferenceProblem } from '../images/reference.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Pod, PodContainer, Workload } from '../workloads/workload.ts';
@@ -30,7 +30,7 @@ export interface UndoFacts {
   readonly nowMs: number;
 }
 
-/** Puts the originals back, and says why. */
+/** Puts back what the slots of the last swap held before it, and says why. */
 export interface Undo {
   readonly patch: WorkloadPatch;
   readonly event: ObjectEvent;
@@ -58,14 +58,6 @@ function findFailure({ workload, record, pods, nowMs }: UndoFacts): PodContainer
     );
 }
 
-function canBePutBack(text: string | undefined): text is string {
-  try {
-    return text !== undefined && parseReference(text) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 function planEvent(failed: PodContainer, untilMs: number): ObjectEvent {
   const { reason = '', message = '' } = failed.waiting ?? {};
   const note =
@@ -79,7 +71,7 @@ function planEvent(failed: PodContainer, untilMs: number): ObjectEvent {
 function planSlotsBack({ workload, record }: UndoFacts): readonly WorkloadPatch['slots'][number][] {
   return findSwappedSlots(workload.slots, record).flatMap(({ place, name }) => {
     const image = record.before.get(slotKey({ place, name }));
-    return canBePutBack(image) ? [{ place, name, image }] : [];
+    return image !== undefined && findReferenceProblem(image) === undefined ? [{ place, name, image }] : [];
   });
 }
 

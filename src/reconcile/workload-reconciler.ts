@@ -74,6 +74,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   const { budget, copies, log } = deps;
   const runningPods = new RunningPods(deps.client);
   const news = new News(deps.events);
+
   /** Returns when to look again. */
   async function carryOut(
     key: string,

@@ -98,7 +98,7 @@ async function seedCopies(lab: Laboratory, source: Registry, backup: Registry): 
   const copies = Array.from({ length: KNOWN }, (_, index) => {
     const image = parseReference(`${source.host}/bench/known-${index}:1.0`);
     const { body, digest } = createSmallManifest(index);
-    const { immutable } = planCopyNames({ source: image, digest, prefix, naming, pinDigest: true });
+    const { immutable } = planCopyNames({ source: image, digest, prefix, naming });
     return { source: formatReference(image), digest, immutable, body };
   });
   await forEach(copies, async ({ immutable, body }) => {

@@ -71,7 +71,6 @@ const anyRequest = fc
     digest: fc.constantFrom(DIGEST, `sha512:${'d'.repeat(128)}`),
     prefix: fc.constantFrom(...PREFIXES).map((text) => parsePrefix(text)),
     naming: fc.constantFrom(...NAMINGS),
-    pinDigest: fc.boolean(),
   })
   .filter(({ source, prefix }) => !isCopy(source, prefix));
 

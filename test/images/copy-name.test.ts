@@ -6,7 +6,7 @@ import {
   isCopyOf,
   parsePrefix,
   planCopyNames,
-  type CopyRequest,
+  type CopyNamesRequest,
   type Naming,
 } from '../../src/images/copy-name.ts';
 import { formatReference, parseReference } from '../../src/images/reference.ts';
@@ -16,13 +16,12 @@ const OTHER_DIGEST = `sha256:${'e'.repeat(64)}`;
 
 const backup = parsePrefix('b.example/p');
 
-function plan(source: string, request: Partial<CopyRequest> = {}) {
+function plan(source: string, request: Partial<CopyNamesRequest> = {}) {
   const names = planCopyNames({
     source: parseReference(source),
     digest: DIGEST,
     prefix: backup,
     naming: 'auto',
-    pinDigest: true,
     ...request,
   });
   return {
@@ -165,16 +164,12 @@ describe('the names of a copy', () => {
     });
   });
 
-  it('are written without the digest when that is asked for', () => {
-    expect(plan('nginx', { pinDigest: false }).written).toBe(`${repository}:latest`);
-  });
-
   it.each([
     [`nginx@${DIGEST}`, 'digest', ''],
     [`nginx:1.27@${DIGEST}`, '1.27', ':1.27'],
     ['nginx:1--0123456789ab', '1--0123456789ab', ':1--0123456789ab'],
-  ])('of %s, pinned or tagged like our own copies, move no tag and stay pinned', (source, stem, tag) => {
-    expect(plan(source, { pinDigest: false })).toEqual({
+  ])('of %s, pinned or tagged like our own copies, move no tag', (source, stem, tag) => {
+    expect(plan(source)).toEqual({
       immutable: `${repository}:${stem}--3f2a9c1b4d5e`,
       moving: undefined,
       written: `${repository}${tag}@${DIGEST}`,

@@ -239,7 +239,7 @@ describe('outcomes', () => {
     await failPass(0, new InvalidImageError('not an image'));
     await pass(599_999);
     expect(keys()).toBe('a');
-    expect(log).toEqual([{ level: 'error', message: 'not retried until something changes' }]);
+    expect(log).toEqual([{ level: 'error', message: 'cannot be done as things are, looked at again later' }]);
   });
 
   it('a conflict is looked at again soon and quietly, apart from failures', async () => {
