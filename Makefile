@@ -58,7 +58,7 @@ docker-push: ## Push the image IMG.
 	$(CONTAINER_TOOL) push '$(IMG)'
 
 .PHONY: deploy
-deploy: ## Install what the kustomize folder OVERLAY renders (a copy of examples/overlay), with the image IMG.
+deploy: ## Install what the kustomize folder OVERLAY renders; IMG is the image, unless OVERLAY names one.
 	@manifests=$$($(KUBECTL) kustomize '$(OVERLAY)') && \
 	if grep -q '<registry.domain/username>' <<< "$$manifests"; then \
 		echo 'REGISTRY_PREFIX is still the example: set it in a copy of examples/overlay, and name that: make deploy OVERLAY=examples/yours' >&2; exit 2; \
@@ -66,8 +66,8 @@ deploy: ## Install what the kustomize folder OVERLAY renders (a copy of examples
 	sed 's|image: k8s-backup-image-registry-controller:latest|image: $(IMG)|' <<< "$$manifests" | $(KUBECTL) apply -f -
 
 .PHONY: undeploy
-undeploy: ## Remove the controller; workloads stay as they are.
-	$(KUBECTL) delete --ignore-not-found -f config/default/
+undeploy: ## Remove what OVERLAY renders; workloads stay as they are.
+	$(KUBECTL) kustomize '$(OVERLAY)' | $(KUBECTL) delete --ignore-not-found -f -
 
 .PHONY: check-static
 check-static: node_modules
