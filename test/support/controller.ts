@@ -51,6 +51,8 @@ export async function installController(
   const deployment = await readFile(join(MANIFESTS, 'deployment.yaml'), 'utf8');
   await writeFile(join(folder, 'deployment.yaml'), deployment.replace('replicas: 2', 'replicas: 0'));
   await writeFile(join(folder, 'rbac.yaml'), await readFile(join(MANIFESTS, 'rbac.yaml'), 'utf8'));
+  // One of an earlier test would keep its keys, and the events about it.
+  await deps.kube.delete(CONFIG_MAP);
   await kubectl(deps, 'apply', '-f', folder);
   // Whatever is in the cluster, no request leaves this machine.
   await changeSettings(deps.kube, { SOURCE_HOSTS: '127.0.0.1:*', ...settings });
