@@ -79,7 +79,7 @@ function findRunning(slot: Slot, image: Reference, pods: readonly Pod[]): Runnin
   return most ? { digest: most[0] } : { ...(other !== undefined && { other }) };
 }
 
-interface Original {
+export interface Original {
   readonly text: string;
   readonly source: Reference;
 }
@@ -88,14 +88,15 @@ interface Original {
  * The recorded original, if the slot still holds the copy that was put there. A record is as hostile as any text
  * of the workload: it counts only when the slot's image bears the name that a copy of that original has.
  */
-function findOriginal(slot: Slot, image: Reference, record: SwapRecord): Original | undefined {
+export function findOriginal(slot: Slot, record: SwapRecord): Original | undefined {
   const key = slotKey(slot);
   const text = record.originals.get(key);
   if (text === undefined || record.copies.get(key) !== slot.image) {
     return undefined;
   }
-  const source = tryParse(text);
-  return !(source instanceof Error) && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
+  const [image, source] = [tryParse(slot.image), tryParse(text)];
+  const isKnown = !(image instanceof Error) && !(source instanceof Error) && isNamedAsCopyOf(image, source);
+  return isKnown ? { text, source } : undefined;
 }
 
 /**
@@ -119,7 +120,7 @@ function planRequest(
 }
 
 function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
-  const recorded = findOriginal(slot, image, facts.record);
+  const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
   if (isCopy(source, facts.prefix)) {
     return { is: 'left alone', slot, why: 'is a copy' };

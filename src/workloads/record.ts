@@ -113,6 +113,14 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
   };
 }
 
+/** Takes every word of ours off a workload; undefined when there is none. */
+export function planNoRecord(
+  annotations: Readonly<Record<string, string>>,
+): Record<string, null> | undefined {
+  const ours = [ORIGINAL_IMAGES, STATUS].filter((key) => Object.hasOwn(annotations, key));
+  return ours.length === 0 ? undefined : Object.fromEntries(ours.map((key) => [key, null]));
+}
+
 /** Slots of the last swap that still hold what it put there. */
 export function findSwappedSlots(slots: readonly Slot[], { copies, before }: SwapRecord): readonly Slot[] {
   return slots.filter((slot) => before.has(slotKey(slot)) && copies.get(slotKey(slot)) === slot.image);
