@@ -23,7 +23,7 @@ demo: tools ## Show the whole job on a real control plane and real registries; A
 
 .PHONY: test
 test: check-static tools ## Pass everything: check, and the integration tests on real parts.
-	@$(RUN) test
+	@SIMULATOR_HISTORIES=2000 $(RUN) test
 
 .PHONY: check
 check: check-static ## Format, lint, types, unused code and unit tests; under a minute.

@@ -1,0 +1,210 @@
+import { pino } from 'pino';
+
+import { systemClock } from '../../src/clock.ts';
+import { Loops } from '../../src/commands/loops.ts';
+import { RegistryError } from '../../src/errors.ts';
+import { formatReference, withDigest } from '../../src/images/reference.ts';
+import { LiveSettings } from '../../src/live-settings.ts';
+import type { ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
+import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
+import type { Workload } from '../../src/workloads/workload.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+import type { ClusterModel } from './cluster-model.ts';
+import type { RegistryModel } from './registry-model.ts';
+
+/** Counted by all together, and read by nobody. */
+const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0 }));
+
+/** A request that is on its way. It takes effect, and is answered, when the world says so. */
+interface Request {
+  readonly what: string;
+  finish(): void;
+  /** Takes effect at the other side, and is never answered: its sender is dead. */
+  takeEffect(): void;
+}
+
+export interface ControllerWorld {
+  readonly cluster: ClusterModel;
+  readonly registries: RegistryModel;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Number of the step that the world is in. */
+  step(): number;
+  tell(line: string): void;
+  /** Called with what is about to be written. */
+  onPatch(workload: Workload, patch: WorkloadPatch): void;
+}
+
+/** The two loops as they are, with every request of theirs in the hands of the world. */
+export class ControllerModel {
+  readonly #world: ControllerWorld;
+  readonly #live: LiveSettings;
+  readonly #loops: Loops;
+  readonly #seen = new Map<string, Workload>();
+  readonly #requests: Request[] = [];
+  #heardChanges: number;
+
+  constructor(world: ControllerWorld) {
+    this.#world = world;
+    const log = pino({ level: 'error' }, { write: (line) => this.#keepBug(line) });
+    this.#live = new LiveSettings({
+      environment: {},
+      log,
+      onChanged: (settings) => this.#loops.applySettings(settings),
+      onRefused: (problem) => {
+        throw new Error(problem);
+      },
+    });
+    this.#loops = new Loops({
+      workloads: {
+        get: (name) => this.#seen.get(formatWorkloadKey(name)),
+        list: () => [...this.#seen.values()],
+      },
+      client: this.#createClient(),
+      registry: this.#createRegistry(),
+      events: { record: (subject, event) => this.#tellEvent(subject.name, event) },
+      settings: this.#live,
+      clock: systemClock,
+      log,
+      metrics: METRICS,
+    });
+    this.#heardChanges = world.cluster.changes.length;
+    for (const workload of world.cluster.workloads.values()) {
+      this.#see(world.cluster.read(workload));
+    }
+    this.applySettings(world.settings);
+    this.#loops.start();
+  }
+
+  applySettings(settings: Readonly<Record<string, string>>): void {
+    this.#live.apply(settings);
+  }
+
+  countRequests(): number {
+    return this.#requests.length;
+  }
+
+  /** Answers one request that is on its way. */
+  answer(pick: number): void {
+    const [request] = this.#requests.splice(pick % Math.max(1, this.#requests.length), 1);
+    request?.finish();
+  }
+
+  isBehind(): boolean {
+    return this.#heardChanges < this.#world.cluster.changes.length;
+  }
+
+  /** Lets the reflector hear of the next change. */
+  hear(): void {
+    const change = this.#world.cluster.changes[this.#heardChanges];
+    if (!change) {
+      return;
+    }
+    this.#heardChanges += 1;
+    if (change.workload) {
+      this.#see(change.workload);
+    } else {
+      const key = `Deployment/shop/${change.name}`;
+      this.#seen.delete(key);
+      this.#loops.observe(key, undefined);
+    }
+  }
+
+  /** As with kill -9: of what is on its way, some still takes effect, and nothing is ever answered. */
+  kill(pick: number): void {
+    this.#loops.shutDown();
+    for (const [index, request] of this.#requests.splice(0).entries()) {
+      if ((pick >> (index % 16)) % 2 === 1) {
+        request.takeEffect();
+      }
+    }
+  }
+
+  /** Failures that nobody has thought of; those of the world are no errors. */
+  readonly bugs: string[] = [];
+
+  #keepBug(line: string): void {
+    if (line.includes('unexpected failure')) {
+      this.bugs.push(line);
+    }
+  }
+
+  #see(workload: Workload): void {
+    const key = formatWorkloadKey(workload);
+    this.#seen.set(key, workload);
+    this.#loops.observe(key, workload);
+  }
+
+  #tellEvent(name: string, { reason, note }: ObjectEvent): void {
+    this.#world.tell(`  event on ${name}: ${reason}: ${note.slice(0, 160)}`);
+  }
+
+  #send<T>(what: string, signal: AbortSignal, effect: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#requests.push({
+        what,
+        finish: () => {
+          try {
+            signal.throwIfAborted();
+            resolve(effect());
+          } catch (error) {
+            reject(error);
+          }
+        },
+        takeEffect: () => {
+          try {
+            effect();
+          } catch {
+            // The other side refused it, and nobody is there to hear that.
+          }
+        },
+      });
+    });
+  }
+
+  #createClient(): WorkloadClient {
+    const world = this.#world;
+    return {
+      listPods: (workload, signal) =>
+        this.#send(`pods of ${workload.name}`, signal, () => world.cluster.listPods(workload.name)),
+      patch: (workload, patch, signal) =>
+        this.#send(`patch of ${workload.name}`, signal, () => {
+          world.onPatch(workload, patch);
+          world.cluster.patch(workload, patch);
+        }),
+    };
+  }
+
+  #createRegistry(): ImageRegistry {
+    const world = this.#world;
+    const { registries } = world;
+    return {
+      fetchDigest: (reference, side, signal) =>
+        this.#send(`HEAD ${formatReference(reference)}`, signal, () => {
+          registries.assertUp(side);
+          const digest = registries.find(reference);
+          if (side === 'backup' && digest !== undefined) {
+            registries.noteSeen(reference, digest, world.step());
+          }
+          return digest;
+        }),
+      copy: ({ source, copy }, signal) =>
+        this.#send(`copy of ${formatReference(source)}`, signal, () => {
+          registries.assertUp('source');
+          registries.assertUp('backup');
+          const digest = registries.find(source);
+          if (digest === undefined) {
+            throw new RegistryError('not there', { reason: 'NotFound', side: 'source' });
+          }
+          registries.put(copy, copy.tag ?? '', digest);
+          world.tell(`  copied ${formatReference(withDigest(copy, digest))}`);
+        }),
+      tag: (copy, tag, signal) =>
+        this.#send(`tag ${formatReference(copy)}`, signal, () => {
+          registries.assertUp('backup');
+          registries.put(copy, tag, copy.digest ?? '');
+        }),
+      isPrivate: (reference, signal) =>
+        this.#send(`is ${formatReference(reference)} private`, signal, () => false),
+    };
+  }
+}
