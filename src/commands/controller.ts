@@ -15,6 +15,7 @@ import type { Settings } from '../settings.ts';
 import type { HealthChecks } from '../telemetry/http-server.ts';
 import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
 import { type Scope, isInScope } from '../workloads/scope.ts';
+import { toRegistrySettings } from './copy-loop.ts';
 import { watchCredentials } from './credentials-watch.ts';
 import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops.ts';
@@ -247,12 +248,7 @@ export class Controller {
   #createRegistry(): BackupImageRegistry {
     const { environment, clock } = this.#deps;
     return createImageRegistry({
-      settings: () => ({
-        copyConcurrency: this.#live.current.COPY_CONCURRENCY,
-        copyTimeoutMs: this.#live.current.COPY_TIMEOUT,
-        insecureRegistries: this.#live.current.INSECURE_REGISTRIES,
-        copyReferrers: this.#live.current.COPY_REFERRERS,
-      }),
+      settings: () => toRegistrySettings(this.#live.current),
       configFolder: environment['DOCKER_CONFIG'],
       program: 'regctl',
       environment,

@@ -3,29 +3,18 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
-import { createCopyReconciler } from '../reconcile/copy-reconciler.ts';
 import { CopyStore } from '../reconcile/copy-store.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../reconcile/ports.ts';
 import { RolloutBudget } from '../reconcile/rollout-budget.ts';
 import { createWorkloadReconciler } from '../reconcile/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createCopyQueue, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';
 
 /** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
 const WORKLOAD_CONCURRENCY = 8;
-/** Copies cost much more than other work, so a failing one waits longer from the start than client-go's keys do. */
-const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000, random: Math.random };
-
-/**
- * Passes over copies at the same time. More than copies: they look things up before and set the plain tag after the
- * copy, while the engine is at work for others. The registry room lets no more than COPY_CONCURRENCY engines run.
- */
-export function planCopyPasses({ COPY_CONCURRENCY: copies }: Pick<Settings, 'COPY_CONCURRENCY'>): number {
-  return 3 * copies;
-}
-
 export interface LoopsDeps {
   readonly workloads: WorkloadStore;
   readonly client: WorkloadClient;
@@ -62,7 +51,11 @@ export class Loops {
       nowMs: () => clock.nowMs(),
       onFree: (key) => this.#workloadQueue.add(key),
     });
-    this.#copyQueue = this.#createCopyQueue();
+    this.#copyQueue = createCopyQueue({
+      ...deps,
+      copies: this.#copies,
+      settings: () => settings.current,
+    });
     this.#workloadQueue = this.#createWorkloadQueue();
   }
 
@@ -120,32 +113,6 @@ export class Loops {
   shutDown(): void {
     this.#workloadQueue.shutDown();
     this.#copyQueue.shutDown();
-  }
-
-  #createCopyQueue(): WorkQueue {
-    const { registry, settings, clock, log, metrics } = this.#deps;
-    return new WorkQueue({
-      name: 'copies',
-      concurrency: 1,
-      reconcile: createCopyReconciler({
-        copies: this.#copies,
-        registry,
-        settings: () => settings.current,
-        log: log.child({ component: 'copies' }),
-        nowMs: () => clock.nowMs(),
-        random: Math.random,
-        onCopied: (result, durationMs) => {
-          metrics.copies.inc({ result });
-          if (result === 'copied') {
-            metrics.copyDuration.observe(durationMs / 1000);
-          }
-        },
-      }),
-      clock,
-      log,
-      backoff: COPY_BACKOFF,
-      metrics: metrics.forQueue('copies'),
-    });
   }
 
   #createWorkloadQueue(): WorkQueue {

@@ -1,15 +1,13 @@
 /**
  * The copy path of the controller in a process of its own, so that its time, CPU and memory can be told from those of
- * the bench: reconciler, store, queue and registries are the real ones, put together as src/commands/loops.ts does.
+ * the bench: reconciler, store, queue and registries are the real ones, put together by src/commands/copy-loop.ts.
  *
  * Takes a `CopyOrder` as a message of its parent and answers with a `CopyOutcome`, as often as asked. Logs go to
  * standard output, as they do in a cluster.
  */
 import { systemClock } from '../../src/clock.ts';
-import { planCopyPasses } from '../../src/commands/loops.ts';
+import { createCopyQueue, planCopyPasses, toRegistrySettings } from '../../src/commands/copy-loop.ts';
 import { parseReference } from '../../src/images/reference.ts';
-import { WorkQueue } from '../../src/queue/work-queue.ts';
-import { createCopyReconciler } from '../../src/reconcile/copy-reconciler.ts';
 import type { CopyRequest } from '../../src/reconcile/copy-state.ts';
 import { CopyStore } from '../../src/reconcile/copy-store.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
@@ -17,8 +15,6 @@ import { parseSettings } from '../../src/settings.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { CopyOrder, CopyOutcome } from './controller-process.ts';
-
-const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000 };
 
 const log = createLog();
 const metrics = createMetrics('bench', () => ({ copies: {}, rollouts: 0 }));
@@ -29,16 +25,10 @@ function toRequest({ source, digest }: CopyOrder['images'][number]): CopyRequest
 }
 
 /** Resolves when every copy has settled for the first time, with success or not. */
-async function settleAll(order: CopyOrder): Promise<Pick<CopyOutcome, 'copied' | 'found' | 'failed'>> {
+async function settleAll(order: CopyOrder): Promise<void> {
   const settings = parseSettings(order.settings, {});
-  const results = { copied: 0, found: 0, failed: 0 };
   const registry = createImageRegistry({
-    settings: () => ({
-      copyConcurrency: settings.COPY_CONCURRENCY,
-      copyTimeoutMs: settings.COPY_TIMEOUT,
-      insecureRegistries: settings.INSECURE_REGISTRIES,
-      copyReferrers: settings.COPY_REFERRERS,
-    }),
+    settings: () => toRegistrySettings(settings),
     configFolder: undefined,
     program: order.program,
     environment: process.env,
@@ -55,29 +45,15 @@ async function settleAll(order: CopyOrder): Promise<Pick<CopyOutcome, 'copied' |
       }
     },
   });
-  const queue = new WorkQueue({
-    name: 'copies',
-    concurrency: planCopyPasses(settings),
-    reconcile: createCopyReconciler({
-      copies,
-      registry,
-      settings: () => settings,
-      log: log.child({ component: 'copies' }),
-      nowMs: () => systemClock.nowMs(),
-      random: Math.random,
-      onCopied: (result, durationMs) => {
-        results[result] += 1;
-        metrics.copies.inc({ result });
-        if (result === 'copied') {
-          metrics.copyDuration.observe(durationMs / 1000);
-        }
-      },
-    }),
+  const queue = createCopyQueue({
+    copies,
+    registry,
+    settings: () => settings,
     clock: systemClock,
     log,
-    backoff: COPY_BACKOFF,
-    metrics: metrics.forQueue('copies'),
+    metrics,
   });
+  queue.setConcurrency(planCopyPasses(settings));
   queue.start();
   for (const [index, image] of order.images.entries()) {
     copies.want(`Deployment/bench/${index}`, [toRequest(image)]);
@@ -85,16 +61,32 @@ async function settleAll(order: CopyOrder): Promise<Pick<CopyOutcome, 'copied' |
   await allSettled.promise;
   await queue.drain(60_000);
   registry.close();
-  return results;
+}
+
+/** Of this process, since it began. */
+async function countCopies(result: 'copied' | 'found' | 'failed'): Promise<number> {
+  const { values } = await metrics.copies.get();
+  return values.find(({ labels }) => labels['result'] === result)?.value ?? 0;
 }
 
 async function carryOut(order: CopyOrder): Promise<CopyOutcome> {
+  const before = [
+    await countCopies('copied'),
+    await countCopies('found'),
+    await countCopies('failed'),
+  ] as const;
   const cpuBefore = process.cpuUsage();
   const startedAtMs = performance.now();
-  const results = await settleAll(order);
+  await settleAll(order);
   const wallMs = performance.now() - startedAtMs;
   const { user, system } = process.cpuUsage(cpuBefore);
-  return { ...results, wallMs, cpuMs: (user + system) / 1000 };
+  return {
+    copied: (await countCopies('copied')) - before[0],
+    found: (await countCopies('found')) - before[1],
+    failed: (await countCopies('failed')) - before[2],
+    wallMs,
+    cpuMs: (user + system) / 1000,
+  };
 }
 
 process.on('message', (order: CopyOrder) => {
