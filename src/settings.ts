@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { UsageError } from './errors.ts';
 import { parsePrefix } from './images/copy-name.ts';
+import { parsePlatforms } from './images/platforms.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -83,6 +84,20 @@ const backupPrefix = z
     }
   });
 
+const platforms = z
+  .string()
+  .default('all')
+  .transform((text, context) => {
+    const parsed = parsePlatforms(text);
+    if (parsed === undefined) {
+      context.addIssue(
+        'must be all, or a comma-separated list of Linux platforms, such as linux/amd64 or linux/arm/v7',
+      );
+      return z.NEVER;
+    }
+    return parsed;
+  });
+
 /** Every key of the ConfigMap; the same names work as environment variables. `describe` is the text of README. */
 const SCHEMA = z.object({
   REGISTRY_PREFIX: backupPrefix.describe(
@@ -99,6 +114,10 @@ const SCHEMA = z.object({
       'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path ' +
         'component of it, for registries that allow no deeper path; `auto` knows the common ones.',
     ),
+  PLATFORMS: platforms.describe(
+    'What is copied of images with several platforms: `all`, or a list such as `linux/amd64,linux/arm64`, which has to ' +
+      'name the platform of every node, and needs a backup registry that takes such copies (docs/registries.md).',
+  ),
   COPY_CONCURRENCY: wholeNumber('4', { min: 1, max: 64 }).describe('Copies made at the same time.'),
   COPY_TIMEOUT: durationMs('15m').describe(
     'Longest time for one copy; a longer one is ended and tried again later.',

@@ -262,6 +262,7 @@ export class Controller {
     const client = createWorkloadClient({
       connection,
       assertMayWrite: () => this.#election?.assertMayWrite(),
+      clock,
     });
     return new Loops({
       workloads: this.#workloads,

@@ -36,6 +36,8 @@ export interface CopyNamesRequest extends Destination {
   readonly source: Reference;
   /** What the source means, or the running pods hold, now. */
   readonly digest: string;
+  /** Not all platforms are copied. Such a copy never passes for a whole one: its immutable tag says so. */
+  readonly isPartial?: boolean;
 }
 
 export type CopyRepository = Pick<Reference, 'host' | 'repository'>;
@@ -54,7 +56,8 @@ const LONGEST_NAME = 255;
 /** Leaves half of the name to the copies. */
 const LONGEST_PREFIX = 128;
 const LONGEST_TAG = 128;
-const IMMUTABLE_TAG = /--[a-f0-9]{12}$/;
+const PARTIAL = '-partial';
+const IMMUTABLE_TAG = /--[a-f0-9]{12}(?:-partial)?$/;
 
 /** What every registry with nested repositories accepts: ECR and GitLab know no `__` and no `--`. */
 const SAFE_PATH = /^[a-z0-9]+(?:[._/-][a-z0-9]+)*$/;
@@ -112,12 +115,13 @@ export function isCopy(reference: Reference, { host, path }: BackupPrefix): bool
 }
 
 /** Where one digest of a source goes in the backup, and what a pod template says to run it from there. */
-export function planCopyNames({ source, digest, ...destination }: CopyNamesRequest): CopyNames {
+export function planCopyNames(request: CopyNamesRequest): CopyNames {
+  const { source, digest, isPartial = false, ...destination } = request;
   if (isCopy(source, destination.prefix) || !isDigest(digest)) {
     throw new Error(`no copy can be named for ${formatReference(source)} with digest ${quote(digest)}`);
   }
   const repository = copyRepositoryOf(source, destination);
-  const immutable = { ...repository, tag: immutableTagOf(source, digest) };
+  const immutable = { ...repository, tag: immutableTagOf(source, digest, isPartial) };
   // Always pinned: a later copy of the tag moves it, and a tag that pods run from must not move.
   const written = formatReference({ ...repository, ...tagOf(source), digest });
   return hasMovingTag(source)
@@ -165,7 +169,8 @@ function isTagOfCopy(tag: string | undefined, source: Reference): boolean {
     return tag === source.tag;
   }
   if (source.digest !== undefined) {
-    return tag === immutableTagOf(source, source.digest);
+    const { digest } = source;
+    return [false, true].some((isPartial) => tag === immutableTagOf(source, digest, isPartial));
   }
   return tag.replace(IMMUTABLE_TAG, '') === tagStemOf(source) && IMMUTABLE_TAG.test(tag);
 }
@@ -194,13 +199,13 @@ function flatPathOf({ host, repository }: Reference, room: number): string {
   return `${readable}-${hash}`;
 }
 
-function immutableTagOf(source: Reference, digest: string): string {
+function immutableTagOf(source: Reference, digest: string, isPartial: boolean): string {
   const hex = digest.slice(digest.indexOf(':') + 1);
-  return `${tagStemOf(source)}--${hex.slice(0, 12)}`;
+  return `${tagStemOf(source)}--${hex.slice(0, 12)}${isPartial ? PARTIAL : ''}`;
 }
 
 function tagStemOf({ tag = 'digest' }: Reference): string {
-  return tag.slice(0, LONGEST_TAG - '--'.length - 12);
+  return tag.slice(0, LONGEST_TAG - '--'.length - 12 - PARTIAL.length);
 }
 
 function tagOf({ tag }: Reference): Pick<Reference, 'tag'> {

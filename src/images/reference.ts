@@ -59,7 +59,7 @@ export function isSameRepository(a: Reference, b: Reference): boolean {
 }
 
 /** The same image pinned; a tag is kept, and means nothing any more. */
-export function withDigest(reference: Reference, digest: string): Reference {
+export function withDigest(reference: Reference, digest: string): Reference & { readonly digest: string } {
   return { ...reference, digest };
 }
 

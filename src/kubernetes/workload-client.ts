@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import { ApiError, ConflictError, WriteDeniedError } from '../errors.ts';
 import type { WorkloadClient, WorkloadPatch } from '../reconcile/ports.ts';
 import { KINDS } from '../workloads/kinds.ts';
@@ -5,6 +6,7 @@ import type { Pod, SlotPlace, Workload } from '../workloads/workload.ts';
 import type { Connection } from './connection/api-client.ts';
 import type { StatusDetails } from './connection/api-errors.ts';
 import { listPages } from './reflector/list-pages.ts';
+import { createNodePlatforms } from './node-platforms.ts';
 import { projectPod } from './projection.ts';
 
 /** Public and stable: users name it in the settings of GitOps tools, and it stands in `managedFields`. */
@@ -68,8 +70,9 @@ export function createWorkloadClient(options: {
   readonly connection: Pick<Connection, 'request'>;
   /** Throws when this process must not write, because another one leads. */
   readonly assertMayWrite: () => void;
+  readonly clock: Clock;
 }): WorkloadClient {
-  const { connection, assertMayWrite } = options;
+  const { connection, assertMayWrite, clock } = options;
   return {
     async listPods(workload, signal) {
       const { namespace, podSelector } = workload;
@@ -87,6 +90,7 @@ export function createWorkloadClient(options: {
       });
       return pods;
     },
+    listNodePlatforms: createNodePlatforms(connection, clock),
     async patch(workload, patch, signal) {
       try {
         await connection.request({

@@ -2,7 +2,7 @@ import { RegistryError } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
-import { type EnsureCopyDeps, ensureCopy } from './ensure-copy.ts';
+import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
 const SECOND_LOOK_MS = 3_600_000;
@@ -70,6 +70,18 @@ async function recheckSource(
   }
 }
 
+function tellCopied(
+  { made }: EnsuredCopy,
+  before: VerifiedCopy | undefined,
+  nowMs: number,
+): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted'> {
+  if (made !== 'before') {
+    return { copiedAtMs: nowMs, ...(made === 'in part' && { isCompleted: true }) };
+  }
+  const { copiedAtMs, isCompleted } = before ?? {};
+  return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
+}
+
 async function verify(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
@@ -78,18 +90,18 @@ async function verify(
   const before = deps.copies.get(request);
   const digest = await findDigest(deps, request, signal);
   const isDoubtful = before?.phase === 'failed';
-  const copy = await ensureCopy(deps, { request, digest, isDoubtful }, signal);
+  const isThorough = isDoubtful || before?.phase === 'verified';
+  const copy = await ensureCopy(deps, { request, digest, isDoubtful, isThorough }, signal);
   if (!copy) {
     return missProof(deps, request);
   }
   const wasVerified = before?.phase === 'verified' ? before : undefined;
   const sourceChange = wasVerified && (await recheckSource(deps, { request, before: wasVerified }, signal));
-  const copiedAtMs = copy.isNew ? deps.nowMs() : wasVerified?.copiedAtMs;
   return {
     phase: 'verified',
     digest,
     written: copy.written,
-    ...(copiedAtMs !== undefined && { copiedAtMs }),
+    ...tellCopied(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
   };
 }

@@ -31,6 +31,8 @@ export interface VerifiedCopy extends Copy {
   readonly phase: 'verified';
   /** When this process made the copy; undefined when it was found in the backup. */
   readonly copiedAtMs?: number;
+  /** Only a part of it was missing at that time. */
+  readonly isCompleted?: boolean;
   readonly sourceChange?: SourceChange;
 }
 

@@ -4,7 +4,7 @@ import type { Pod, Workload } from '../workloads/workload.ts';
 import type { Copy, CopyState } from './copy-state.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 import { type CopiedSlot, isCopied, type SlotPlan } from './slot-plan.ts';
-import { planEvents } from './tell.ts';
+import { planEvents, tellForeign } from './tell.ts';
 import { type Undo, findHoldEndMs, isSwapInFlight, planUndo } from './undo.ts';
 
 export interface WorkloadFacts {
@@ -16,6 +16,8 @@ export interface WorkloadFacts {
   /** True when one more workload may roll out because of a swap. */
   readonly isPlaceFree: boolean;
   readonly requeueAfterMs: number;
+  /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
+  readonly foreignPlatforms?: readonly string[];
   /** Pods of the workload, while a swap of it rolls out. */
   readonly pods: readonly Pod[];
   readonly nowMs: number;
@@ -38,6 +40,7 @@ export type Waiting =
   | 'owned by another controller'
   | 'copying'
   | 'no copy'
+  | 'nodes of other platforms'
   | 'held after a swap that failed'
   | 'terminating'
   | 'paused'
@@ -56,7 +59,7 @@ export interface Decision {
 }
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
-function findSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
+function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
   if (!isCopied(plan) || plan.runsOther !== undefined || copy?.phase !== 'verified') {
     return undefined;
   }
@@ -65,6 +68,15 @@ function findSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap |
   }
   const moved = copy.sourceChange?.is === 'moved' ? copy.sourceChange.copy : undefined;
   return followsTags && moved ? { plan, copy: moved } : undefined;
+}
+
+/** A pod can come to any node: while there is one that no copy is for, none is used. */
+function isForeign({ foreignPlatforms = [] }: WorkloadFacts): boolean {
+  return foreignPlatforms.length > 0;
+}
+
+function findSwaps(facts: WorkloadFacts): readonly SlotSwap[] {
+  return isForeign(facts) ? [] : facts.slots.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
 }
 
 /** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
@@ -123,6 +135,9 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
   if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
     return 'copying';
   }
+  if (isForeign(facts)) {
+    return 'nodes of other platforms';
+  }
   if (swaps.length === 0) {
     return 'no copy';
   }
@@ -164,8 +179,11 @@ export function decide(facts: WorkloadFacts): Decision {
   if (undo) {
     return { events: [undo.event], undo };
   }
-  const events = facts.slots.flatMap(({ plan, copy }) => planEvents(plan, copy, facts.record));
-  const swaps = facts.slots.flatMap((slot) => findSwap(slot, facts.followsTags) ?? []);
+  const events = [
+    ...facts.slots.flatMap(({ plan, copy }) => planEvents(plan, copy, facts.record)),
+    ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
+  ];
+  const swaps = findSwaps(facts);
   if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
     return { events, ...watchSwap(facts) };
   }

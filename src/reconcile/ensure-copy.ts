@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 
 import { type CopyNames, planCopyNames } from '../images/copy-name.ts';
 import { RegistryError } from '../errors.ts';
+import type { Platforms } from '../images/platforms.ts';
 import { formatReference, parseReference, withDigest } from '../images/reference.ts';
 import type { Settings } from '../settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
@@ -21,14 +22,17 @@ interface CopyPlan {
   readonly request: CopyRequest;
   readonly digest: string;
   readonly names: CopyNames;
+  readonly platforms: Platforms;
 }
 
 function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
+  const { REGISTRY_PREFIX: prefix, NAMING: naming, PLATFORMS: platforms } = deps.settings();
+  const isPartial = platforms !== 'all';
   return {
     request,
     digest,
-    names: planCopyNames({ source: request.source, digest, prefix, naming }),
+    names: planCopyNames({ source: request.source, digest, prefix, naming, isPartial }),
+    platforms,
   };
 }
 
@@ -49,12 +53,23 @@ async function tagForPeople(
   }
 }
 
-async function makeCopy(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+/** What of a copy the backup has: `part` when it lacks a manifest that the index of the copy names. */
+type Found = 'all' | 'part' | 'nothing';
+
+async function makeCopy(
+  deps: EnsureCopyDeps,
+  { plan, found }: { readonly plan: CopyPlan; readonly found: Found },
+  signal: AbortSignal,
+): Promise<void> {
   const source = withDigest(plan.request.source, plan.digest);
   const copy = plan.names.immutable;
   const startedAtMs = deps.nowMs();
   deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
-  await deps.registry.copy({ source, copy }, signal);
+  const { platforms } = plan;
+  await deps.registry.copy({ source, copy, platforms, isRepair: found === 'part' }, signal);
+  if (platforms !== 'all') {
+    await checkParts(deps, plan, signal);
+  }
   await tagForPeople(deps, plan, signal);
   const durationMs = deps.nowMs() - startedAtMs;
   deps.log.info(
@@ -74,15 +89,61 @@ async function lacksProof(
 }
 
 export interface EnsuredCopy extends Copy {
-  /** False when the backup had it already. */
-  readonly isNew: boolean;
+  /** What of it was copied just now; `before`: the backup had it already. */
+  readonly made: 'before' | 'in part' | 'whole';
 }
+
+const MADE: Readonly<Record<Found, EnsuredCopy['made']>> = {
+  all: 'before',
+  part: 'in part',
+  nothing: 'whole',
+};
 
 export interface EnsureCopyJob {
   readonly request: CopyRequest;
   readonly digest: string;
   /** The copy was missed before although its tag is there: the image that pods are pointed at is looked up as well. */
   readonly isDoubtful?: boolean;
+  /**
+   * The parts are looked up as well. What cleans up in a registry takes manifests without a tag, which those of the
+   * platforms are; layers go only with the last manifest that has them, so that nobody needs to ask for them.
+   */
+  readonly isThorough?: boolean;
+}
+
+async function findMissingPart(
+  { registry }: EnsureCopyDeps,
+  { names, digest, platforms }: CopyPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return registry.findMissingPart(withDigest(names.immutable, digest), platforms, signal);
+}
+
+/** A backup may take an index whose parts it does not have: only who looks knows what a copy of some platforms is worth. */
+async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+  const missing = await findMissingPart(deps, plan, signal);
+  if (missing !== undefined) {
+    const message = `the backup has taken ${plan.names.written}, but does not have ${missing} of it`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+}
+
+/** One HEAD, unless the parts matter, too. */
+async function lookUp(
+  deps: EnsureCopyDeps,
+  { plan, isThorough }: { readonly plan: CopyPlan; readonly isThorough: boolean },
+  signal: AbortSignal,
+): Promise<Found> {
+  if ((await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal)) !== plan.digest) {
+    return 'nothing';
+  }
+  const isAsked = isThorough || plan.platforms !== 'all';
+  const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
+  if (missing !== undefined) {
+    deps.log.warn({ copy: plan.names.written, missing }, 'a part of the copy is not in the backup any more');
+    return 'part';
+  }
+  return 'all';
 }
 
 /** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
@@ -102,22 +163,22 @@ async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortS
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, isDoubtful = false }: EnsureCopyJob,
+  { request, digest, isDoubtful = false, isThorough = false }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
   const plan = planCopy(deps, request, digest);
-  const { immutable, written } = plan.names;
-  const isFound = (await deps.registry.fetchDigest(immutable, 'backup', signal)) === digest;
-  if (isFound) {
+  const { written } = plan.names;
+  const found = await lookUp(deps, { plan, isThorough }, signal);
+  if (found === 'all') {
     deps.log.debug({ source: formatReference(request.source), copy: written }, 'copy found');
     deps.onCopied('found', 0);
   } else if (await lacksProof(deps, plan, signal)) {
     return undefined;
   } else {
-    await makeCopy(deps, plan, signal);
+    await makeCopy(deps, { plan, found }, signal);
   }
   if (isDoubtful) {
     await checkWritten(deps, plan, signal);
   }
-  return { digest, written, isNew: !isFound };
+  return { digest, written, made: MADE[found] };
 }

@@ -1,4 +1,5 @@
 import type { RegistrySide } from '../errors.ts';
+import type { Platforms } from '../images/platforms.ts';
 import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
@@ -12,11 +13,22 @@ export interface ImageRegistry {
    */
   fetchDigest(reference: Reference, side: RegistrySide, signal: AbortSignal): Promise<string | undefined>;
   /**
-   * Copies one image, all platforms, digest preserved; returns once the backup has acknowledged that digest.
+   * Copies one image, digest preserved; returns once the backup has acknowledged that digest.
    *
    * @throws {RegistryError}
    */
   copy(job: CopyJob, signal: AbortSignal): Promise<void>;
+  /**
+   * Digest of a platform's manifest that the backup does not have, although it has the index that names it; undefined
+   * when it has all that are wanted, or the image has only one. Costs a GET at the backup, and a HEAD for each platform.
+   *
+   * @throws {RegistryError} `Unsupported` when the image is for none of the platforms.
+   */
+  findMissingPart(
+    copy: Reference & { readonly digest: string },
+    platforms: Platforms,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
   /**
    * Points a tag in the backup at a copy that is there already; nothing is uploaded.
    *
@@ -36,6 +48,10 @@ export interface CopyJob {
   readonly source: Reference;
   /** Where the copy goes: has a tag. */
   readonly copy: Reference;
+  /** Of an image with several: all by default. The digest is that of the whole image in any case. */
+  readonly platforms?: Platforms;
+  /** The backup has the image, but not all that it consists of: everything is looked up there, and sent if missing. */
+  readonly isRepair?: boolean;
 }
 
 /** The workloads as last seen by the reflectors. */
@@ -55,6 +71,8 @@ export interface WorkloadPatch {
 export interface WorkloadClient {
   /** Pods that the workload's selector matches. */
   listPods(workload: Workload, signal: AbortSignal): Promise<readonly Pod[]>;
+  /** Of all nodes, each once: `linux/amd64`. At most a minute old. */
+  listNodePlatforms(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Points the slots at the given images in one request, all or none; other fields stay with their owners.
    *

@@ -60,15 +60,33 @@ function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord):
     return [];
   }
   const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
+  const missing = copy.isCompleted ? 'A part of the copy' : 'The copy';
   const repair = warn(
     'CopyMissing',
-    `The copy that ${slotKey(plan.slot)} runs from was not in the backup any more, and was copied again. ` +
+    `${missing} that ${slotKey(plan.slot)} runs from was not in the backup any more, and was copied again. ` +
       'See what cleans up there.',
   );
   return [
     ...(isRepaired ? [repair] : []),
     ...(copy.sourceChange ? [tellSourceChange(plan, copy.sourceChange)] : []),
   ];
+}
+
+/** A copy that is proven, and not used, because not all nodes could start a pod from it. */
+export function tellForeign(
+  slots: readonly { readonly plan: SlotPlan; readonly copy: CopyState | undefined }[],
+  foreignPlatforms: readonly string[],
+): readonly ObjectEvent[] {
+  const isHeldUp = slots.some(
+    ({ plan, copy }) => plan.is === 'to be backed up' && copy?.phase === 'verified',
+  );
+  if (foreignPlatforms.length === 0 || !isHeldUp) {
+    return [];
+  }
+  const note =
+    `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied: ` +
+    'a pod there could not start from the backup, so the workload stays as it is. Add that to PLATFORMS.';
+  return [warn('PlatformNotCopied', note)];
 }
 
 /** What the user of a workload should know about one slot of it, besides a swap. */

@@ -1,3 +1,4 @@
+import { listForeignPlatforms } from '../images/platforms.ts';
 import type { Settings } from '../settings.ts';
 import { parseWorkloadKey } from '../workloads/kinds.ts';
 import { parseRecord } from '../workloads/record.ts';
@@ -34,11 +35,12 @@ function planAll(
 function collectFacts(
   deps: WorkloadReconcilerDeps,
   workload: Workload,
-  { plans, pods }: { readonly plans: readonly SlotPlan[]; readonly pods: readonly Pod[] },
+  read: { readonly plans: readonly SlotPlan[] } & Pick<WorkloadFacts, 'pods' | 'foreignPlatforms'>,
 ): WorkloadFacts {
+  const { plans, ...others } = read;
   return {
     workload,
-    pods,
+    ...others,
     record: parseRecord(workload.annotations),
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
     followsTags: deps.settings().ON_SOURCE_CHANGE === 'swap',
@@ -46,6 +48,17 @@ function collectFacts(
     requeueAfterMs: deps.settings().REQUEUE_AFTER,
     nowMs: deps.nowMs(),
   };
+}
+
+/** Platforms of nodes for which nothing is copied. No node is asked for as long as everything is. */
+async function findForeignPlatforms(
+  { client, settings }: WorkloadReconcilerDeps,
+  plans: readonly SlotPlan[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { PLATFORMS: platforms } = settings();
+  const isAsked = platforms !== 'all' && plans.some(isCopied);
+  return isAsked ? listForeignPlatforms(await client.listNodePlatforms(signal), platforms) : [];
 }
 
 /** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
@@ -126,7 +139,8 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     }
     const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
     const pods = isRolling ? await deps.client.listPods(workload, signal) : [];
-    const decision = decide(collectFacts(deps, workload, { plans, pods }));
+    const foreignPlatforms = await findForeignPlatforms(deps, plans, signal);
+    const decision = decide(collectFacts(deps, workload, { plans, pods, foreignPlatforms }));
     const lookAgainMs = await carryOut(key, workload, { decision, signal });
     return lookAgainMs === undefined ? {} : { lookAgainMs };
   };

@@ -11,6 +11,7 @@ import { createHttpClient } from './manifests/http-client.ts';
 import { createManifestClient, type ImageAccess, type ManifestClient } from './manifests/manifests.ts';
 import { createCopyEngine, type CopyEngine } from './engine/regctl.ts';
 import { toApiHost } from './registry-address.ts';
+import { findMissingPart } from './missing-part.ts';
 import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 
 /** What may change while the controller runs. */
@@ -76,6 +77,12 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   return {
     fetchDigest: (reference, side, signal) => fetchDigest(parts, { reference, side, signal }),
     copy: (job, signal) => copy(parts, job, signal),
+    findMissingPart: (reference, platforms, signal) => {
+      const look = { reference, side: 'backup', signal } as const;
+      const find = async (): Promise<string | undefined> =>
+        findMissingPart(manifests, { ...(await access(parts, look)), reference }, platforms);
+      return politely(parts, look, find);
+    },
     tag: (reference, movingTag, signal) => tag(parts, { reference, side: 'backup', signal }, movingTag),
     isPrivate: (reference, signal) => isPrivate(parts, { reference, side: 'source', signal }),
     close: () => http.close(),

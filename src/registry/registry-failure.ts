@@ -18,6 +18,8 @@ export interface FailedAnswer {
   readonly body?: string;
   /** When the caller knows better than the status alone. */
   readonly reason?: RegistryFailure;
+  /** What a person can do about it, when the caller knows better than the reason alone. */
+  readonly hint?: string;
 }
 
 export function createAnswerError(answer: FailedAnswer, nowMs: number): RegistryError {
@@ -25,7 +27,8 @@ export function createAnswerError(answer: FailedAnswer, nowMs: number): Registry
   const reason = answer.reason ?? toReason(status);
   const quoted = answer.body === undefined ? undefined : quoteRegistryError(answer.body);
   const said = `${side} registry ${host} answered ${formatStatus(status)} to ${operation}`;
-  const message = `${doing}: ${said}${quoted === undefined ? '' : ` (${quoted})`}${toHint(reason, side)}`;
+  const hint = answer.hint ?? toHint(reason, side);
+  const message = `${doing}: ${said}${quoted === undefined ? '' : ` (${quoted})`}${hint}`;
   if (reason !== 'RateLimited') {
     return new RegistryError(message, { reason, side });
   }

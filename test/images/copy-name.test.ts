@@ -178,8 +178,20 @@ describe('the names of a copy', () => {
 
   it('have a tag of at most 128 characters, however long that of the source is', () => {
     const { immutable, moving } = plan(`nginx:${'t'.repeat(128)}`);
-    expect(immutable).toBe(`${repository}:${'t'.repeat(114)}--3f2a9c1b4d5e`);
+    expect(immutable).toBe(`${repository}:${'t'.repeat(106)}--3f2a9c1b4d5e`);
     expect(moving).toBe(`${repository}:${'t'.repeat(128)}`);
+  });
+
+  it('say of a copy of some platforms that it is one, and no source can move such a tag', () => {
+    const partial = { isPartial: true };
+    expect(plan('nginx:1.27', partial)).toEqual({
+      immutable: `${repository}:1.27--3f2a9c1b4d5e-partial`,
+      moving: `${repository}:1.27`,
+      written: `${repository}:1.27@${DIGEST}`,
+    });
+    const longest = plan(`nginx:${'t'.repeat(128)}`, partial).immutable;
+    expect(longest).toBe(`${repository}:${'t'.repeat(106)}--3f2a9c1b4d5e-partial`);
+    expect(plan('nginx:1.27--3f2a9c1b4d5e-partial').moving).toBeUndefined();
   });
 
   it('do not exist for a copy: it is never copied again', () => {
@@ -201,6 +213,8 @@ describe('a copy', () => {
     ['b.example/p/docker.io/library/nginx:1.27', 'nginx:1.27', true],
     ['b.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e', 'nginx:1.27', true],
     ['b.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e', `nginx:1.27@${DIGEST}`, true],
+    ['b.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e-partial', 'nginx:1.27', true],
+    ['b.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e-partial', `nginx:1.27@${DIGEST}`, true],
     ['b.example/p/docker.io/library/nginx:digest--3f2a9c1b4d5e', `nginx@${DIGEST}`, true],
     ['b.example/p/docker-io-library-nginx-7e59ad6432:1.27', 'nginx:1.27', true],
     [`b.example/p/docker.io/library/nginx@${DIGEST}`, `nginx@${DIGEST}`, true],

@@ -18,6 +18,7 @@ import { waitForEvent } from '../support/events.ts';
 import type { AnyObject, Workload } from '../support/objects.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
@@ -110,6 +111,11 @@ describe('RBAC', () => {
   const USER = `system:serviceaccount:${CONTROLLER_NAMESPACE}:backup-image-registry-sa`;
   let asked: readonly AuditLine[];
 
+  async function readAudit(): Promise<readonly AuditLine[]> {
+    const lines = (await readFile(cluster.auditLogFile, 'utf8')).split('\n').slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as AuditLine).filter(({ user }) => user.username === USER);
+  }
+
   beforeAll(async () => {
     const prefix = `${backup.host}/rbac`;
     await installController(cluster, {
@@ -130,10 +136,13 @@ describe('RBAC', () => {
     await waitForImages(kube, web, [copyOf(images.dockerList, prefix)]);
     await waitForImages(kube, agent, [copyOf(images.dockerList, prefix)]);
     await waitForEvent(kube, web, 'ImageSwapped');
-    await changeSettings(kube, { REQUEUE_AFTER: '5s' });
+    // A platform that the nodes are not of: nothing is copied or swapped, and the nodes are asked for.
+    await changeSettings(kube, { REQUEUE_AFTER: '5s', PLATFORMS: 'linux/mips64le' });
+    await waitFor(async () => (await readAudit()).some(({ objectRef }) => objectRef?.resource === 'nodes'), {
+      what: 'the controller to ask for the nodes',
+    });
     await program.stop();
-    const lines = (await readFile(cluster.auditLogFile, 'utf8')).trim().split('\n');
-    asked = lines.map((line) => JSON.parse(line) as AuditLine).filter(({ user }) => user.username === USER);
+    asked = await readAudit();
   });
 
   it('grants everything that the controller asks for', () => {

@@ -9,7 +9,9 @@ import {
   type Controller,
 } from '../support/controller.ts';
 import { waitForEvent } from '../support/events.ts';
+import { buildImage } from '../support/image-builder.ts';
 import type { Workload } from '../support/objects.ts';
+import { readRequestLog } from '../support/registry-log.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import {
   deleteManifest,
@@ -43,6 +45,11 @@ function copyRepository(): string {
   return `recheck/${image.host.replace(':', '_')}/${image.repository}`;
 }
 
+async function countUploads(): Promise<number> {
+  const path = `/v2/${copyRepository()}/blobs/uploads/`;
+  return (await readRequestLog(backup)).filter((request) => request.path.startsWith(path)).length;
+}
+
 beforeAll(async () => {
   await installController(cluster, SETTINGS);
   controller = await startController(cluster, { name: 'recheck', registries: [backup] });
@@ -67,6 +74,19 @@ it('makes a copy again that somebody has deleted, without a rollout', async () =
     /was not in the backup any more, and was copied again/,
   );
   expect(await findDigest(backup, { repository: copyRepository(), tag: digest })).toBe(digest);
+  expect((await read(kube, web)).metadata.generation).toBe(web.metadata.generation);
+});
+
+it('completes a copy of which somebody has deleted a platform, and uploads no layer that is there', async () => {
+  const { manifests } = await buildImage(SAMPLE_IMAGES.multiPlatform.spec);
+  const [child = ''] = manifests.map(({ digest }) => digest);
+  const uploadsBefore = await countUploads();
+  await deleteManifest(backup, { repository: copyRepository(), digest: child });
+  expect(await waitForEvent(kube, web, 'CopyMissing')).toMatch(
+    /^A part of the copy that main runs from was not in the backup any more, and was copied again/,
+  );
+  expect(await findDigest(backup, { repository: copyRepository(), tag: child })).toBe(child);
+  expect(await countUploads()).toBe(uploadsBefore);
   expect((await read(kube, web)).metadata.generation).toBe(web.metadata.generation);
 });
 

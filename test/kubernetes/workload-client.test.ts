@@ -20,9 +20,11 @@ let server: ScriptedApiServer;
 let connection: Connection;
 let client: WorkloadClient;
 let mayWrite: boolean;
+let nowMs: number;
 
 beforeEach(async () => {
   mayWrite = true;
+  nowMs = 0;
   server = await startApiServer((_, response) => answerJson(response, {}));
   connection = connectForTest(server.url);
   client = createWorkloadClient({
@@ -32,6 +34,7 @@ beforeEach(async () => {
         throw new NotLeaderError('not leading');
       }
     },
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
   });
 });
 
@@ -125,6 +128,31 @@ describe('patch', () => {
     const failing = client.patch(aWorkload(), { slots: SLOTS, annotations: {} }, signal);
     await expect(failing).rejects.toThrow(expected);
     await expect(failing).rejects.toThrow(/^PATCH deployments shop\/web: /u);
+  });
+});
+
+describe('the platforms of nodes', () => {
+  const aNode = (operatingSystem: string, architecture: string) => ({
+    status: { nodeInfo: { operatingSystem, architecture } },
+  });
+
+  it('are those that the nodes tell, each once', async () => {
+    const items = [aNode('linux', 'arm64'), aNode('linux', 'amd64'), aNode('linux', 'arm64'), { status: {} }];
+    server.answer = (_, response) => answerJson(response, { items });
+    expect(await client.listNodePlatforms(signal)).toEqual(['linux/amd64', 'linux/arm64']);
+  });
+
+  it('are asked for once a minute, and again when they could not be read', async () => {
+    server.answer = (_, response) => answerStatus(response, 403);
+    await expect(client.listNodePlatforms(signal)).rejects.toMatchObject({ status: 403 });
+    server.answer = (_, response) => answerJson(response, { items: [] });
+    await client.listNodePlatforms(signal);
+    nowMs += 59_000;
+    await client.listNodePlatforms(signal);
+    expect(server.requests).toHaveLength(2);
+    nowMs += 1_000;
+    await client.listNodePlatforms(signal);
+    expect(server.requests).toHaveLength(3);
   });
 });
 

@@ -125,6 +125,25 @@ describe('a re-check', () => {
     expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
   });
 
+  it('completes a copy that lacks a part', async () => {
+    registry.missingParts.set(DIGEST, OTHER_DIGEST);
+    await reconcile(RUNNING);
+    expect(registry.lastJob).toMatchObject({ isRepair: true });
+    expect(copies.get(RUNNING)).toMatchObject({ copiedAtMs: NOW_MS, isCompleted: true });
+    await reconcile(RUNNING);
+    expect(registry.uploads).toBe(2);
+    expect(copies.get(RUNNING)).toMatchObject({ isCompleted: true });
+  });
+
+  it('goes on looking for the parts after a repair that failed', async () => {
+    registry.missingParts.set(DIGEST, OTHER_DIGEST);
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    await expect(reconcile(RUNNING)).rejects.toThrow('down');
+    registry.failure = undefined;
+    await reconcile(RUNNING);
+    expect(registry.missingParts.size).toBe(0);
+  });
+
   it('does not publish a private image again that no pod proves to be readable', async () => {
     registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
     registry.privateHosts.add('docker.io');
@@ -162,6 +181,37 @@ describe('a re-check', () => {
     registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
     await reconcile(RUNNING);
     expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified' });
+  });
+});
+
+describe('a copy of some platforms', () => {
+  beforeEach(() => {
+    data = { PLATFORMS: 'linux/amd64' };
+  });
+
+  it('has a tag of its own, and the digest of the whole image', async () => {
+    await reconcile(NGINX);
+    expect(registry.lastJob).toMatchObject({ platforms: ['linux/amd64'] });
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e-partial`)).toBe(DIGEST);
+    expect(copies.get(NGINX)).toMatchObject({ digest: DIGEST, written: `${COPY}:1.27@${DIGEST}` });
+  });
+
+  it('is not believed to be there because its index is', async () => {
+    await reconcile(NGINX);
+    copies.clear();
+    data = { PLATFORMS: 'linux/amd64,linux/arm64' };
+    registry.missingParts.set(DIGEST, OTHER_DIGEST);
+    await reconcile(NGINX);
+    expect(registry.lastJob).toMatchObject({ platforms: ['linux/amd64', 'linux/arm64'], isRepair: true });
+  });
+
+  it('does not pass for a whole one once all are wanted', async () => {
+    await reconcile(NGINX);
+    copies.clear();
+    data = {};
+    await reconcile(NGINX);
+    expect(registry.uploads).toBe(2);
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
   });
 });
 

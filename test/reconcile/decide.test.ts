@@ -185,6 +185,16 @@ it('waits for its turn while too many workloads roll out', () => {
   expect(decision).toEqual({ events: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
 });
 
+it('does not swap while a node could not start a pod from the copy', () => {
+  const facts = { foreignPlatforms: ['linux/arm64'] };
+  const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, facts));
+  expect(decision).toMatchObject({ waiting: 'nodes of other platforms', lookAgainMs: 30_000 });
+  expect(decision.swap).toBeUndefined();
+  expect(decision.events).toMatchObject([
+    { reason: 'PlatformNotCopied', note: expect.stringContaining('nodes of linux/arm64') },
+  ]);
+});
+
 it('leaves a workload alone whose image cannot be copied, and says why', () => {
   const decision = decide(someFacts(aWorkload(), { app: FAILED }));
   expect(imagesAfter(decision)).toEqual({});

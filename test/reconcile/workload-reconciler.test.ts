@@ -24,6 +24,7 @@ let cluster: Map<string, Workload>;
 let pods: readonly Pod[];
 let podLists: number;
 let denial: Error | undefined;
+let nodePlatforms: readonly string[];
 /** Of the last patch. */
 let annotations: WorkloadPatch['annotations'];
 let told: ObjectEvent[];
@@ -60,6 +61,7 @@ function buildWorld(data: Record<string, string> = {}) {
         podLists += 1;
         return pods;
       },
+      listNodePlatforms: async () => nodePlatforms,
       patch: async (workload, patch) => patchWorkload(workload, patch),
     },
     registry,
@@ -126,6 +128,7 @@ beforeEach(() => {
   pods = [];
   podLists = 0;
   denial = undefined;
+  nodePlatforms = ['linux/amd64', 'linux/arm64'];
   told = [];
   registry = new MemoryRegistry({});
   registry.put(parseReference('nginx:1.27'), DIGEST);

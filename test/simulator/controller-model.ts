@@ -166,6 +166,7 @@ export class ControllerModel {
     return {
       listPods: (workload, signal) =>
         this.#send(`pods of ${workload.name}`, signal, () => world.cluster.listPods(workload.name)),
+      listNodePlatforms: (signal) => this.#send('platforms of the nodes', signal, () => ['linux/amd64']),
       patch: (workload, patch, signal) =>
         this.#send(`patch of ${workload.name}`, signal, () => {
           world.onPatch(workload, patch);
@@ -197,6 +198,12 @@ export class ControllerModel {
           }
           registries.put(copy, copy.tag ?? '', digest);
           world.tell(`  copied ${formatReference(withDigest(copy, digest))}`);
+        }),
+      // Every image is for one platform.
+      findMissingPart: (copy, _, signal) =>
+        this.#send(`parts of ${formatReference(copy)}`, signal, () => {
+          registries.assertUp('backup');
+          return undefined;
         }),
       tag: (copy, tag, signal) =>
         this.#send(`tag ${formatReference(copy)}`, signal, () => {

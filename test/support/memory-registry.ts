@@ -13,6 +13,10 @@ export class MemoryRegistry implements ImageRegistry {
   /** Thrown by the next calls to the given side. */
   failure: RegistryError | undefined;
   uploads = 0;
+  /** What the backup lacks of an image, by the digest of the whole. */
+  readonly missingParts = new Map<string, string>();
+  /** The last copy that was ordered. */
+  lastJob: CopyJob | undefined;
 
   constructor(digests: Readonly<Record<string, string>>) {
     this.digests = new Map(Object.entries(digests));
@@ -29,13 +33,22 @@ export class MemoryRegistry implements ImageRegistry {
     return this.digests.get(formatReference(reference));
   }
 
-  async copy({ source, copy }: CopyJob): Promise<void> {
+  async copy(job: CopyJob): Promise<void> {
+    const { source, copy } = job;
+    this.lastJob = job;
     const digest = await this.fetchDigest(source, 'source');
     if (digest === undefined) {
       throw new RegistryError('gone', { reason: 'NotFound', side: 'source' });
     }
     this.uploads += 1;
+    if (job.isRepair) {
+      this.missingParts.delete(digest);
+    }
     this.put(copy, digest);
+  }
+
+  async findMissingPart({ digest }: { readonly digest: string }): Promise<string | undefined> {
+    return this.missingParts.get(digest);
   }
 
   async tag(copy: Reference, tag: string): Promise<void> {

@@ -43,16 +43,18 @@ export interface RegistryOptions {
   readonly name: string;
   /** Wants the credentials that the connection then has; without it, everybody may do everything. */
   readonly auth?: boolean;
+  /** Takes an index some of whose manifests it does not have; by default it does not. */
+  readonly takesPartialImages?: boolean;
 }
 
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const { tools, processes, name, auth = false } = options;
+  const { tools, processes, name, auth = false, takesPartialImages = false } = options;
   const folder = await processes.createFolder(name);
   const port = await findFreePort();
   const host = `127.0.0.1:${port}`;
   const url = `http://${host}`;
   const configFile = join(folder, 'config.json');
-  await writeFile(configFile, JSON.stringify(configuration({ folder, host, auth })));
+  await writeFile(configFile, JSON.stringify(configuration({ folder, host, auth, takesPartialImages })));
   await writeFile(join(folder, 'htpasswd'), `${REGISTRY_ACCOUNT.user}:${ACCOUNT_HASH}\n`);
   const program = await processes.run({
     name,
@@ -73,8 +75,15 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   };
 }
 
+interface Configuration {
+  readonly folder: string;
+  readonly host: string;
+  readonly auth: boolean;
+  readonly takesPartialImages: boolean;
+}
+
 /** JSON is YAML. */
-function configuration({ folder, host, auth }: { folder: string; host: string; auth: boolean }): object {
+function configuration({ folder, host, auth, takesPartialImages }: Configuration): object {
   return {
     version: 0.1,
     log: { level: 'warn', accesslog: { disabled: false } },
@@ -84,6 +93,7 @@ function configuration({ folder, host, auth }: { folder: string; host: string; a
       maintenance: { uploadpurging: { enabled: false } },
     },
     http: { addr: host, relativeurls: true, secret: 'the same after a restart' },
+    ...(takesPartialImages && { validation: { manifests: { indexes: { platforms: 'none' } } } }),
     ...(auth && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
   };
 }

@@ -40,10 +40,27 @@ export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: nu
   const { side, host, status, retryAfter } = request;
   const reason = toRunReason({ ...request, status }, trace.finalText);
   const body = trace.finalText;
-  return createAnswerError(
-    { doing, side, host, status, operation: describeOperation(request), retryAfter, body, reason },
-    nowMs,
-  );
+  const answer = { doing, side, host, status, operation: describeOperation(request), retryAfter, body };
+  if (isPartRefused(job, { ...request, status }, reason)) {
+    return createAnswerError({ ...answer, reason: 'Unsupported', hint: PART_REFUSED }, nowMs);
+  }
+  return createAnswerError({ ...answer, reason }, nowMs);
+}
+
+const PART_REFUSED =
+  '; it takes no image of which it has not all platforms: allow that in the registry, or set PLATFORMS=all';
+/** Registries do not agree about which one it is, nor about the words. */
+const REFUSED_STATUSES: ReadonlySet<number> = new Set([400, 404, 412, 422]);
+
+/** A part of an image that the backup takes only whole: its layers were taken, and its index is not. */
+function isPartRefused(
+  { platforms = 'all', copy }: CopyJob,
+  { method, side, path, status }: FailedRequest & { readonly status: number },
+  reason: RegistryFailure,
+): boolean {
+  const isIndex = method === 'PUT' && side === 'backup' && path.endsWith(`/manifests/${copy.tag}`);
+  const isSaid = reason === 'ImmutableTag' || reason === 'QuotaExceeded';
+  return platforms !== 'all' && isIndex && REFUSED_STATUSES.has(status) && !isSaid;
 }
 
 function describeUnanswered(

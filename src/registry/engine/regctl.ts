@@ -83,13 +83,12 @@ async function runEngine(
 ): Promise<ProgramResult> {
   const { program, temporaryFolder, environment, killAfterMs } = options;
   const { config, references } = createEngineInput(copy.job, copy.credentials, copy.insecureRegistries);
-  const referrers = copy.withReferrers ? ['--referrers', '--digest-tags'] : [];
   const file = await createPrivateFile(temporaryFolder, config);
   try {
     return await runProgram({
       program,
       // A reference cannot start with a dash, and this holds even if one could.
-      args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', ...referrers, '--', ...references],
+      args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', ...listFlags(copy), '--', ...references],
       environment: { ...pickEnvironment(environment), REGCTL_CONFIG: '/dev/stdin' },
       stdin: file.fd,
       timeoutMs: copy.timeoutMs,
@@ -104,6 +103,17 @@ async function runEngine(
   } finally {
     await file.close();
   }
+}
+
+function listFlags({ job, withReferrers }: EngineCopy): readonly string[] {
+  const { platforms = 'all', isRepair = false } = job;
+  // The empty one stands for images in an index that name no platform.
+  const wanted = platforms === 'all' ? [] : [...platforms, ''];
+  return [
+    ...(withReferrers ? ['--referrers', '--digest-tags'] : []),
+    ...(isRepair ? ['--force-recursive'] : []),
+    ...wanted.flatMap((platform) => ['--platforms', platform]),
+  ];
 }
 
 /**

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { RegistryError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
+import type { CopyJob } from '../../../src/reconcile/ports.ts';
 import { describeFailedRun } from '../../../src/registry/engine/outcome.ts';
 import { createTraceReader } from '../../../src/registry/engine/trace.ts';
 import { recordings } from './recordings.ts';
@@ -18,7 +19,7 @@ const SOURCE_MANIFEST = `https://a.io/v2/team/app/manifests/sha256:${'a'.repeat(
 
 function judge(
   lines: readonly string[],
-  options: { job?: typeof JOB; exitCode?: number | null } = {},
+  options: { job?: CopyJob; exitCode?: number | null } = {},
 ): RegistryError {
   const { job = JOB, exitCode = 1 } = options;
   const reader = createTraceReader(job);
@@ -99,6 +100,25 @@ const EXPECTED: readonly (readonly [scenario: string, reason: string, side: stri
   ['sigterm-mid-copy', 'Unknown', 'backup'],
   ['sigterm-hang', 'Unknown', 'backup'],
 ];
+
+describe('a part of an image', () => {
+  const PART = { ...JOB, platforms: ['linux/amd64'] };
+  const refuse = (text: string): readonly string[] => [
+    aTraceLine({ method: 'PUT', url: BACKUP_TAG, status: '400 Bad Request' }),
+    `failed to put manifest: request failed [http 400]: {"errors":[{"code":"${text}","message":"no"}]}`,
+  ];
+
+  it('is Unsupported in a backup that takes whole images only', () => {
+    const error = judge(refuse('MANIFEST_BLOB_UNKNOWN'), { job: PART });
+    expect(error).toMatchObject({ reason: 'Unsupported', side: 'backup', retryable: false });
+    expect(error.message).toMatch(/not all platforms: allow that in the registry, or set PLATFORMS=all$/);
+  });
+
+  it('may be refused for other reasons', () => {
+    expect(judge(refuse('the tag is immutable'), { job: PART }).reason).toBe('ImmutableTag');
+    expect(judge(refuse('MANIFEST_BLOB_UNKNOWN')).reason).toBe('Unknown');
+  });
+});
 
 describe('the recorded runs', () => {
   it.each(EXPECTED)('%s is %s of the %s', (scenario, reason, side) => {

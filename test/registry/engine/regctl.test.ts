@@ -67,6 +67,22 @@ describe('the call', () => {
     expect(call?.cwd).toBe('/');
   });
 
+  it('names the platforms that are wanted, and asks for all that is missing in a repair', async () => {
+    const fake = await createFakeEngine();
+    const job = { ...JOB, platforms: ['linux/amd64', 'linux/arm/v7'], isRepair: true };
+    await copyWith(fake, { job });
+    const [call] = await fake.calls();
+    expect(call?.args.slice(6, call.args.indexOf('--'))).toEqual([
+      '--force-recursive',
+      '--platforms',
+      'linux/amd64',
+      '--platforms',
+      'linux/arm/v7',
+      '--platforms',
+      '',
+    ]);
+  });
+
   it('asks for signatures and SBOMs when they are wanted', async () => {
     const fake = await createFakeEngine();
     await copyWith(fake, { withReferrers: true });
