@@ -63,7 +63,11 @@ export class Controller {
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
     const { connection, clock, log, instance, namespace, environment } = deps;
-    this.metrics = createMetrics(deps.version, () => this.#loops.readState());
+    this.metrics = createMetrics(
+      deps.version,
+      () => this.#loops.readState(),
+      () => this.#registry.readState(),
+    );
     this.#live = new LiveSettings({
       environment,
       log,
@@ -254,6 +258,7 @@ export class Controller {
       environment,
       clock,
       killAfterMs: KILL_ENGINE_AFTER_MS,
+      onSent: (bytes) => this.metrics.copyBytes.inc(bytes),
     });
   }
 

@@ -5,7 +5,7 @@ import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
 import { createCopyReconciler } from '../reconcile/copy-reconciler.ts';
 import type { CopyStore } from '../reconcile/copy-store.ts';
 import type { ImageRegistry } from '../reconcile/ports.ts';
-import type { RegistrySettings } from '../registry/image-registry.ts';
+import type { RegistrySettings } from '../registry/parts.ts';
 import type { Settings } from '../settings.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 

@@ -6,7 +6,7 @@ import type { Platforms } from '../images/platforms.ts';
 import { formatReference, parseReference, withDigest } from '../images/reference.ts';
 import type { Settings } from '../settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
-import type { ImageRegistry } from './ports.ts';
+import type { CopyProgress, ImageRegistry } from './ports.ts';
 
 export interface EnsureCopyDeps {
   readonly registry: ImageRegistry;
@@ -66,7 +66,11 @@ async function makeCopy(
   const startedAtMs = deps.nowMs();
   deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
   const { platforms } = plan;
-  await deps.registry.copy({ source, copy, platforms, isRepair: found === 'part' }, signal);
+  const onProgress = (progress: CopyProgress): void => {
+    const facts = { source: formatReference(source), copy: formatReference(copy), ...progress };
+    deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
+  };
+  await deps.registry.copy({ source, copy, platforms, isRepair: found === 'part', onProgress }, signal);
   if (platforms !== 'all') {
     await checkParts(deps, plan, signal);
   }

@@ -43,6 +43,27 @@ export interface ImageRegistry {
   isPrivate(reference: Reference, signal: AbortSignal): Promise<boolean>;
 }
 
+/**
+ * How far a copy is, as far as the engine has told. It names a layer once it has read the manifest that lists it, and
+ * its size when it begins with it: both may still grow.
+ */
+export interface CopyProgress {
+  readonly layers: number;
+  /** Sent, or found in the backup. */
+  readonly layersDone: number;
+  /** Of all layers that were begun. */
+  readonly bytesBegun: number;
+  readonly bytesDone: number;
+}
+
+/** A copy that is being made now. */
+export interface CopyInFlight extends CopyProgress {
+  /** Pinned. */
+  readonly source: Reference;
+  readonly copy: Reference;
+  readonly startedAtMs: number;
+}
+
 export interface CopyJob {
   /** Pinned: has a digest, because a tag may move between look-up and copy. */
   readonly source: Reference;
@@ -52,6 +73,8 @@ export interface CopyJob {
   readonly platforms?: Platforms;
   /** The backup has the image, but not all that it consists of: everything is looked up there, and sent if missing. */
   readonly isRepair?: boolean;
+  /** Called every ten seconds while the copy is being made. */
+  readonly onProgress?: (progress: CopyProgress) => void;
 }
 
 /** The workloads as last seen by the reflectors. */

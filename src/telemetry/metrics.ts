@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { OUTCOME_RESULTS } from '../queue/outcome.ts';
 import type { QueueMetrics } from '../queue/work-queue.ts';
 import { KINDS } from '../workloads/kinds.ts';
+import { createCopyMetrics, type RegistriesReader } from './copy-metrics.ts';
 
 const PREFIX = 'backup_image_registry_';
 const QUEUE_BUCKETS = [0.001, 0.01, 0.1, 1, 10, 60, 600];
@@ -153,9 +154,14 @@ export type StateReader = () => {
 
 /**
  * All metrics of the controller. Labels come from closed sets, never from image, namespace or workload names, and
- * every combination exists from the start, so that a rate is known before the first failure.
+ * every combination exists from the start, so that a rate is known before the first failure. Only what a few registries
+ * tell about themselves is by host.
  */
-export function createMetrics(version: string, readState: StateReader) {
+export function createMetrics(
+  version: string,
+  readState: StateReader,
+  readRegistries: RegistriesReader = () => ({ copies: [], allowances: [] }),
+) {
   const registry = new Registry();
   const registers: Registers = { registers: [registry] };
   collectDefaultMetrics({ register: registry });
@@ -168,6 +174,7 @@ export function createMetrics(version: string, readState: StateReader) {
   return {
     registry,
     ...createWorkMetrics(registers),
+    ...createCopyMetrics({ prefix: PREFIX, ...registers }, readRegistries),
     ...createStateMetrics(registers, readState),
     forQueue: createQueueMetrics(registers),
   };

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import type { Platforms } from '../../src/images/platforms.ts';
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
-import { createImageRegistry, type RegistrySettings } from '../../src/registry/image-registry.ts';
+import { createImageRegistry } from '../../src/registry/image-registry.ts';
+import type { RegistrySettings } from '../../src/registry/parts.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { createFakeEngine, type FakeEngine } from './engine/fake-engine.ts';
 import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';
@@ -281,83 +281,6 @@ describe('a moving tag', () => {
     });
     const tagged = createRegistry().tag(copy(backup.host), '1', signal);
     await expect(tagged).rejects.toMatchObject({ reason: 'ImmutableTag', side: 'backup' });
-  });
-});
-
-describe('the parts of a copy', () => {
-  const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
-  const [AMD64, ARM64, LAYER] = ['1', '2', '3'].map((digit) => `sha256:${digit.repeat(64)}`) as [
-    string,
-    string,
-    string,
-  ];
-  const INDEX = JSON.stringify({
-    schemaVersion: 2,
-    manifests: [
-      { mediaType: OCI_MANIFEST, digest: AMD64, platform: { os: 'linux', architecture: 'amd64' } },
-      {
-        mediaType: OCI_MANIFEST,
-        digest: ARM64,
-        platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
-      },
-      { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: LAYER },
-    ],
-  });
-
-  /** Answers what is missing of the copy, and what it was asked for. */
-  async function findMissingPart(
-    body: string,
-    { has, platforms }: { has: readonly string[]; platforms: Platforms },
-  ): Promise<{ missing: string | undefined; asked: readonly string[] }> {
-    const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
-    const backup = await startRegistry(({ path }) => {
-      const wanted = path.split('/').at(-1) ?? '';
-      if (wanted === digest) {
-        return { status: 200, body };
-      }
-      return has.includes(wanted)
-        ? { status: 200, headers: { 'docker-content-digest': wanted } }
-        : { status: 404 };
-    });
-    const copy = { ...parseReference(`${backup.host}/app`), digest };
-    const missing = await createRegistry().findMissingPart(copy, platforms, signal);
-    const asked = backup.lines().map((line) => line.replace(/ .*\//, ' ').replace(digest, 'index'));
-    return { missing, asked };
-  }
-
-  it('are all there', async () => {
-    expect(await findMissingPart(INDEX, { has: [AMD64, ARM64], platforms: 'all' })).toEqual({
-      missing: undefined,
-      asked: ['GET index', `HEAD ${AMD64}`, `HEAD ${ARM64}`],
-    });
-  });
-
-  it('are missed', async () => {
-    const found = findMissingPart(INDEX, { has: [AMD64], platforms: 'all' });
-    expect(await found).toMatchObject({ missing: ARM64 });
-  });
-
-  it('are not missed for platforms that are not copied', async () => {
-    expect(await findMissingPart(INDEX, { has: [ARM64], platforms: ['linux/arm64'] })).toEqual({
-      missing: undefined,
-      asked: ['GET index', `HEAD ${ARM64}`],
-    });
-  });
-
-  it('are not looked for in an image for one platform', async () => {
-    expect(await findMissingPart(MANIFEST, { has: [], platforms: ['linux/amd64'] })).toEqual({
-      missing: undefined,
-      asked: ['GET index'],
-    });
-  });
-
-  it('are useless when they are for none of the platforms', async () => {
-    await expect(
-      findMissingPart(INDEX, { has: [AMD64, ARM64], platforms: ['linux/riscv64'] }),
-    ).rejects.toMatchObject({
-      reason: 'Unsupported',
-      message: expect.stringContaining('has nothing for linux/riscv64'),
-    });
   });
 });
 

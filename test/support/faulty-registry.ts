@@ -45,6 +45,8 @@ export type Misbehaviour =
   /** Changes one byte of a body. */
   | { readonly kind: 'corrupt'; readonly body: 'request' | 'answer'; readonly atByte: number }
   | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  /** Adds to the headers of an answer. */
+  | { readonly kind: 'headers'; readonly headers: Readonly<Record<string, string>> }
   /** Passes the request on, and loses the answer. */
   | { readonly kind: 'lose answer' }
   /** Asks the real registry for another path: one tag, another manifest. */
@@ -178,6 +180,10 @@ function misbehave(exchange: Exchange, { does, held }: ActiveFault): void {
       passOn(exchange, { request: slowDown(does.bytesPerSecond), answer: slowDown(does.bytesPerSecond) });
       return;
     }
+    case 'headers': {
+      passOn(exchange, { headers: does.headers });
+      return;
+    }
     case 'lose answer': {
       passOn(exchange, { answer: 'lost' });
       return;
@@ -193,6 +199,8 @@ interface Detour {
   /** Of the request, when it is being read already. */
   readonly body?: PassThrough;
   readonly path?: string;
+  /** More of them, for the answer. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly request?: Transform;
   readonly answer?: Transform | 'lost';
 }
@@ -206,7 +214,7 @@ function passOn({ incoming, outgoing, record, targetUrl }: Exchange, detour: Det
       return;
     }
     record.status = answer.statusCode;
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+    outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...detour.headers });
     pipeline(answer, onTheWayBack ?? new PassThrough(), outgoing, () => undefined);
   });
   forwarded.on('error', () => outgoing.destroy());

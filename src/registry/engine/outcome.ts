@@ -153,7 +153,8 @@ function toMissingReason(side: RegistrySide, method: string, path: string): Regi
   return method === 'POST' || path.includes('/manifests/') ? 'NotFound' : 'RegistryUnavailable';
 }
 
-function describeOperation({ method, path, place }: FailedRequest): string {
+/** What was asked, for messages. */
+export function describeOperation({ method, path, place }: FailedRequest): string {
   if (place === 'token') {
     return 'token request';
   }

@@ -3,15 +3,17 @@ import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '../../clock.ts';
-import { RegistryError, UsageError } from '../../errors.ts';
-import { formatReference } from '../../images/reference.ts';
+import { UsageError } from '../../errors.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
+import type { CopyMeter } from './copy-meter.ts';
 import { createEngineInput } from './engine-config.ts';
 import { describeFailedRun } from './outcome.ts';
 import { hideSecrets } from '../plain-text.ts';
 import { parseRetryAfterMs } from '../retry-after.ts';
 import { runProgram, type ProgramResult } from '../run-program.ts';
+import { describeTimeout } from './slow-side.ts';
+import type { TracedRequest } from './trace-line.ts';
 import { createTraceReader, type FailedRequest, type RunTrace } from './trace.ts';
 
 export interface EngineOptions {
@@ -34,6 +36,9 @@ export interface EngineCopy {
   readonly withReferrers: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  readonly meter: CopyMeter;
+  /** Told of every request, with its answer if there was one. */
+  readonly onAnswer?: (request: TracedRequest) => void;
 }
 
 export interface CopyEngine {
@@ -58,7 +63,12 @@ const LONGEST_WAIT_MS = 10_000;
 export function createCopyEngine(options: EngineOptions): CopyEngine {
   return {
     async copy(copy) {
-      const reader = createTraceReader(copy.job);
+      const reader = createTraceReader(copy.job, (line) => {
+        copy.meter.note(line);
+        if (line.request) {
+          copy.onAnswer?.(line.request);
+        }
+      });
       let decisive: FailedRequest | undefined;
       const result = await runEngine(options, copy, (line) => {
         const failed = reader.readLine(line);
@@ -166,9 +176,7 @@ function describeEnd({ copy, result, trace, decisive }: EngineEnd, nowMs: number
     return signal.reason;
   }
   if (result.stopped === 'timeout') {
-    const seconds = Math.round(timeoutMs / 1_000);
-    const message = `copying ${formatReference(job.source)} to ${formatReference(job.copy)}: not done after ${seconds} s`;
-    return new RegistryError(message, { reason: 'Timeout', side: trace.failures.at(-1)?.side ?? 'source' });
+    return describeTimeout({ ...trace, job, timeoutMs, progress: copy.meter.read() });
   }
   if (decisive) {
     const only = { ...trace, failures: [decisive], finalText: '' };

@@ -3,6 +3,8 @@ import { z } from 'zod';
 /** One line that the copy engine wrote about what it does. */
 export interface TraceLine {
   readonly message: string;
+  /** Digest of a layer, or of the configuration of an image, that it is about to copy. */
+  readonly layer: string | undefined;
   /** Only when the line tells of an HTTP request. */
   readonly request: TracedRequest | undefined;
 }
@@ -27,6 +29,8 @@ const LINE = z.object({
     .nullish()
     .transform((headers) => headers ?? {}),
   err: z.string().optional(),
+  layer: z.string().optional(),
+  digest: z.string().optional(),
 });
 
 /** Undefined for a line that is cut, or no JSON of the engine. */
@@ -39,11 +43,12 @@ export function parseTraceLine(text: string): TraceLine | undefined {
   }
   const url = line.msg === 'reg http request' ? URL.parse(line['req-url']) : null;
   if (!url) {
-    return { message: line.msg, request: undefined };
+    return { message: line.msg, layer: findLayer(line), request: undefined };
   }
   const status = Number.parseInt(line['resp-status'], 10);
   return {
     message: line.msg,
+    layer: undefined,
     request: {
       method: line['req-method'],
       url,
@@ -52,4 +57,9 @@ export function parseTraceLine(text: string): TraceLine | undefined {
       headers: line['resp-headers'],
     },
   };
+}
+
+function findLayer({ msg, layer, digest }: z.infer<typeof LINE>): string | undefined {
+  const named = msg === 'Copy layer' ? layer : digest;
+  return msg === 'Copy layer' || msg === 'Copy config' ? named : undefined;
 }

@@ -1,7 +1,7 @@
 import type { RegistrySide } from '../../errors.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { toApiHost } from '../registry-address.ts';
-import { parseTraceLine, type TracedRequest } from './trace-line.ts';
+import { parseTraceLine, type TraceLine, type TracedRequest } from './trace-line.ts';
 import { isTagWrite, locateRequest, type RequestPlace } from './trace-place.ts';
 
 /** One HTTP request of the copy engine that did not succeed. */
@@ -22,6 +22,8 @@ export interface FailedRequest extends RequestPlace {
 export interface RunTrace {
   /** Requests that failed and were not repeated with success, oldest first. */
   readonly failures: readonly FailedRequest[];
+  /** Requests that were given up because the engine was stopped, or because another one failed. */
+  readonly unanswered: readonly FailedRequest[];
   /** Digest that the backup registry acknowledged for the tag of the copy. */
   readonly pushedDigest: string | undefined;
   /** The engine could not read the configuration it was given, and went on without. */
@@ -50,13 +52,15 @@ const CONFIG_REFUSED = 'Failed to load default config';
 const FINAL_STATUSES: ReadonlySet<number> = new Set([402, 403, 405, 413, 415, 507]);
 const MOST_FAILED_CHUNKS = 3;
 const MAX_FAILURES = 1_000;
+const MAX_UNANSWERED = 16;
 const MAX_FINAL_TEXT = 16_384;
 const NO_REALMS: ReadonlyMap<string, RegistrySide> = new Map();
 
 /**
  * Reads the engine's trace (`-v trace --logopt json`) as it comes; holds what failed, and not what went well.
  */
-export function createTraceReader(job: CopyJob): TraceReader {
+export function createTraceReader(job: CopyJob, onLine: (line: TraceLine) => void = () => {}): TraceReader {
+  const unanswered: FailedRequest[] = [];
   const failures = new Map<string, FailedRequest>();
   const realms = new Map<string, RegistrySide>();
   let pushedDigest: string | undefined;
@@ -79,23 +83,15 @@ export function createTraceReader(job: CopyJob): TraceReader {
     }
     // Requests are cancelled because another one failed, or because we asked for it: never the cause.
     if (problem?.includes('context canceled')) {
+      unanswered.push(describeRequest(request, locateRequest(request, job, realms)));
+      unanswered.splice(MAX_UNANSWERED);
       return undefined;
     }
-    const failed = isCutOff(request)
-      ? {
-          ...describeRequest(request, { side: 'source', place: 'registry' }),
-          host: toApiHost(job.source.host),
-        }
-      : describeRequest(request, locateRequest(request, job, realms));
+    const failed = describeFailed(request, job, realms);
     if (failed.realm !== undefined) {
       realms.set(failed.realm, failed.side);
     }
-    failures.delete(key);
-    failures.set(key, failed);
-    const [oldest = key] = failures.keys();
-    if (failures.size > MAX_FAILURES) {
-      failures.delete(oldest);
-    }
+    keepLast(failures, key, failed);
     return failed;
   }
 
@@ -107,6 +103,9 @@ export function createTraceReader(job: CopyJob): TraceReader {
         return undefined;
       }
       const line = parseTraceLine(text);
+      if (line) {
+        onLine(line);
+      }
       isConfigRefused ||= line?.message === CONFIG_REFUSED;
       return line?.request && readRequest(line.request);
     },
@@ -114,11 +113,21 @@ export function createTraceReader(job: CopyJob): TraceReader {
     isUploadRefused: () => failedChunks >= MOST_FAILED_CHUNKS,
     read: () => ({
       failures: [...failures.values()],
+      unanswered,
       pushedDigest,
       isConfigRefused,
       finalText: finalText.trim(),
     }),
   };
+}
+
+function keepLast(failures: Map<string, FailedRequest>, key: string, failed: FailedRequest): void {
+  failures.delete(key);
+  failures.set(key, failed);
+  const [oldest = key] = failures.keys();
+  if (failures.size > MAX_FAILURES) {
+    failures.delete(oldest);
+  }
 }
 
 /** That the backup has no such manifest or layer is what the engine wants to know, not a failure. */
@@ -141,6 +150,18 @@ function countFailedChunks({ status = 599 }: TracedRequest, before: number): num
  */
 function isCutOff({ method, problem = '' }: TracedRequest): boolean {
   return (method === 'PUT' || method === 'PATCH') && /^readfrom |digest mismatch/.test(problem);
+}
+
+function describeFailed(
+  request: TracedRequest,
+  job: CopyJob,
+  realms: ReadonlyMap<string, RegistrySide>,
+): FailedRequest {
+  if (isCutOff(request)) {
+    const cutOff = describeRequest(request, { side: 'source', place: 'registry' });
+    return { ...cutOff, host: toApiHost(job.source.host) };
+  }
+  return describeRequest(request, locateRequest(request, job, realms));
 }
 
 function describeRequest(request: TracedRequest, place: RequestPlace): FailedRequest {

@@ -7,6 +7,7 @@ import { createAuthorizer } from './authorizer.ts';
 import { readBackupRefusal } from './backup-refusal.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { HttpAnswer } from './http-client.ts';
+import { type Allowance, parseAllowance } from '../host-allowances.ts';
 import { sendManifestRequest, type Manifest, type ManifestRequest } from './manifest-request.ts';
 import { hideSecrets } from '../plain-text.ts';
 import { toApiOrigin } from '../registry-address.ts';
@@ -20,6 +21,8 @@ export interface ImageAccess {
   /** Hosts spoken to in plain http. */
   readonly insecureRegistries: readonly string[];
   readonly signal: AbortSignal;
+  /** Asked as somebody else than copies are made as: what is left for that one is not what is left for us. */
+  readonly isProbe?: boolean;
 }
 
 /** Manifests of registries, by the distribution API. All methods throw {@link RegistryError}. */
@@ -32,7 +35,15 @@ export interface ManifestClient {
   pushManifest(image: ImageAccess, manifest: Manifest): Promise<void>;
 }
 
-export function createManifestClient(deps: RegistryDeps): ManifestClient {
+export interface ManifestClientOptions {
+  /** Told what a source still allows, by host and port of its API. */
+  readonly onAllowance?: (host: string, allowance: Allowance) => void;
+}
+
+export function createManifestClient(
+  deps: RegistryDeps,
+  { onAllowance = () => {} }: ManifestClientOptions = {},
+): ManifestClient {
   const authorizer = createAuthorizer(deps);
   const ask = (request: ManifestRequest): Promise<HttpAnswer> =>
     sendManifestRequest(request, deps, authorizer);
@@ -54,6 +65,10 @@ export function createManifestClient(deps: RegistryDeps): ManifestClient {
     async fetchDigest(image) {
       const request = createRequest('HEAD', image);
       const answer = await ask(request);
+      const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
+      if (allowance && image.side === 'source' && !image.isProbe) {
+        onAllowance(request.url.host, allowance);
+      }
       if (answer.status === 404) {
         return undefined;
       }

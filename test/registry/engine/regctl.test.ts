@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
+import { createCopyMeter } from '../../../src/registry/engine/copy-meter.ts';
 import {
   createCopyEngine,
   type EngineCopy,
@@ -45,6 +46,7 @@ function copyWith(
     withReferrers: false,
     timeoutMs: 20_000,
     signal: new AbortController().signal,
+    meter: createCopyMeter(() => undefined),
     ...copy,
   });
 }

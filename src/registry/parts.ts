@@ -1,0 +1,83 @@
+import type { Clock } from '../clock.ts';
+import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from '../errors.ts';
+import { formatReference } from '../images/reference.ts';
+import type { CopyInFlight } from '../reconcile/ports.ts';
+import type { FindCredential } from './credentials/credential-finder.ts';
+import type { CopyEngine } from './engine/regctl.ts';
+import { DownloadsKeptError, type HostAllowances } from './host-allowances.ts';
+import type { HostPauses } from './host-pauses.ts';
+import type { ImageAccess, ManifestClient } from './manifests/manifests.ts';
+import type { TurnQueues } from './turn-queues.ts';
+
+/** What may change while the controller runs. */
+export interface RegistrySettings {
+  /** Engines that run at the same time. */
+  readonly copyConcurrency: number;
+  readonly copyTimeoutMs: number;
+  /** Hosts, with their port, that are spoken to in plain http. */
+  readonly insecureRegistries: readonly string[];
+  /** Copy signatures, attestations and SBOMs along with an image. */
+  readonly copyReferrers: boolean;
+}
+
+/** What looking up and copying have in common. */
+export interface Parts {
+  readonly settings: () => RegistrySettings;
+  readonly engine: CopyEngine;
+  readonly manifests: ManifestClient;
+  readonly find: FindCredential;
+  readonly pauses: HostPauses;
+  readonly allowances: HostAllowances;
+  readonly clock: Clock;
+  /** By repository in the backup. */
+  readonly turns: TurnQueues;
+  /** By source host: of several, a slow one must leave room for the others. */
+  readonly sources: TurnQueues;
+  /** All engines under one key. */
+  readonly engines: TurnQueues;
+  /** As many as engines run; each tells how far it is when it is asked. */
+  readonly flights: Set<() => CopyInFlight>;
+  /** Told how many bytes of a layer were sent. */
+  readonly onSent: (bytes: number) => void;
+  readonly progressIntervalMs: number;
+}
+
+export type Look = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
+
+/** @throws {UsageError} when the credentials cannot be read. */
+export async function access(parts: Parts, look: Look): Promise<ImageAccess> {
+  const credential = await parts.find(look.reference, look.side, look.signal);
+  return { ...look, credential, insecureRegistries: parts.settings().insecureRegistries };
+}
+
+/** Leaves a registry alone that asked for it, and takes note when it asks. */
+export async function politely<Result>(
+  { pauses }: Parts,
+  { reference, side }: Look,
+  ask: () => Promise<Result>,
+): Promise<Result> {
+  pauses.check(reference.host, side, `looking up ${formatReference(reference)}`);
+  try {
+    return await ask();
+  } catch (error) {
+    const isAsked = error instanceof RegistryError && !(error instanceof DownloadsKeptError);
+    if (isAsked && error.side === side && error.retryAtMs !== undefined) {
+      pauses.remember(reference.host, error.retryAtMs);
+    }
+    throw toRegistryError(error, side);
+  }
+}
+
+/**
+ * While the controller runs, a broken `config.json` or a missing helper is one more reason why a registry cannot be
+ * used, and may be mended at any time. A host that no URL can hold will never do.
+ */
+function toRegistryError(error: unknown, side: RegistrySide): unknown {
+  if (error instanceof UsageError) {
+    return new RegistryError(error.message, { reason: 'Unknown', side, cause: error });
+  }
+  if (error instanceof InvalidImageError) {
+    return new RegistryError(error.message, { reason: 'Unsupported', side, cause: error });
+  }
+  return error;
+}

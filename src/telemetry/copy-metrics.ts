@@ -1,0 +1,73 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Of one copy that is being made. */
+interface CopyMeasures {
+  readonly layers: number;
+  readonly layersDone: number;
+  readonly bytesBegun: number;
+  readonly bytesDone: number;
+}
+
+/** What is read when somebody asks. */
+export type RegistriesReader = () => {
+  readonly copies: readonly CopyMeasures[];
+  /** Of the few hosts that tell. */
+  readonly allowances: readonly { readonly host: string; readonly remaining: number }[];
+};
+
+interface Naming {
+  readonly prefix: string;
+  readonly registers: [Registry];
+}
+
+export function createCopyMetrics({ prefix, registers }: Naming, readRegistries: RegistriesReader) {
+  const sum = (measure: keyof CopyMeasures): number =>
+    readRegistries().copies.reduce((total, copy) => total + copy[measure], 0);
+  return {
+    copyBytes: new Counter({
+      name: `${prefix}copy_bytes_total`,
+      help: 'Bytes of layers that were sent to the backup.',
+      registers,
+    }),
+    copiesInFlight: new Gauge({
+      name: `${prefix}copies_in_flight`,
+      help: 'Copies that are being made.',
+      registers,
+      collect() {
+        this.set(readRegistries().copies.length);
+      },
+    }),
+    layersInFlight: new Gauge({
+      name: `${prefix}copies_in_flight_layers`,
+      help: 'Layers of the copies that are being made: all that are known by now, and those that are done.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        this.set({ state: 'known' }, sum('layers'));
+        this.set({ state: 'done' }, sum('layersDone'));
+      },
+    }),
+    bytesInFlight: new Gauge({
+      name: `${prefix}copies_in_flight_bytes`,
+      help: 'Bytes of the layers of the copies that are being made: of those that were begun, and those that are done.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        this.set({ state: 'begun' }, sum('bytesBegun'));
+        this.set({ state: 'done' }, sum('bytesDone'));
+      },
+    }),
+    allowances: new Gauge({
+      name: `${prefix}source_ratelimit_remaining`,
+      help: 'Downloads that a source still allows, if it tells: Docker Hub does.',
+      labelNames: ['host'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { host, remaining } of readRegistries().allowances) {
+          this.set({ host }, remaining);
+        }
+      },
+    }),
+  };
+}
