@@ -74,6 +74,14 @@ export const ANSWERS: readonly FaultRow[] = [
     next: RETRIED,
   },
   {
+    what: 'the source sends a login page instead of the image',
+    at: SOURCE,
+    fault: fault(REFUSALS.loginPage, GET_MANIFEST),
+    outcome: 'Unsupported',
+    told: 'sent something that is no image (text/html)',
+    next: LEFT_ALONE,
+  },
+  {
     what: 'the source wants a login that nobody has',
     at: SOURCE,
     fault: fault(REFUSALS.login, LOOK_UP),
@@ -159,15 +167,15 @@ export const ANSWERS: readonly FaultRow[] = [
     at: SOURCE,
     fault: fault({ kind: 'corrupt', body: 'answer', atByte: 150 }, GET_MANIFEST),
     outcome: 'Unknown',
-    told: 'error getting source',
+    told: 'sent a manifest that cannot be read',
     next: RETRIED,
   },
   {
     what: 'the source breaks off in the middle of the manifest',
     at: SOURCE,
     fault: fault({ kind: 'cut', body: 'answer', afterBytes: 10 }, GET_MANIFEST),
-    outcome: 'Unknown',
-    told: 'unexpected EOF',
+    outcome: 'RegistryUnavailable',
+    told: 'broke off in the middle of a manifest (unexpected EOF)',
     next: RETRIED,
   },
   {
@@ -293,7 +301,7 @@ export const ENDLESS: readonly FaultRow[] = [
     at: SOURCE,
     fault: fault({ kind: 'hold' }, GET_LAYER),
     outcome: 'Timeout',
-    told: TOO_LATE,
+    told: 'had not answered GET layer',
     next: RETRIED,
   },
   {
@@ -309,7 +317,7 @@ export const ENDLESS: readonly FaultRow[] = [
     at: BACKUP,
     fault: fault({ kind: 'hold' }, UPLOAD),
     outcome: 'Timeout',
-    told: TOO_LATE,
+    told: 'layers done; layers were on their way from',
     next: RETRIED,
   },
   {

@@ -48,6 +48,12 @@ export const REFUSALS = {
   login: refusal(401, ['UNAUTHORIZED', 'authentication required'], {
     'www-authenticate': 'Basic realm="registry"',
   }),
+  loginPage: {
+    kind: 'answer',
+    status: 200,
+    headers: { 'content-type': 'text/html' },
+    body: '<html><form action="/login"></form></html>',
+  },
   forbidden: refusal(403, ['DENIED', 'requested access to the resource is denied']),
   unknownManifest: refusal(404, ['MANIFEST_UNKNOWN', 'manifest unknown']),
   unknownBlob: refusal(404, ['BLOB_UNKNOWN', 'blob unknown to registry']),

@@ -4,6 +4,7 @@ import type { CopyJob } from '../../reconcile/ports.ts';
 import { readBackupRefusal } from '../manifests/backup-refusal.ts';
 import { toPlainText } from '../plain-text.ts';
 import { createAnswerError, toReason } from '../registry-failure.ts';
+import { describeBroken } from './broken-source.ts';
 import type { FailedRequest, RunTrace } from './trace.ts';
 
 /**
@@ -29,6 +30,10 @@ export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: nu
     return new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
   const request = exitCode === null ? undefined : findDecisive(trace);
+  const broken = exitCode === null ? undefined : describeBroken(job, trace, request);
+  if (broken) {
+    return new RegistryError(`${doing}: ${broken.text}`, { reason: broken.reason, side: 'source' });
+  }
   if (!request) {
     const ended = exitCode === null ? 'was killed' : `ended with exit code ${exitCode}`;
     const message = `${doing}: the copy engine ${ended} and said: ${toPlainText(trace.finalText) || 'nothing'}`;

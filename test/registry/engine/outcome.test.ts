@@ -101,6 +101,58 @@ const EXPECTED: readonly (readonly [scenario: string, reason: string, side: stri
   ['sigterm-hang', 'Unknown', 'backup'],
 ];
 
+describe('a manifest of the source that is none', () => {
+  const GOT = aTraceLine({ url: SOURCE_MANIFEST });
+
+  it('is Unsupported when it is something else', () => {
+    const error = judge([GOT, 'copy failed, error getting source: unsupported media type: "text/html"']);
+    expect(error).toMatchObject({ reason: 'Unsupported', side: 'source' });
+    expect(error.message).toMatch(/: source registry a.io sent something that is no image \(text\/html\)$/);
+  });
+
+  it.each([
+    "copy failed, error getting source: error unmarshaling manifest for a.io/x: invalid character '<' looking for …",
+    'copy failed, error getting source: manifest contains an unexpected media type: expected x, received y',
+    'error marshalling manifest for b.io/x: manifest not set',
+  ])('may have been changed on its way: %s', (final) => {
+    const error = judge([GOT, final]);
+    expect(error).toMatchObject({ reason: 'Unknown', side: 'source', retryable: true });
+    expect(error.message).toMatch(/: source registry a.io sent a manifest that cannot be read$/);
+  });
+
+  it('may have been cut off', () => {
+    const error = judge([GOT, 'copy failed, error getting source: failed to read manifest: unexpected EOF']);
+    expect(error).toMatchObject({ reason: 'RegistryUnavailable', side: 'source' });
+    expect(error.message).toContain('broke off in the middle of a manifest');
+  });
+
+  it('may be another one the next time', () => {
+    const error = judge([GOT, 'manifest digest mismatch, expected sha256:1, computed sha256:2']);
+    expect(error).toMatchObject({ reason: 'Unknown', side: 'source', retryable: true });
+    expect(error.message).toContain(
+      'sent another manifest than the one that was asked for (digest mismatch)',
+    );
+  });
+
+  it.each(['sha256:zz', ''])('names a layer “%s”', (layer) => {
+    const url = `https://a.io/v2/team/app/blobs/${layer}`;
+    const error = judge([
+      GOT,
+      aTraceLine({ url, status: '400 Bad Request' }),
+      'failed to get blob [http 400]: x',
+    ]);
+    expect(error).toMatchObject({ reason: 'Unsupported', side: 'source' });
+    expect(error.message).toContain('names a layer by something that is no digest');
+  });
+
+  it('is not believed of a text that a registry may have written', () => {
+    const refused = aTraceLine({ url: SOURCE_MANIFEST, status: '403 Forbidden' });
+    const final =
+      'request failed [http 403]: {"errors":[{"code":"DENIED","message":"unsupported media type"}]}';
+    expect(judge([refused, final]).reason).toBe('Unauthorized');
+  });
+});
+
 describe('a part of an image', () => {
   const PART = { ...JOB, platforms: ['linux/amd64'] };
   const refuse = (text: string): readonly string[] => [
