@@ -20,7 +20,7 @@ export interface ImageRegistry {
   copy(job: CopyJob, signal: AbortSignal): Promise<void>;
   /**
    * Digest of a platform's manifest that the backup does not have, although it has the index that names it; undefined
-   * when it has all that are wanted, or the image has only one. Costs a GET at the backup, and a HEAD for each platform.
+   * when it has all that are wanted, or the image has only one. Costs a HEAD for each platform, and once a GET.
    *
    * @throws {RegistryError} `Unsupported` when the image is for none of the platforms.
    */

@@ -20,7 +20,7 @@ function tellFailed(
   if (is === 'backed up') {
     return warn(
       'CopyMissing',
-      `The copy that ${name} runs from cannot be found in the backup or made again (${reason}): ${message}. ` +
+      `The copy that ${name} runs from is not in the backup any more, or not all of it, and cannot be made again (${reason}): ${message}. ` +
         'The nodes that run it may have the last copy.',
     );
   }
@@ -72,21 +72,20 @@ function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord):
   ];
 }
 
-/** A copy that is proven, and not used, because not all nodes could start a pod from it. */
+/** Copies that are proven, and that not all nodes could start a pod from. */
 export function tellForeign(
   slots: readonly { readonly plan: SlotPlan; readonly copy: CopyState | undefined }[],
   foreignPlatforms: readonly string[],
 ): readonly ObjectEvent[] {
-  const isHeldUp = slots.some(
-    ({ plan, copy }) => plan.is === 'to be backed up' && copy?.phase === 'verified',
-  );
-  if (foreignPlatforms.length === 0 || !isHeldUp) {
+  const copied = slots.filter(({ copy }) => copy?.phase === 'verified');
+  if (foreignPlatforms.length === 0 || copied.length === 0) {
     return [];
   }
-  const note =
-    `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied: ` +
-    'a pod there could not start from the backup, so the workload stays as it is. Add that to PLATFORMS.';
-  return [warn('PlatformNotCopied', note)];
+  const next = copied.some(({ plan }) => plan.is === 'to be backed up')
+    ? 'a pod there could not start from the backup, so the workload stays as it is.'
+    : 'a pod of this workload that comes there may not start.';
+  const nodes = `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied`;
+  return [warn('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
 }
 
 /** What the user of a workload should know about one slot of it, besides a swap. */

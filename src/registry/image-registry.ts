@@ -11,7 +11,7 @@ import { createHostPauses } from './host-pauses.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
 import { createManifestClient } from './manifests/manifests.ts';
-import { findMissingPart } from './missing-part.ts';
+import { createPartFinder } from './missing-part.ts';
 import { access, type Look, type Parts, politely, type RegistrySettings } from './parts.ts';
 import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 
@@ -68,6 +68,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     clock,
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
+  const findMissingPart = createPartFinder(manifests);
   const sources: TurnQueues = createTurnQueues(() =>
     Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
   );
@@ -92,7 +93,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     findMissingPart: (reference, platforms, signal) => {
       const look = { reference, side: 'backup', signal } as const;
       const find = async (): Promise<string | undefined> =>
-        findMissingPart(manifests, { ...(await access(parts, look)), reference }, platforms);
+        findMissingPart({ ...(await access(parts, look)), reference }, platforms);
       return politely(parts, look, find);
     },
     tag: (reference, movingTag, signal) => tag(parts, { reference, side: 'backup', signal }, movingTag),

@@ -195,6 +195,16 @@ it('does not swap while a node could not start a pod from the copy', () => {
   ]);
 });
 
+it('warns of nodes that cannot start a pod of a workload that was swapped before they came', () => {
+  const workload = aWorkload();
+  const copies = { app: aVerifiedCopy(COPY) };
+  const swapped = applySwap(workload, decide(someFacts(workload, copies)));
+  const decision = decide(someFacts(swapped, copies, { foreignPlatforms: ['linux/arm64'] }));
+  expect(decision.events).toMatchObject([
+    { reason: 'PlatformNotCopied', note: expect.stringContaining('may not start') },
+  ]);
+});
+
 it('leaves a workload alone whose image cannot be copied, and says why', () => {
   const decision = decide(someFacts(aWorkload(), { app: FAILED }));
   expect(imagesAfter(decision)).toEqual({});

@@ -195,8 +195,16 @@ describe('the parts of a copy', () => {
         : { status: 404 };
     });
     const copy = { ...parseReference(`${backup.host}/app`), digest };
-    const missing = await createRegistry().findMissingPart(copy, platforms, signal);
-    const asked = backup.lines().map((line) => line.replace(/ .*\//, ' ').replace(digest, 'index'));
+    const registry = createRegistry();
+    const missing = await registry.findMissingPart(copy, platforms, signal);
+    const lines = backup.lines().length;
+    expect(await registry.findMissingPart(copy, platforms, signal)).toBe(missing);
+    // What an image consists of is read once.
+    expect(backup.lines().slice(lines)).toEqual(backup.lines().slice(1, lines));
+    const asked = backup
+      .lines()
+      .slice(0, lines)
+      .map((line) => line.replace(/ .*\//, ' ').replace(digest, 'index'));
     return { missing, asked };
   }
 

@@ -37,11 +37,11 @@ export interface IndexParts {
   readonly isUnwanted: boolean;
 }
 
-/** The images that an index consists of; undefined for a manifest that is no index. */
-export function listIndexParts({ body }: Manifest, platforms: Platforms): IndexParts | undefined {
+/** The images that an index consists of; none for a manifest that is no index. */
+export function listIndexParts({ body }: Manifest, platforms: Platforms): IndexParts {
   const parsed = INDEX.safeParse(parseJson(body));
   if (!parsed.success) {
-    return undefined;
+    return { wanted: [], isUnwanted: false };
   }
   const parts = parsed.data.manifests.filter(
     ({ mediaType, digest }) => MANIFEST_TYPES.has(mediaType ?? '') && isDigest(digest),
