@@ -107,6 +107,13 @@ const SCHEMA = z.object({
     pattern: /^[a-z0-9*?-]{1,63}$/,
     what: 'namespace names, in which * and ? may stand for other characters',
   }).describe('Namespaces whose workloads are left alone; `*` and `?` are allowed.'),
+  MODE: z
+    .enum(['swap', 'copy', 'observe', 'restore'], { error: 'must be swap, copy, observe or restore' })
+    .default('swap')
+    .describe(
+      '`swap` copies images and points workloads at the copies, `copy` only copies, `observe` only writes into the ' +
+        'log what it would do, `restore` puts every original back.',
+    ),
   NAMING: z
     .enum(['auto', 'nested', 'flat'], { error: 'must be auto, nested or flat' })
     .default('auto')

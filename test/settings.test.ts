@@ -57,6 +57,7 @@ it.each([
   ['COPY_CONCURRENCY', '0', /COPY_CONCURRENCY must be a whole number from 1 to 64/],
   ['COPY_CONCURRENCY', '1e1', /COPY_CONCURRENCY must be a whole number/],
   ['COPY_REFERRERS', 'yes', /COPY_REFERRERS must be true or false/],
+  ['MODE', 'Swap', /MODE must be swap, copy, observe or restore/],
   ['NAMING', 'short', /NAMING must be auto, nested or flat/],
   ['NAMESPACES_EXCLUDE_LIST', 'kube-system;shop', /NAMESPACES_EXCLUDE_LIST must be a comma-separated list/],
   ['LOG_LEVEL', 'verbose', /LOG_LEVEL must be error, warn, info or debug/],

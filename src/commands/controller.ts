@@ -182,7 +182,8 @@ export class Controller {
     const { log } = this.#deps;
     log.level = settings.LOG_LEVEL;
     const { host, path } = settings.REGISTRY_PREFIX;
-    log.info({ prefix: `${host}/${path}`, excluded: settings.NAMESPACES_EXCLUDE_LIST }, 'settings applied');
+    const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded } = settings;
+    log.info({ mode, prefix: `${host}/${path}`, excluded }, 'settings applied');
     this.metrics.settingsReloads.inc({ result: 'applied' });
     this.metrics.isSettingsApplied.set(1);
     this.#loops.applySettings(settings);
@@ -225,10 +226,11 @@ export class Controller {
   }
 
   #scope(): Scope {
-    const { NAMESPACES_EXCLUDE_LIST, REGISTRY_PREFIX } = this.#live.current;
+    const { NAMESPACES_EXCLUDE_LIST, REGISTRY_PREFIX, MODE } = this.#live.current;
     const { self } = this.#deps;
     return {
-      excludedNamespaces: NAMESPACES_EXCLUDE_LIST,
+      // What was swapped before its namespace was excluded gets its originals back, too.
+      excludedNamespaces: MODE === 'restore' ? [] : NAMESPACES_EXCLUDE_LIST,
       backupHost: REGISTRY_PREFIX.host,
       ...(self && { self }),
     };

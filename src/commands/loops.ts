@@ -5,10 +5,11 @@ import type { LiveSettings } from '../live-settings.ts';
 import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
 import { CopyStore } from '../reconcile/copy-store.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../reconcile/ports.ts';
+import { RecordedWorkloads } from '../reconcile/recorded-workloads.ts';
 import { RolloutBudget } from '../reconcile/rollout-budget.ts';
 import { createWorkloadReconciler } from '../reconcile/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics, StateReader } from '../telemetry/metrics.ts';
 import { createCopyQueue, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';
@@ -33,8 +34,10 @@ export class Loops {
   readonly #deps: LoopsDeps;
   readonly #copies: CopyStore;
   readonly #budget: RolloutBudget;
+  readonly #recorded: RecordedWorkloads;
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
+  #isWorking = false;
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
@@ -51,6 +54,7 @@ export class Loops {
       nowMs: () => clock.nowMs(),
       onFree: (key) => this.#workloadQueue.add(key),
     });
+    this.#recorded = new RecordedWorkloads(deps.log);
     this.#copyQueue = createCopyQueue({
       ...deps,
       copies: this.#copies,
@@ -61,6 +65,8 @@ export class Loops {
 
   /** Begins to work. */
   start(): void {
+    this.#isWorking = true;
+    this.#watchRestore();
     this.#workloadQueue.start();
     this.#copyQueue.start();
   }
@@ -69,6 +75,7 @@ export class Loops {
   observe(key: string, workload: Workload | undefined): void {
     if (this.#deps.settings.isKnown) {
       this.#budget.observe(key, workload);
+      this.#recorded.observe(key, workload);
     }
     this.#workloadQueue.add(key);
   }
@@ -77,9 +84,11 @@ export class Loops {
   applySettings(settings: Settings): void {
     this.#copyQueue.setConcurrency(planCopyPasses(settings));
     this.#copies.clear();
+    this.#recorded.clear();
     for (const workload of this.#deps.workloads.list()) {
       this.observe(formatWorkloadKey(workload), workload);
     }
+    this.#watchRestore();
   }
 
   /** The credentials have changed: what could not be copied, or not be looked up before a swap, may work now. */
@@ -92,10 +101,11 @@ export class Loops {
     }
   }
 
-  readState(): { copies: Readonly<Record<string, number>>; rollouts: number } {
+  readState(): ReturnType<StateReader> {
     return {
       copies: this.#copies.countPhases(),
       rollouts: this.#deps.settings.isKnown ? this.#budget.countRolling() : 0,
+      recorded: this.#recorded.size,
     };
   }
 
@@ -113,6 +123,11 @@ export class Loops {
   shutDown(): void {
     this.#workloadQueue.shutDown();
     this.#copyQueue.shutDown();
+  }
+
+  #watchRestore(): void {
+    const { settings } = this.#deps;
+    this.#recorded.watch(this.#isWorking && settings.isKnown && settings.current.MODE === 'restore');
   }
 
   #createWorkloadQueue(): WorkQueue {

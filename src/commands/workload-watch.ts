@@ -7,6 +7,7 @@ import { type Reflector, createReflector } from '../kubernetes/reflector/reflect
 import type { WorkloadStore } from '../reconcile/ports.ts';
 import { KINDS, type WorkloadKind, type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';
+import { createNamespaceWatch } from './namespace-watch.ts';
 
 export interface WorkloadWatchOptions {
   readonly connection: Connection;
@@ -14,13 +15,13 @@ export interface WorkloadWatchOptions {
   readonly log: Logger;
   /** Workloads out of scope are invisible to the loops, as if they did not exist. */
   readonly isInScope: (name: WorkloadName) => boolean;
-  /** Told of every change of a workload in scope, and with undefined of its end. */
+  /** Told of every change of a workload in scope or of the policy of its namespace, and with undefined of its end. */
   readonly onChange: (key: string, workload: Workload | undefined) => void;
 }
 
 export interface WorkloadWatch extends WorkloadStore {
   run(signal: AbortSignal): Promise<void>;
-  /** Settles when the workloads of all kinds are known. */
+  /** Settles when the workloads of all kinds are known, and the policies of their namespaces as far as they may be. */
   readonly synced: Promise<unknown>;
   hasSynced(): boolean;
   /** Of the kind that has heard nothing for the longest time. */
@@ -52,15 +53,27 @@ export function createWorkloadWatch(options: WorkloadWatchOptions): WorkloadWatc
     ]),
   );
   const all = [...reflectors.values()];
+  const list = (): Workload[] => all.flatMap((reflector) => reflector.list()).filter(isInScope);
+  const namespaces = createNamespaceWatch({
+    connection,
+    clock,
+    log,
+    onChange: (namespace) => {
+      for (const workload of list().filter((one) => one.namespace === namespace)) {
+        onChange(formatWorkloadKey(workload), workload);
+      }
+    },
+  });
   return {
     get(name) {
       return isInScope(name) ? reflectors.get(name.kind)?.get(`${name.namespace}/${name.name}`) : undefined;
     },
-    list: () => all.flatMap((reflector) => reflector.list()).filter(isInScope),
+    list,
+    findNamespacePolicy: (namespace) => namespaces.findPolicy(namespace),
     async run(signal) {
-      await Promise.all(all.map((reflector) => reflector.run(signal)));
+      await Promise.all([namespaces, ...all].map((one) => one.run(signal)));
     },
-    synced: Promise.all(all.map((reflector) => reflector.synced)),
+    synced: Promise.all([namespaces.known, ...all.map((reflector) => reflector.synced)]),
     hasSynced: () => all.every((reflector) => reflector.hasSynced()),
     lastActivityAgeMs: () => Math.max(...all.map((reflector) => reflector.lastActivityAgeMs())),
   };

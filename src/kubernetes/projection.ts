@@ -1,3 +1,4 @@
+import { type CopyOnlyReason, findCopyOnlyReason } from '../workloads/copy-only.ts';
 import type { WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
 import type { Pod, PodContainer, Rollout, Slot, Workload } from '../workloads/workload.ts';
@@ -70,6 +71,17 @@ function projectOwner(references: unknown): string | undefined {
   return kind === undefined ? undefined : `${kind}/${asText(controller['name']) ?? ''}`;
 }
 
+function projectCopyOnly(kind: WorkloadKind, object: JsonObject): CopyOnlyReason | undefined {
+  const { labels, annotations } = asObject(object['metadata']);
+  const template = asObject(asObject(object['spec'])['template']);
+  return findCopyOnlyReason({
+    kind,
+    labels: asObject(labels),
+    annotations: asObject(annotations),
+    priorityClassName: asObject(template['spec'])['priorityClassName'],
+  });
+}
+
 type PodCounts = Pick<Rollout, 'desired' | 'current' | 'updated' | 'available'>;
 
 /** How the kinds count their pods. */
@@ -115,6 +127,7 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     return undefined;
   }
   const owner = projectOwner(metadata['ownerReferences']);
+  const copyOnly = projectCopyOnly(kind, object);
   return {
     kind,
     namespace,
@@ -124,6 +137,7 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     slots: projectSlots(spec['template']),
     annotations: projectAnnotations(metadata['annotations']),
     ...(owner === undefined ? {} : { owner }),
+    ...(copyOnly === undefined ? {} : { copyOnly }),
     podSelector: formatPodSelector(spec['selector']),
     rollout: projectRollout(kind, object),
   };

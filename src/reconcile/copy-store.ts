@@ -91,6 +91,13 @@ export class CopyStore {
     }
   }
 
+  /** Somebody asks for a look now, whatever was found the last time. */
+  recheck(request: CopyRequest): void {
+    if (this.#entries.has(copyKey(request))) {
+      this.#onWanted(copyKey(request));
+    }
+  }
+
   /** A copy that was verified is not there any more: it has to be looked at closely, and made again. */
   distrust(request: CopyRequest, sinceMs: number): void {
     const entry = this.#entries.get(copyKey(request));

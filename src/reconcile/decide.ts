@@ -1,7 +1,13 @@
+import type { Destination } from '../images/copy-name.ts';
+import type { Settings } from '../settings.ts';
 import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
 import { whyNotSwappable } from '../workloads/rollout.ts';
 import type { Pod, Workload } from '../workloads/workload.ts';
 import type { Copy, CopyState } from './copy-state.ts';
+import { type Restore, decideRestore } from './decide-restore.ts';
+import { planDeferral, planPolicyEvents } from './deferral.ts';
+import { planObservation } from './observe.ts';
+import type { AppliedPolicy } from './policy.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 import { type CopiedSlot, isCopied, type SlotPlan } from './slot-plan.ts';
 import { planEvents, tellForeign } from './tell.ts';
@@ -11,6 +17,9 @@ export interface WorkloadFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
   readonly slots: readonly PlannedSlot[];
+  readonly mode: Settings['MODE'];
+  readonly policy: AppliedPolicy;
+  readonly destination: Destination;
   /** Whether a workload follows a tag that has moved at its source (ON_SOURCE_CHANGE). */
   readonly followsTags: boolean;
   /** True when one more workload may roll out because of a swap. */
@@ -37,7 +46,10 @@ export interface SlotSwap {
 
 /** Why nothing is swapped now, in the words of the log; undefined when there is nothing left to do. */
 export type Waiting =
+  | 'MODE copy'
+  | 'policy copy'
   | 'owned by another controller'
+  | 'left to its manager'
   | 'copying'
   | 'no copy'
   | 'nodes of other platforms'
@@ -53,6 +65,9 @@ export interface Decision {
   readonly events: readonly ObjectEvent[];
   readonly undo?: Undo;
   readonly swap?: { readonly slots: readonly SlotSwap[]; readonly patch: WorkloadPatch };
+  readonly restore?: Restore;
+  /** What would be done if MODE allowed it, in clauses for the log. */
+  readonly observation?: readonly string[];
   readonly waiting?: Waiting;
   /** When to look again if nothing is heard before; undefined: only when something changes. */
   readonly lookAgainMs?: number;
@@ -127,11 +142,22 @@ function planPatch(facts: WorkloadFacts, swaps: readonly SlotSwap[]): WorkloadPa
   };
 }
 
-/** First reason not to swap, from the lasting to the passing. */
-function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Waiting | undefined {
-  if (facts.workload.owner !== undefined) {
-    return 'owned by another controller';
+/** Why a copy is all that is wanted; undefined when the workload may be swapped. */
+function findReasonToCopyOnly({ mode, policy, workload }: WorkloadFacts): Waiting | undefined {
+  if (mode === 'copy') {
+    return 'MODE copy';
   }
+  if (policy.policy === 'swap') {
+    return undefined;
+  }
+  if (policy.from !== 'recognized') {
+    return 'policy copy';
+  }
+  return workload.owner === undefined ? 'left to its manager' : 'owned by another controller';
+}
+
+/** First reason not to swap; before anything else, what the user is told about copies has to be true. */
+function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Waiting | undefined {
   if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
     return 'copying';
   }
@@ -141,6 +167,10 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
   if (swaps.length === 0) {
     return 'no copy';
   }
+  const copyOnly = findReasonToCopyOnly(facts);
+  if (copyOnly !== undefined) {
+    return copyOnly;
+  }
   if (findHoldEndMs(facts.workload, facts.record, facts.nowMs) !== undefined) {
     return 'held after a swap that failed';
   }
@@ -148,7 +178,13 @@ function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Wai
 }
 
 /** These end with something that is heard of. */
-const HEARD_OF: ReadonlySet<Waiting> = new Set(['no copy', 'owned by another controller']);
+const HEARD_OF: ReadonlySet<Waiting> = new Set([
+  'no copy',
+  'MODE copy',
+  'policy copy',
+  'owned by another controller',
+  'left to its manager',
+]);
 
 function planLookAgain(facts: WorkloadFacts, waiting: Waiting): Pick<Decision, 'lookAgainMs'> {
   const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs);
@@ -170,16 +206,13 @@ function watchSwap(facts: WorkloadFacts): Pick<Decision, 'lookAgainMs'> {
     : {};
 }
 
-/**
- * Decides what to do for one workload. Same facts, same decision: no clock, no network, no cluster.
- * All verified slots move in one patch, so that a workload rolls once and not once per container.
- */
-export function decide(facts: WorkloadFacts): Decision {
+function decideSwap(facts: WorkloadFacts): Decision {
   const undo = planUndo(facts);
   if (undo) {
     return { events: [undo.event], undo };
   }
   const events = [
+    ...planPolicyEvents(facts),
     ...facts.slots.flatMap(({ plan, copy }) => planEvents(plan, copy, facts.record)),
     ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
   ];
@@ -191,5 +224,21 @@ export function decide(facts: WorkloadFacts): Decision {
   if (waiting === undefined) {
     return { events, swap: { slots: swaps, patch: planPatch(facts, swaps) } };
   }
-  return { events, waiting, ...planLookAgain(facts, waiting), ...watchSwap(facts) };
+  return {
+    events: [...events, ...planDeferral(waiting, facts)],
+    waiting,
+    ...planLookAgain(facts, waiting),
+    ...watchSwap(facts),
+  };
+}
+
+/**
+ * Decides what to do for one workload. Same facts, same decision: no clock, no network, no cluster.
+ * All verified slots move in one patch, so that a workload rolls once and not once per container.
+ */
+export function decide(facts: WorkloadFacts): Decision {
+  if (facts.mode === 'restore') {
+    return decideRestore(facts);
+  }
+  return facts.mode === 'observe' ? { events: [], observation: planObservation(facts) } : decideSwap(facts);
 }

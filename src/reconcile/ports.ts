@@ -82,6 +82,8 @@ export interface WorkloadStore {
   /** Undefined once the workload is gone, or its namespace excluded. */
   get(name: WorkloadName): Workload | undefined;
   list(): readonly Workload[];
+  /** The policy that a user wrote on a namespace: hostile until parsed; undefined when there is none. */
+  findNamespacePolicy(namespace: string): string | undefined;
 }
 
 /** New image per slot, and annotations to set (a string) or remove (null). */

@@ -9,10 +9,15 @@ export interface RolloutBudgetOptions {
   readonly onFree: (workloadKey: string) => void;
 }
 
+/** True once the rollout that a patch has started is over. */
+function hasRolledOut(workload: Workload, generation: number): boolean {
+  return workload.rollout.generation >= generation && isRolledOut(workload);
+}
+
 /**
  * How many workloads roll out because of a swap. Derived from what the cluster shows (a swap is recorded on the
- * workload), so a restart or a new leader counts the same; only between a patch and the moment the reflector sees it,
- * the place is held in memory.
+ * workload), so a restart or a new leader counts the same; a restore leaves no record, so
+ * its place is held in memory, as that of a swap is before the reflector sees it.
  */
 export class RolloutBudget {
   readonly #options: RolloutBudgetOptions;
@@ -28,7 +33,7 @@ export class RolloutBudget {
   /** To be told of every change of a workload, and with undefined of its end. */
   observe(key: string, workload: Workload | undefined): void {
     const reserved = this.#reserved.get(key);
-    if (!workload || (reserved && workload.rollout.generation >= reserved.generation)) {
+    if (!workload || (reserved && hasRolledOut(workload, reserved.generation))) {
       this.#reserved.delete(key);
     }
     const untilMs = workload ? this.#rollingUntilMs(workload) : undefined;
@@ -52,10 +57,15 @@ export class RolloutBudget {
     if (!this.isFree()) {
       return false;
     }
+    this.reserve(key, workload);
+    return true;
+  }
+
+  /** Takes a place whether one is free or not. */
+  reserve(key: string, workload: Workload): void {
     const untilMs = this.#options.nowMs() + this.#options.limits().timeoutMs;
     this.#reserved.set(key, { generation: workload.rollout.generation + 1, untilMs });
     this.#waiting.delete(key);
-    return true;
   }
 
   /** Gives a place back, because the swap was not made. */

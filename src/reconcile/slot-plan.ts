@@ -6,6 +6,7 @@ import { type Reference, formatReference, isSameRepository, parseReference } fro
 import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
 import type { CopyRequest } from './copy-state.ts';
+import { type AppliedPolicy, isIgnored } from './policy.ts';
 
 /** A slot whose image has, or is to have, a copy. */
 export interface CopiedSlot {
@@ -21,7 +22,7 @@ export interface CopiedSlot {
 
 /** What is to be done for one slot. */
 export type SlotPlan =
-  | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' }
+  | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' | 'ignored' }
   | {
       readonly is: 'refused';
       readonly slot: Slot;
@@ -33,6 +34,7 @@ export type SlotPlan =
 export interface SlotPlanFacts extends Destination {
   readonly workload: Workload;
   readonly record: SwapRecord;
+  readonly policy: AppliedPolicy;
   /** Pods of the workload; empty while nobody needs to know what runs. */
   readonly pods: readonly Pod[];
   /** Hosts that may be copied from, with `*` and `?`. */
@@ -153,9 +155,14 @@ function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
   return planCopied(slot, image, facts);
 }
 
-/** Decides for every slot of a workload whether a copy is needed, and of what. */
+/** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
-  return facts.workload.slots.map((slot) => planSlot(slot, facts));
+  return facts.workload.slots.map((slot) => {
+    const plan = planSlot(slot, facts);
+    return isIgnored(slot, facts.policy) && plan.is !== 'backed up'
+      ? { is: 'left alone', slot, why: 'ignored' }
+      : plan;
+  });
 }
 
 /** Whether the plan is about a copy. */

@@ -18,7 +18,7 @@ export interface SwapDeps {
   readonly events: EventRecorder;
   readonly log: Logger;
   readonly nowMs: () => number;
-  readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'undone' | 'denied') => void;
+  readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'undone' | 'denied' | 'restored') => void;
 }
 
 /** What is to be done, decided on a workload as it was read. */

@@ -1,6 +1,7 @@
 import { findReferenceProblem } from '../images/reference.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
+import { readRefresh } from '../workloads/user-annotations.ts';
 import type { Pod, PodContainer, Workload } from '../workloads/workload.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 
@@ -104,17 +105,19 @@ export function planUndo(facts: UndoFacts): Undo | undefined {
   const failures = (record.hold?.failures ?? 0) + 1;
   const untilMs = nowMs + Math.min(FIRST_HOLD_MS * 2 ** (failures - 1), LONGEST_HOLD_MS);
   const images = new Map(slots.map((slot) => [slotKey(slot), slot.image]));
+  const refresh = readRefresh(workload.annotations);
   const annotations = formatRecord({
     ...planRecord(facts, images),
     swappedAtMs: nowMs,
-    hold: { untilMs, failures, images },
+    hold: { untilMs, failures, images, ...(refresh !== undefined && { refresh }) },
   });
   return { patch: { slots, annotations }, event: planEvent(failed, untilMs) };
 }
 
-/** Until when a workload is not to be swapped; undefined when it may be, or has another image by now. */
+/** Until when a workload is not to be swapped; undefined when it may be, has another image by now, or was refreshed. */
 export function findHoldEndMs(workload: Workload, record: SwapRecord, nowMs: number): number | undefined {
   const { hold } = record;
   const isSame = workload.slots.some((slot) => hold?.images.get(slotKey(slot)) === slot.image);
-  return hold && isSame && hold.untilMs > nowMs ? hold.untilMs : undefined;
+  const isRefreshed = hold?.refresh !== readRefresh(workload.annotations);
+  return hold && isSame && !isRefreshed && hold.untilMs > nowMs ? hold.untilMs : undefined;
 }

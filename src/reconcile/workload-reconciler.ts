@@ -5,15 +5,29 @@ import { parseRecord } from '../workloads/record.ts';
 import type { Pod, Workload } from '../workloads/workload.ts';
 import { type Decision, type WorkloadFacts, decide } from './decide.ts';
 import { News } from './news.ts';
+import { ObservationLog } from './observation-log.ts';
+import { type AppliedPolicy, findPolicy } from './policy.ts';
 import type { WorkloadStore } from './ports.ts';
+import { Refreshes } from './refreshes.ts';
+import { restoreWorkload } from './restore-workload.ts';
 import { RunningPods } from './running-pods.ts';
-import { type SlotPlan, isCopied, planSlots } from './slot-plan.ts';
+import { type CopiedSlot, type SlotPlan, isCopied, planSlots } from './slot-plan.ts';
 import { type SwapDeps, swap } from './swap.ts';
 import { isSwapInFlight } from './undo.ts';
 
 export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly workloads: WorkloadStore;
   readonly settings: () => Settings;
+}
+
+function policyOf(deps: WorkloadReconcilerDeps, workload: Workload): AppliedPolicy {
+  return findPolicy(workload, deps.workloads.findNamespacePolicy(workload.namespace));
+}
+
+/** False while nothing is to be copied or looked up, in whatever state the workloads are. */
+function makesCopies(deps: WorkloadReconcilerDeps): boolean {
+  const { MODE: mode } = deps.settings();
+  return mode === 'swap' || mode === 'copy';
 }
 
 function planAll(
@@ -25,6 +39,7 @@ function planAll(
   return planSlots({
     workload,
     record: parseRecord(workload.annotations),
+    policy: policyOf(deps, workload),
     pods,
     prefix,
     naming,
@@ -38,10 +53,14 @@ function collectFacts(
   read: { readonly plans: readonly SlotPlan[] } & Pick<WorkloadFacts, 'pods' | 'foreignPlatforms'>,
 ): WorkloadFacts {
   const { plans, ...others } = read;
+  const { MODE: mode, REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
   return {
     workload,
     ...others,
     record: parseRecord(workload.annotations),
+    mode,
+    policy: policyOf(deps, workload),
+    destination: { prefix, naming },
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
     followsTags: deps.settings().ON_SOURCE_CHANGE === 'swap',
     isPlaceFree: deps.budget.isFree(),
@@ -72,11 +91,38 @@ async function planWithPods(
   signal: AbortSignal,
 ): Promise<readonly SlotPlan[]> {
   const plans = planAll(deps, workload, []);
-  if (!plans.some((one) => needsPods(deps, one))) {
+  if (!makesCopies(deps) || !plans.some((one) => needsPods(deps, one))) {
     return plans;
   }
   const pods = await deps.runningPods.find(workload, { mayBeOld: !deps.budget.isFree() }, signal);
   return pods.length === 0 ? plans : planAll(deps, workload, pods);
+}
+
+/** Pods of a workload while a swap of it rolls out: they show whether it has to be undone. */
+async function listPodsOfSwap(
+  deps: WorkloadReconcilerDeps,
+  workload: Workload,
+  signal: AbortSignal,
+): Promise<readonly Pod[]> {
+  const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
+  return isRolling && makesCopies(deps) ? deps.client.listPods(workload, signal) : [];
+}
+
+/** Returns the copies that a workload needs now. */
+function findWanted(deps: WorkloadReconcilerDeps, plans: readonly SlotPlan[]): readonly CopiedSlot[] {
+  return makesCopies(deps) ? plans.filter(isCopied) : [];
+}
+
+/** False when that has to be tried again later. */
+async function swapOrRestore(
+  deps: WorkloadReconcilerDeps,
+  workload: Workload,
+  { decision, signal }: { readonly decision: Decision; readonly signal: AbortSignal },
+): Promise<boolean> {
+  if (decision.restore) {
+    return restoreWorkload(deps, { workload, restore: decision.restore }, signal);
+  }
+  return decision.swap === undefined || swap(deps, { workload, ...decision.swap }, signal);
 }
 
 /**
@@ -87,6 +133,8 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   const { budget, copies, log } = deps;
   const runningPods = new RunningPods(deps.client);
   const news = new News(deps.events);
+  const observations = new ObservationLog(log);
+  const refreshes = new Refreshes(copies);
 
   /** Returns when to look again. */
   async function carryOut(
@@ -94,14 +142,15 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     workload: Workload,
     job: { decision: Decision; signal: AbortSignal },
   ): Promise<number | undefined> {
-    const { events, undo, swap: swapping, waiting, lookAgainMs } = job.decision;
+    const { events, undo, waiting, lookAgainMs } = job.decision;
     if (undo) {
       await deps.client.patch(workload, undo.patch, job.signal);
       log.warn({ workload: parseWorkloadKey(key), why: undo.event.note }, 'swap undone');
       deps.onSwapped(workload.kind, 'undone');
     }
     news.tell(workload, events);
-    if (swapping && !(await swap(deps, { workload, ...swapping }, job.signal))) {
+    observations.tell(key, job.decision.observation);
+    if (!(await swapOrRestore(deps, workload, job))) {
       return deps.settings().REQUEUE_AFTER;
     }
     if (waiting === 'too many rollouts') {
@@ -117,6 +166,8 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     copies.want(key, []);
     runningPods.forget(key);
     news.forget(key);
+    observations.forget(key);
+    refreshes.forget(key);
   }
 
   return async function reconcileWorkload(
@@ -129,16 +180,14 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const plans = await planWithPods({ ...deps, runningPods }, workload, signal);
-    const wanted = plans.filter(isCopied);
-    copies.want(
-      key,
-      wanted.map(({ request }) => request),
-    );
+    const wanted = findWanted(deps, plans);
+    const requests = wanted.map(({ request }) => request);
+    copies.want(key, requests);
+    refreshes.heed(key, workload, requests);
     if (!wanted.some((one) => needsPods(deps, one))) {
       runningPods.forget(key);
     }
-    const isRolling = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
-    const pods = isRolling ? await deps.client.listPods(workload, signal) : [];
+    const pods = await listPodsOfSwap(deps, workload, signal);
     const foreignPlatforms = await findForeignPlatforms(deps, plans, signal);
     const decision = decide(collectFacts(deps, workload, { plans, pods, foreignPlatforms }));
     const lookAgainMs = await carryOut(key, workload, { decision, signal });

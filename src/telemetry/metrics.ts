@@ -19,7 +19,7 @@ function createWorkMetrics({ registers }: Registers) {
   });
   const swaps = new Counter({
     name: `${PREFIX}swaps_total`,
-    help: 'Workloads that were pointed at their copies, put back to their originals, or for which the API server denied it.',
+    help: 'Workloads that were pointed at their copies, put back to their originals (undone: because of a failure; restored: because it was asked for), or for which the API server denied it.',
     labelNames: ['kind', 'result'],
     registers,
   });
@@ -30,6 +30,7 @@ function createWorkMetrics({ registers }: Registers) {
     swaps.inc({ kind, result: 'swapped' }, 0);
     swaps.inc({ kind, result: 'undone' }, 0);
     swaps.inc({ kind, result: 'denied' }, 0);
+    swaps.inc({ kind, result: 'restored' }, 0);
   }
   return {
     copies,
@@ -71,10 +72,19 @@ function createStateMetrics({ registers }: Registers, readState: StateReader) {
       this.set(readState().rollouts);
     },
   });
+  const recordedWorkloads = new Gauge({
+    name: `${PREFIX}workloads_recorded`,
+    help: 'Workloads that bear the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
+    registers,
+    collect() {
+      this.set(readState().recorded);
+    },
+  });
   return {
     settingsReloads,
     images,
     rolloutsInFlight,
+    recordedWorkloads,
     isSettingsApplied: new Gauge({
       name: `${PREFIX}config_last_reload_successful`,
       help: '1 while the newest ConfigMap is in force, 0 while it is refused.',
@@ -150,6 +160,8 @@ function createQueueMetrics({ registers }: Registers) {
 export type StateReader = () => {
   readonly copies: Readonly<Record<string, number>>;
   readonly rollouts: number;
+  /** Workloads that bear the record of a swap. */
+  readonly recorded: number;
 };
 
 /**

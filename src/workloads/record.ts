@@ -14,6 +14,8 @@ export interface Hold {
   readonly failures: number;
   /** Images that were put back, by slot key. */
   readonly images: ReadonlyMap<string, string>;
+  /** Value of the annotation `refresh` when it began: another one ends it. */
+  readonly refresh?: string;
 }
 
 /** What a swap, or its undoing, wrote down on the workload, by slot key. */
@@ -67,12 +69,14 @@ function parseHold(value: unknown): Hold | undefined {
   const hold = toMap(value);
   const untilMs = parseTimeMs(hold.get('until'));
   const failures = hold.get('failures');
+  const refresh = hold.get('refresh');
   return untilMs === 0
     ? undefined
     : {
         untilMs,
         failures: typeof failures === 'number' ? failures : 1,
         images: toTextMap(hold.get('images')),
+        ...(typeof refresh === 'string' && { refresh }),
       };
 }
 
@@ -107,6 +111,7 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
           until: new Date(hold.untilMs).toISOString(),
           failures: hold.failures,
           images: Object.fromEntries(hold.images),
+          refresh: hold.refresh,
         },
       }),
     }),
@@ -119,6 +124,11 @@ export function planNoRecord(
 ): Record<string, null> | undefined {
   const ours = [ORIGINAL_IMAGES, STATUS].filter((key) => Object.hasOwn(annotations, key));
   return ours.length === 0 ? undefined : Object.fromEntries(ours.map((key) => [key, null]));
+}
+
+/** True when something of ours is written on a workload. */
+export function bearsRecord(annotations: Readonly<Record<string, string>>): boolean {
+  return planNoRecord(annotations) !== undefined;
 }
 
 /** Slots of the last swap that still hold what it put there. */

@@ -1,3 +1,4 @@
+import type { CopyOnlyReason } from './copy-only.ts';
 import type { WorkloadName } from './kinds.ts';
 
 /** Where in a pod template a slot is. */
@@ -21,6 +22,8 @@ export interface Workload extends WorkloadName {
   readonly annotations: Readonly<Record<string, string>>;
   /** The controller that owns the workload, as `Kind/name`; such a workload is copied, not swapped. */
   readonly owner?: string;
+  /** Why the workload is not swapped unless the user insists; undefined when nothing speaks against it. */
+  readonly copyOnly?: CopyOnlyReason;
   /** Label selector of the pods, in query syntax. */
   readonly podSelector: string;
   readonly rollout: Rollout;

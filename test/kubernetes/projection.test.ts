@@ -57,6 +57,14 @@ describe('a workload', () => {
     expect(projectWorkload('Deployment', deployment())).not.toHaveProperty('owner');
   });
 
+  it('keeps no more than the reason for which it should only be copied', () => {
+    const metadata = { labels: { 'kustomize.toolkit.fluxcd.io/name': 'apps' } };
+    expect(projectWorkload('Deployment', deployment({ metadata }))).toMatchObject({ copyOnly: 'Flux' });
+    const critical = podTemplate({ priorityClassName: 'system-node-critical', containers: [] });
+    expect(projectWorkload('DaemonSet', deployment(critical))).toMatchObject({ copyOnly: 'node-critical' });
+    expect(projectWorkload('Deployment', deployment(critical))).not.toHaveProperty('copyOnly');
+  });
+
   it('counts the pods of a Deployment', () => {
     const object = deployment({
       metadata: { generation: 4, deletionTimestamp: '2026-01-01T00:00:00Z' },

@@ -102,3 +102,23 @@ it('frees the place of a workload that is deleted', () => {
   budget.observe('a', undefined);
   expect(budget.countRolling()).toBe(0);
 });
+
+it('keeps the place of a patch that leaves no record until its rollout is over', () => {
+  maxRollouts = 1;
+  expect(budget.tryReserve('a', aWorkload())).toBe(true);
+  budget.observe('a', aWorkload({ rollout: { generation: 2, observedGeneration: 2, updated: 1 } }));
+  expect(budget.isFree()).toBe(false);
+  budget.observe('a', aWorkload({ rollout: { generation: 2, observedGeneration: 2 } }));
+  expect(budget.isFree()).toBe(true);
+});
+
+it('makes others wait for a place that was taken beyond the limit', () => {
+  maxRollouts = 1;
+  budget.reserve('a', aWorkload());
+  budget.reserve('b', aWorkload());
+  expect(budget.countRolling()).toBe(2);
+  budget.release('a');
+  expect(budget.tryReserve('c', aWorkload())).toBe(false);
+  nowMs += TIMEOUT_MS;
+  expect(budget.tryReserve('c', aWorkload())).toBe(true);
+});

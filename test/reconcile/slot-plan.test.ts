@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../src/images/copy-name.ts';
 import { formatReference } from '../../src/images/reference.ts';
+import { findPolicy } from '../../src/reconcile/policy.ts';
 import { type SlotPlan, type SlotPlanFacts, isCopied, planSlots } from '../../src/reconcile/slot-plan.ts';
 import type { SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Slot } from '../../src/workloads/workload.ts';
@@ -14,6 +15,7 @@ function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefi
   const workload = aWorkload({ slots: [slot] });
   const defaults = {
     record: NO_RECORD,
+    policy: findPolicy(workload, undefined),
     pods: [],
     prefix: PREFIX,
     naming: 'nested',

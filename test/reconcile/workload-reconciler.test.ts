@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ConflictError, RegistryError, WriteDeniedError } from '../../src/errors.ts';
 import { parseReference } from '../../src/images/reference.ts';
@@ -11,12 +11,21 @@ import { createWorkloadReconciler } from '../../src/reconcile/workload-reconcile
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import { slotKey } from '../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../src/workloads/workload.ts';
-import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, someSettings } from '../support/builders.ts';
+import {
+  DIGEST,
+  OTHER_DIGEST,
+  aPodOf,
+  aSlot,
+  aWorkload,
+  annotationsOf,
+  someSettings,
+} from '../support/builders.ts';
 import { MemoryRegistry } from '../support/memory-registry.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const signal = new AbortController().signal;
-const log = pino({ enabled: false });
+/** Collects what MODE=observe says. */
+const log = pino({ base: null }, { write: (line: string) => collect(line) });
 const nowMs = () => wallMs;
 
 let wallMs: number;
@@ -28,8 +37,15 @@ let nodePlatforms: readonly string[];
 /** Of the last patch. */
 let annotations: WorkloadPatch['annotations'];
 let told: ObjectEvent[];
+let observations: unknown[];
+let namespacePolicies: Map<string, string>;
 let registry: MemoryRegistry;
 let world: ReturnType<typeof buildWorld>;
+
+function collect(line: string): void {
+  const { would } = JSON.parse(line) as { readonly would?: unknown };
+  observations.push(...(would === undefined ? [] : [would]));
+}
 
 /** The loop over a cluster in memory; what it does not prove, the integration tests do. */
 function buildWorld(data: Record<string, string> = {}) {
@@ -55,7 +71,11 @@ function buildWorld(data: Record<string, string> = {}) {
     onCopied: () => undefined,
   });
   const reconcileWorkload = createWorkloadReconciler({
-    workloads: { get: (name) => cluster.get(formatWorkloadKey(name)), list: () => [...cluster.values()] },
+    workloads: {
+      get: (name) => cluster.get(formatWorkloadKey(name)),
+      list: () => [...cluster.values()],
+      findNamespacePolicy: (namespace) => namespacePolicies.get(namespace),
+    },
     client: {
       listPods: async () => {
         podLists += 1;
@@ -130,6 +150,8 @@ beforeEach(() => {
   denial = undefined;
   nodePlatforms = ['linux/amd64', 'linux/arm64'];
   told = [];
+  observations = [];
+  namespacePolicies = new Map();
   registry = new MemoryRegistry({});
   registry.put(parseReference('nginx:1.27'), DIGEST);
   world = buildWorld();
@@ -239,4 +261,103 @@ it('forgets a workload that is deleted', async () => {
   cluster.clear();
   await settle(web);
   expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0 });
+});
+
+describe('with another MODE', () => {
+  function putSwapped(parts: Parameters<typeof aWorkload>[0] = {}): Workload {
+    const record = {
+      originals: new Map([['app', 'nginx:1.27']]),
+      copies: new Map([['app', COPY]]),
+      before: new Map([['app', 'nginx:1.27']]),
+      swappedAtMs: wallMs,
+    };
+    return addWorkload({ slots: [aSlot(COPY)], annotations: annotationsOf(record), ...parts });
+  }
+
+  it('observe asks no registry and changes nothing', async () => {
+    world = buildWorld({ MODE: 'observe' });
+    const web = addWorkload();
+    await settle(web, putSwapped({ name: 'swapped', rollout: { available: 0 } }));
+    expect([podLists, registry.uploads, told.length]).toEqual([0, 0, 0]);
+    expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0 });
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+  });
+
+  it('observe says once what it would do, and again when that is something else', async () => {
+    world = buildWorld({ MODE: 'observe' });
+    await settle(addWorkload());
+    await settle(addWorkload({ resourceVersion: '101' }));
+    expect(observations).toEqual([
+      [expect.stringMatching(/^copy docker\.io\/library\/nginx:1\.27 of app to .* run it from there$/)],
+    ]);
+    await settle(addWorkload({ slots: [aSlot('nginx:1.28')] }));
+    expect(observations).toHaveLength(2);
+  });
+
+  it('restore puts the originals back without a registry, and says so', async () => {
+    world = buildWorld({ MODE: 'restore' });
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'backup' });
+    const web = putSwapped({ rollout: { available: 0 } });
+    await settle(web, addWorkload({ name: 'never-swapped' }));
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    expect([podLists, world.copies.countPhases().pending]).toEqual([0, 0]);
+    expect(annotations).toEqual({
+      'backup-image-registry/original-images': null,
+      'backup-image-registry/status': null,
+    });
+    expect(told).toMatchObject([{ reason: 'ImageRestored', note: expect.stringMatching(/app from nginx/) }]);
+  });
+
+  it('restore keeps to the rollout budget until the rollout is over, and lets pass what is stuck', async () => {
+    world = buildWorld({ MODE: 'restore', MAX_CONCURRENT_ROLLOUTS: '1' });
+    const [a, b] = [putSwapped({ name: 'a' }), putSwapped({ name: 'b' })];
+    const stuck = putSwapped({ name: 'stuck', rollout: { available: 0 } });
+    await settle(a, b, stuck);
+    expect([a, b, stuck].map((one) => imagesOf(one)[0])).toEqual(['nginx:1.27', COPY, 'nginx:1.27']);
+    for (const done of [a, stuck]) {
+      const rolling = { ...done, rollout: { generation: 2, observedGeneration: 2, updated: 1 } };
+      world.budget.observe(formatWorkloadKey(done), aWorkload(rolling));
+    }
+    await settle();
+    expect(imagesOf(b)).toEqual([COPY]);
+    for (const done of [a, stuck]) {
+      const rolledOut = { ...done, rollout: { generation: 2, observedGeneration: 2 } };
+      world.budget.observe(formatWorkloadKey(done), aWorkload(rolledOut));
+    }
+    await settle();
+    expect(imagesOf(b)).toEqual(['nginx:1.27']);
+  });
+
+  it('restore lets others wait while something that was stuck is rolling out', async () => {
+    world = buildWorld({ MODE: 'restore', MAX_CONCURRENT_ROLLOUTS: '1' });
+    const web = putSwapped();
+    await settle(putSwapped({ name: 'stuck', rollout: { available: 0 } }), web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+
+  it('restore says which policy refuses the originals, and gives the place back', async () => {
+    world = buildWorld({ MODE: 'restore' });
+    denial = new WriteDeniedError('admission webhook "policy.example" denied the request');
+    await expect(settle(putSwapped())).rejects.toThrow(WriteDeniedError);
+    expect(told).toMatchObject([{ reason: 'RestoreDenied', note: expect.stringMatching(/policy\.example/) }]);
+    expect(world.budget.countRolling()).toBe(0);
+  });
+
+  it('leaves alone what the namespace says is to be ignored', async () => {
+    namespacePolicies.set('shop', 'ignore');
+    const web = addWorkload();
+    await settle(web);
+    expect([imagesOf(web), registry.uploads, podLists]).toEqual([['nginx:1.27'], 0, 0]);
+  });
+});
+
+it('looks at a copy again when its workload asks for it', async () => {
+  const missing = { slots: [aSlot('nginx:9')], resourceVersion: '100' };
+  const web = addWorkload(missing);
+  await settle(web);
+  registry.put(parseReference('nginx:9'), OTHER_DIGEST);
+  await settle(web);
+  expect(imagesOf(web)).toEqual(['nginx:9']);
+  await settle(addWorkload({ ...missing, annotations: { 'backup-image-registry/refresh': 'now' } }));
+  expect(imagesOf(web)).toEqual([`backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
 });

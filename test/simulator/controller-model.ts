@@ -13,7 +13,7 @@ import type { ClusterModel } from './cluster-model.ts';
 import type { RegistryModel } from './registry-model.ts';
 
 /** Counted by all together, and read by nobody. */
-const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0 }));
+const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0, recorded: 0 }));
 
 /** A request that is on its way. It takes effect, and is answered, when the world says so. */
 interface Request {
@@ -58,6 +58,7 @@ export class ControllerModel {
       workloads: {
         get: (name) => this.#seen.get(formatWorkloadKey(name)),
         list: () => [...this.#seen.values()],
+        findNamespacePolicy: () => undefined,
       },
       client: this.#createClient(),
       registry: this.#createRegistry(),

@@ -4,7 +4,7 @@ import { parseReference } from '../../src/images/reference.ts';
 import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { findHoldEndMs } from '../../src/reconcile/undo.ts';
 import { planRestore } from '../../src/reconcile/restore.ts';
-import { parseRecord } from '../../src/workloads/record.ts';
+import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { BACKUP_HOST, ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
@@ -13,6 +13,7 @@ import { RegistryModel } from './registry-model.ts';
 const MAX_ROLLOUTS = 1;
 const ROLLOUT_TIMEOUT_MS = 600_000;
 const SETTINGS = {
+  MODE: 'swap',
   REGISTRY_PREFIX: `${BACKUP_HOST}/a`,
   MAX_CONCURRENT_ROLLOUTS: `${MAX_ROLLOUTS}`,
   ROLLOUT_TIMEOUT: '10m',
@@ -112,6 +113,7 @@ export class World implements ControllerWorld {
     this.registries.isUp.source = true;
     this.registries.isUp.backup = true;
     this.cluster.hasBackupAccess = true;
+    this.#applySettings({ ...this.settings, MODE: 'swap' });
     for (const workload of this.cluster.workloads.values()) {
       workload.isPaused = false;
       workload.replicas = 2;
@@ -122,7 +124,19 @@ export class World implements ControllerWorld {
     const before = this.#patches;
     await this.#waitFor(12 * HOUR_MS);
     demand(this.#patches === before, 'no patch when there is nothing left to do');
+    await this.#restoreAll();
     this.#controller.kill(0);
+  }
+
+  /** The way back leads to what the user wrote, and to nothing else. */
+  async #restoreAll(): Promise<void> {
+    this.#applySettings({ ...this.settings, MODE: 'restore' });
+    await this.#waitFor(12 * HOUR_MS);
+    for (const workload of this.cluster.workloads.values()) {
+      const { name, images, written } = workload;
+      demand(JSON.stringify(images) === JSON.stringify(written), `${name} has what the user wrote`);
+      demand(!bearsRecord(this.cluster.read(workload).annotations), `${name} bears nothing of ours`);
+    }
   }
 
   onPatch(read: Workload, patch: WorkloadPatch): void {
@@ -147,6 +161,11 @@ export class World implements ControllerWorld {
       this.#checkDigest(live, name, copy.digest);
     }
     const record = parseRecord(read.annotations);
+    if (Object.values(annotations).every((value) => value === null)) {
+      // A restore keeps to the budget where pods that serve are replaced.
+      live.swappedAtMs = slots.length > 0 && isSettled(live) ? Date.now() : undefined;
+      return;
+    }
     const isUndo = slots.some(({ name, image }) => record.before.get(name) === image);
     // As decided: the request may have been on its way for long.
     live.swappedAtMs = isUndo ? undefined : parseRecord(withoutNull(annotations)).swappedAtMs;
@@ -296,6 +315,7 @@ export class World implements ControllerWorld {
         () => this.#scale(workload),
         () => this.#pause(workload),
         () => this.#moveBackup(),
+        () => this.#switchMode(random),
       ],
       op,
     )();
@@ -401,10 +421,21 @@ export class World implements ControllerWorld {
     this.cluster.touch(workload.name);
   }
 
+  #switchMode(pick: number): void {
+    this.#applySettings({ ...this.settings, MODE: pickOf(['swap', 'copy', 'observe'], pick) });
+  }
+
   #moveBackup(): void {
-    const isThere = this.settings === SETTINGS;
-    this.settings = isThere ? { ...SETTINGS, REGISTRY_PREFIX: OTHER_PREFIX } : SETTINGS;
-    this.tell(`REGISTRY_PREFIX is ${this.settings['REGISTRY_PREFIX'] ?? ''} now`);
-    this.#controller.applySettings(this.settings);
+    const isThere = this.settings['REGISTRY_PREFIX'] === SETTINGS.REGISTRY_PREFIX;
+    const prefix = isThere ? OTHER_PREFIX : SETTINGS.REGISTRY_PREFIX;
+    this.#applySettings({ ...this.settings, REGISTRY_PREFIX: prefix });
+  }
+
+  #applySettings(settings: Readonly<Record<string, string>>): void {
+    this.settings = settings;
+    this.tell(
+      `MODE is ${settings['MODE'] ?? ''}, REGISTRY_PREFIX is ${settings['REGISTRY_PREFIX'] ?? ''} now`,
+    );
+    this.#controller.applySettings(settings);
   }
 }

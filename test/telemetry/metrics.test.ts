@@ -6,7 +6,7 @@ async function readOwn(): Promise<readonly string[]> {
   const copy = { layers: 5, layersDone: 2, bytesBegun: 900, bytesDone: 300 };
   const metrics = createMetrics(
     '1.2.3',
-    () => ({ copies: { pending: 2, verified: 1, failed: 0 }, rollouts: 3 }),
+    () => ({ copies: { pending: 2, verified: 1, failed: 0 }, rollouts: 3, recorded: 4 }),
     () => ({ copies: [copy, copy], allowances: [{ host: 'registry-1.docker.io', remaining: 76 }] }),
   );
   metrics.forQueue('copies');
@@ -36,6 +36,7 @@ it('counts the state of things when it is asked', async () => {
       'backup_image_registry_copies_in_flight_layers{state="done"} 4',
       'backup_image_registry_copies_in_flight_bytes{state="begun"} 1800',
       'backup_image_registry_source_ratelimit_remaining{host="registry-1.docker.io"} 76',
+      'backup_image_registry_workloads_recorded 4',
     ]),
   );
 });
