@@ -10,13 +10,16 @@ import {
 } from '../kubernetes/election/leader-election.ts';
 import { createWorkloadClient } from '../kubernetes/workload-client.ts';
 import { LiveSettings } from '../live-settings.ts';
-import { type BackupImageRegistry, createImageRegistry } from '../registry/image-registry.ts';
+import type { ObjectEvent } from '../reconcile/ports.ts';
+import type { BackupImageRegistry } from '../registry/image-registry.ts';
 import type { Settings } from '../settings.ts';
 import type { HealthChecks } from '../telemetry/http-server.ts';
 import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
 import { type Scope, isInScope } from '../workloads/scope.ts';
 import { toRegistrySettings } from './copy-loop.ts';
+import { createControllerRegistry } from './registry.ts';
 import { watchCredentials } from './credentials-watch.ts';
+import { planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops.ts';
 import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './settings-watch.ts';
@@ -25,8 +28,6 @@ import { type WorkloadWatch, createWorkloadWatch } from './workload-watch.ts';
 const LEASE_NAME = 'k8s-backup-image-registry-controller';
 /** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */
 const DRAIN_MS = 12_000;
-/** Before the queue stops waiting for an engine that was told to end. */
-const KILL_ENGINE_AFTER_MS = 4_000;
 const EVENTS_DRAIN_MS = 2_000;
 
 export interface ControllerDeps {
@@ -84,7 +85,12 @@ export class Controller {
     });
     this.#events = createEvents({ connection, instance, clock, log });
     this.#election = deps.leaderElect ? this.#createElection() : undefined;
-    this.#registry = this.#createRegistry();
+    this.#registry = createControllerRegistry({
+      environment,
+      clock,
+      settings: () => toRegistrySettings(this.#live.current),
+      onSent: (bytes) => this.metrics.copyBytes.inc(bytes),
+    });
     this.#loops = this.#createLoops();
     const parts = {
       live: this.#live,
@@ -164,7 +170,7 @@ export class Controller {
     this.#isLeading = true;
     this.metrics.isLeader.set(1);
     if (this.#live.problem !== undefined) {
-      this.#tellRefused(this.#live.problem);
+      this.#tellOwn(planRefusedEvent(this.#live.problem));
     }
     this.#startWorking();
   }
@@ -181,9 +187,8 @@ export class Controller {
   #applySettings(settings: Settings): void {
     const { log } = this.#deps;
     log.level = settings.LOG_LEVEL;
-    const { host, path } = settings.REGISTRY_PREFIX;
-    const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded } = settings;
-    log.info({ mode, prefix: `${host}/${path}`, excluded }, 'settings applied');
+    const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded, REGISTRY_PREFIX: prefix } = settings;
+    log.info({ mode, prefix: `${prefix.host}/${prefix.path}`, excluded }, 'settings applied');
     this.metrics.settingsReloads.inc({ result: 'applied' });
     this.metrics.isSettingsApplied.set(1);
     this.#loops.applySettings(settings);
@@ -196,21 +201,21 @@ export class Controller {
     this.metrics.settingsReloads.inc({ result: 'refused' });
     this.metrics.isSettingsApplied.set(0);
     if (this.#isLeading) {
-      this.#tellRefused(problem);
+      this.#tellOwn(planRefusedEvent(problem));
     }
   }
 
-  #tellRefused(problem: string): void {
+  /** About the ConfigMap: there is no other object of ours that a user looks at. */
+  #tellOwn(event: ObjectEvent): void {
     const configMap = this.#settingsWatch.findConfigMap();
     if (configMap) {
-      const note = `Nothing of this edit is in force: ${problem}.`;
-      this.#events.record(configMap, {
-        type: 'Warning',
-        reason: 'ConfigInvalid',
-        action: 'ReloadConfig',
-        note,
-      });
+      this.#events.record(configMap, event);
     }
+  }
+
+  #tellStopped(untilMs: number): void {
+    this.#deps.log.error({ until: new Date(untilMs).toISOString() }, 'swapping stopped');
+    this.#tellOwn(planStoppedEvent(untilMs));
   }
 
   /** A changed Secret may help the copies that failed. */
@@ -251,19 +256,6 @@ export class Controller {
     });
   }
 
-  #createRegistry(): BackupImageRegistry {
-    const { environment, clock } = this.#deps;
-    return createImageRegistry({
-      settings: () => toRegistrySettings(this.#live.current),
-      configFolder: environment['DOCKER_CONFIG'],
-      program: 'regctl',
-      environment,
-      clock,
-      killAfterMs: KILL_ENGINE_AFTER_MS,
-      onSent: (bytes) => this.metrics.copyBytes.inc(bytes),
-    });
-  }
-
   #createLoops(): Loops {
     const { connection, clock, log } = this.#deps;
     const client = createWorkloadClient({
@@ -280,6 +272,7 @@ export class Controller {
       clock,
       log,
       metrics: this.metrics,
+      onSwappingStopped: (untilMs) => this.#tellStopped(untilMs),
     });
   }
 }

@@ -3,7 +3,9 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
+import { isImageCopy } from '../images/copy-name.ts';
 import { CopyStore } from '../reconcile/copy-store.ts';
+import { Denials } from '../reconcile/denials.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../reconcile/ports.ts';
 import { RecordedWorkloads } from '../reconcile/recorded-workloads.ts';
 import { RolloutBudget } from '../reconcile/rollout-budget.ts';
@@ -27,6 +29,8 @@ export interface LoopsDeps {
   readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps'> & {
     forQueue(name: string): QueueMetrics;
   };
+  /** Told when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
+  readonly onSwappingStopped: (untilMs: number) => void;
 }
 
 /** The two loops, and what they share. */
@@ -35,9 +39,11 @@ export class Loops {
   readonly #copies: CopyStore;
   readonly #budget: RolloutBudget;
   readonly #recorded: RecordedWorkloads;
+  readonly #denials = new Denials();
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
   #isWorking = false;
+  #hasSettings = false;
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
@@ -52,7 +58,9 @@ export class Loops {
         timeoutMs: settings.current.ROLLOUT_TIMEOUT,
       }),
       nowMs: () => clock.nowMs(),
+      isCopy: (image) => isImageCopy(image, settings.current.REGISTRY_PREFIX),
       onFree: (key) => this.#workloadQueue.add(key),
+      onStopped: deps.onSwappingStopped,
     });
     this.#recorded = new RecordedWorkloads(deps.log);
     this.#copyQueue = createCopyQueue({
@@ -67,6 +75,7 @@ export class Loops {
   start(): void {
     this.#isWorking = true;
     this.#watchRestore();
+    this.#budget.start();
     this.#workloadQueue.start();
     this.#copyQueue.start();
   }
@@ -85,6 +94,11 @@ export class Loops {
     this.#copyQueue.setConcurrency(planCopyPasses(settings));
     this.#copies.clear();
     this.#recorded.clear();
+    this.#denials.clear();
+    if (this.#hasSettings) {
+      this.#budget.forgiveFailures();
+    }
+    this.#hasSettings = true;
     for (const workload of this.#deps.workloads.list()) {
       this.observe(formatWorkloadKey(workload), workload);
     }
@@ -102,9 +116,11 @@ export class Loops {
   }
 
   readState(): ReturnType<StateReader> {
+    const { isKnown } = this.#deps.settings;
     return {
       copies: this.#copies.countPhases(),
-      rollouts: this.#deps.settings.isKnown ? this.#budget.countRolling() : 0,
+      rollouts: isKnown ? this.#budget.countRolling() : 0,
+      isStopped: this.#budget.findStopEndMs() !== undefined,
       recorded: this.#recorded.size,
     };
   }
@@ -141,6 +157,7 @@ export class Loops {
         registry,
         copies: this.#copies,
         budget: this.#budget,
+        denials: this.#denials,
         events,
         settings: () => settings.current,
         log: log.child({ component: 'workloads' }),

@@ -114,6 +114,11 @@ export function isCopy(reference: Reference, { host, path }: BackupPrefix): bool
   return isThere && reference.host.toLowerCase() === host;
 }
 
+/** The same of an image text; what is no image is no copy. */
+export function isImageCopy(image: string, prefix: BackupPrefix): boolean {
+  return findReferenceProblem(image) === undefined && isCopy(parseReference(image), prefix);
+}
+
 /** Where one digest of a source goes in the backup, and what a pod template says to run it from there. */
 export function planCopyNames(request: CopyNamesRequest): CopyNames {
   const { source, digest, isPartial = false, ...destination } = request;

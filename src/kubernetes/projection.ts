@@ -9,6 +9,8 @@ import { formatPodSelector } from './pod-selector.ts';
 const LONGEST_IMAGE = 4_096;
 /** Ours are a few kB; the API server takes 256 KiB from anybody who may edit the workload. */
 const LONGEST_ANNOTATION = 64 * 1024;
+/** Of what kubelet and controllers say, whose messages quote texts of others. */
+const LONGEST_MESSAGE = 1_000;
 
 function limitImage(image: string): string {
   return image.length > LONGEST_IMAGE ? `${image.slice(0, LONGEST_IMAGE)} (cut)` : image;
@@ -100,10 +102,27 @@ const PROJECT_COUNTS: Readonly<Record<WorkloadKind, (spec: JsonObject, status: J
   }),
 };
 
+/** A Deployment says when its pods are refused, and quotes the API server. */
+function projectRefused(conditions: unknown): Rollout['refused'] {
+  const failure = asObject(
+    asArray(conditions).find((item) => {
+      const { type, status } = asObject(item);
+      return type === 'ReplicaFailure' && status === 'True';
+    }),
+  );
+  return failure['type'] === undefined
+    ? undefined
+    : {
+        sinceMs: Date.parse(asText(failure['lastTransitionTime']) ?? '') || 0,
+        message: (asText(failure['message']) ?? '').slice(0, LONGEST_MESSAGE),
+      };
+}
+
 function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout {
   const metadata = asObject(object['metadata']);
   const spec = asObject(object['spec']);
   const status = asObject(object['status']);
+  const refused = projectRefused(status['conditions']);
   return {
     ...PROJECT_COUNTS[kind](spec, status),
     generation: asCount(metadata['generation']) ?? 0,
@@ -111,6 +130,8 @@ function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout {
     paused: spec['paused'] === true,
     terminating: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
     onDelete: kind === 'DaemonSet' && asObject(spec['updateStrategy'])['type'] === 'OnDelete',
+    recreate: asObject(spec['strategy'])['type'] === 'Recreate',
+    ...(refused && { refused }),
   };
 }
 
@@ -156,7 +177,6 @@ function isReady(metadata: JsonObject, status: JsonObject): boolean {
 
 function projectWaiting(state: unknown): PodContainer['waiting'] {
   const { reason, message } = asObject(asObject(state)['waiting']);
-  const LONGEST_MESSAGE = 1_000;
   return asText(reason) === undefined
     ? undefined
     : { reason: asText(reason) ?? '', message: (asText(message) ?? '').slice(0, LONGEST_MESSAGE) };

@@ -3,6 +3,7 @@ import { formatReference } from '../images/reference.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
+import { findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
 const SECOND_LOOK_MS = 3_600_000;
@@ -172,7 +173,8 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       return {};
     }
     try {
-      const state = await verify(deps, request, signal);
+      const find = request.isRescue ? findRescueCopy : verify;
+      const state = await find(deps, request, signal);
       copies.settle(request, state);
       return state.phase === 'verified' ? { lookAgainMs: planRecheckMs(deps) } : {};
     } catch (error) {

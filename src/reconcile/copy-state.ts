@@ -13,6 +13,8 @@ export interface CopyRequest {
   readonly isProven: boolean;
   /** The workload runs, and yet no pod shows what it runs in this slot: no proof is to be waited for. */
   readonly isUnprovable?: boolean;
+  /** Nodes cannot pull the image: what the backup has of it will do, whatever the source says. */
+  readonly isRescue?: boolean;
 }
 
 /** A digest in the backup, and the image text with which a pod runs it. */
@@ -34,6 +36,8 @@ export interface VerifiedCopy extends Copy {
   /** Only a part of it was missing at that time. */
   readonly isCompleted?: boolean;
   readonly sourceChange?: SourceChange;
+  /** Known of a copy that is to rescue: whether everybody could read the image at its source. */
+  readonly isPublic?: boolean;
 }
 
 export interface FailedCopy {

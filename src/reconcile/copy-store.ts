@@ -8,8 +8,9 @@ interface Entry {
 }
 
 /** Queue key of a copy: thousand workloads with one image are one copy. */
-export function copyKey({ source, digest }: CopyRequest): string {
-  return `${formatReference(source)}${digest === undefined ? '' : ` running ${digest}`}`;
+export function copyKey({ source, digest, isRescue = false }: CopyRequest): string {
+  const what = digest === undefined ? '' : ` running ${digest}`;
+  return `${formatReference(source)}${what}${isRescue ? ' to the rescue' : ''}`;
 }
 
 /** Proof is more than knowing that there will be none, and that is more than not knowing. */

@@ -51,11 +51,11 @@ export async function restoreWorkload(
 ): Promise<boolean> {
   const { workload, restore } = job;
   const key = formatWorkloadKey(workload);
-  if (restore.place === 'awaited' && !deps.budget.tryReserve(key, workload)) {
-    deps.budget.waitForPlace(key);
+  if (restore.place === 'awaited' && !deps.budget.isFree()) {
+    deps.budget.waitForPlace(workload);
     return false;
   }
-  if (restore.place === 'taken') {
+  if (restore.place !== 'none') {
     deps.budget.reserve(key, workload);
   }
   try {

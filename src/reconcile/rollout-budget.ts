@@ -1,12 +1,40 @@
-import { findSwappedSlots, parseRecord } from '../workloads/record.ts';
+import { formatWorkloadKey } from '../workloads/kinds.ts';
+import { type SwapRecord, parseRecord } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Workload } from '../workloads/workload.ts';
+import { type PaceReason, type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
+import { ProvenNamespaces } from './proven-namespaces.ts';
+import { SwapBreaker } from './swap-breaker.ts';
+import { type SwapOutcome, findSwapOutcome, runsTemplate } from './swap-outcome.ts';
+
+/** How far the clocks of two controllers may be apart. */
+const SKEW_MS = 60_000;
 
 export interface RolloutBudgetOptions {
   readonly limits: () => { readonly maxRollouts: number; readonly timeoutMs: number };
+  /** Whether an image lies in the backup of today. */
+  readonly isCopy: (image: string) => boolean;
   readonly nowMs: () => number;
   /** Called with the key of a workload that waited for a place and may try again. */
   readonly onFree: (workloadKey: string) => void;
+  /** Called when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
+  readonly onStopped: (untilMs: number) => void;
+}
+
+/** A workload that rolls out because of us. */
+interface Place {
+  readonly namespace: string;
+  /** When it is given up, whatever the rollout does. */
+  readonly untilMs: number;
+  readonly own?: OwnPatch;
+}
+
+/** A patch of this process: when it was made, and the generation it leads to. */
+interface OwnPatch {
+  readonly generation: number;
+  readonly atMs: number;
+  /** The place it had already, for a rollout that is not over. */
+  readonly before: Place | undefined;
 }
 
 /** True once the rollout that a patch has started is over. */
@@ -15,46 +43,69 @@ function hasRolledOut(workload: Workload, generation: number): boolean {
 }
 
 /**
- * How many workloads roll out because of a swap. Derived from what the cluster shows (a swap is recorded on the
- * workload), so a restart or a new leader counts the same; a restore leaves no record, so
- * its place is held in memory, as that of a swap is before the reflector sees it.
+ * Which workload may be swapped when. Derived from what the cluster shows (a swap and its undoing are recorded on the
+ * workload), so that a restart or a new leader counts the same. Annotations are anybody's, though: once this process
+ * leads, it is the only one that swaps, and a record that is newer than that and not its own is forged; a
+ * restore leaves no record, so its place is held in memory.
  */
 export class RolloutBudget {
   readonly #options: RolloutBudgetOptions;
-  /** Workload key to the time its place is given up. */
-  readonly #rolling = new Map<string, number>();
-  readonly #reserved = new Map<string, { readonly generation: number; readonly untilMs: number }>();
-  readonly #waiting = new Set<string>();
+  readonly #places = new Map<string, Place>();
+  readonly #waiting = new Map<string, Waiter>();
+  readonly #proven = new ProvenNamespaces();
+  readonly #breaker = new SwapBreaker();
+  #leadingSinceMs: number | undefined;
+  #isStopTold = false;
 
   constructor(options: RolloutBudgetOptions) {
     this.#options = options;
   }
 
-  /** To be told of every change of a workload, and with undefined of its end. */
-  observe(key: string, workload: Workload | undefined): void {
-    const reserved = this.#reserved.get(key);
-    if (!workload || (reserved && hasRolledOut(workload, reserved.generation))) {
-      this.#reserved.delete(key);
-    }
-    const untilMs = workload ? this.#rollingUntilMs(workload) : undefined;
-    if (untilMs === undefined) {
-      this.#rolling.delete(key);
-    } else {
-      this.#rolling.set(key, untilMs);
-    }
-    if (!workload) {
-      this.#waiting.delete(key);
-    }
-    this.#wakeWaiting();
+  /** From now on only this process swaps. */
+  start(): void {
+    this.#leadingSinceMs = this.#options.nowMs();
+    this.#tellStop();
   }
 
+  /** To be told of every change of a workload, and with undefined of its end. */
+  observe(key: string, workload: Workload | undefined): void {
+    if (!workload) {
+      this.#places.delete(key);
+      this.#waiting.delete(key);
+      this.#proven.forget(key);
+      this.#breaker.forget(key);
+      this.#wakeWaiting();
+      return;
+    }
+    const hadPlace = this.#places.has(key);
+    const record = parseRecord(workload.annotations);
+    this.#observePlace(key, workload, record);
+    const runsCopy =
+      runsTemplate(workload) && workload.slots.some(({ image }) => this.#options.isCopy(image));
+    const isNews = this.#proven.observe(key, workload.namespace, runsCopy);
+    if (isNews || (hadPlace && !this.#places.has(key))) {
+      this.#wakeWaiting();
+    }
+  }
+
+  /** Whether one more workload may roll out because of us. */
   isFree(): boolean {
     return this.#countFree() > 0;
   }
 
-  /** Takes a place for the swap that is about to be made; false when there is none. */
-  tryReserve(key: string, workload: Workload): boolean {
-    if (!this.isFree()) {
+  /** Undefined: it is this workload's turn. */
+  findReasonToWait({ namespace }: Pick<Workload, 'namespace'>): PaceReason | undefined {
+    return findPaceReason({
+      isStopped: this.findStopEndMs() !== undefined,
+      freePlaces: this.#countFree(),
+      isNamespaceProven: this.#proven.has(namespace),
+      isNamespaceRolling: this.#isRolling(namespace),
+    });
+  }
+
+  /** Takes a place for the swap that is about to be made; false when it is not the workload's turn. */
+  tryReserve(key: string, workload: Workload, options: { readonly isUrgent?: boolean } = {}): boolean {
+    if (options.isUrgent !== true && this.findReasonToWait(workload) !== undefined) {
       return false;
     }
     this.reserve(key, workload);
@@ -63,37 +114,113 @@ export class RolloutBudget {
 
   /** Takes a place whether one is free or not. */
   reserve(key: string, workload: Workload): void {
-    const untilMs = this.#options.nowMs() + this.#options.limits().timeoutMs;
-    this.#reserved.set(key, { generation: workload.rollout.generation + 1, untilMs });
+    const atMs = this.#options.nowMs();
+    const { namespace, rollout } = workload;
+    const untilMs = atMs + this.#options.limits().timeoutMs;
+    const own = { atMs, generation: rollout.generation + 1, before: this.#places.get(key) };
+    this.#places.set(key, { namespace, untilMs, own });
     this.#waiting.delete(key);
   }
 
   /** Gives a place back, because the swap was not made. */
   release(key: string): void {
-    this.#reserved.delete(key);
+    const before = this.#places.get(key)?.own?.before;
+    this.#places.delete(key);
+    if (before) {
+      this.#places.set(key, before);
+    }
     this.#wakeWaiting();
   }
 
-  /** Asks to be called when a place gets free; first come, first served. */
-  waitForPlace(key: string): void {
-    this.#waiting.add(key);
+  /** A swap of this process was refused, or had to be undone. */
+  noteFailure(key: string): void {
+    const nowMs = this.#options.nowMs();
+    this.#breaker.noteFailure(key, nowMs, nowMs);
+    this.#tellStop();
+  }
+
+  /** The settings were edited: whatever made swaps fail may be mended. */
+  forgiveFailures(): void {
+    this.#breaker.reset(this.#options.nowMs());
+    this.#tellStop();
+    this.#wakeWaiting();
+  }
+
+  /** When swapping goes on by itself; undefined when it is not stopped. */
+  findStopEndMs(): number | undefined {
+    return this.#breaker.findStopEndMs(this.#options.nowMs());
+  }
+
+  /** Asks to be called when it is the workload's turn. */
+  waitForPlace(workload: Workload): void {
+    const key = formatWorkloadKey(workload);
+    this.#waiting.set(key, { key, namespace: workload.namespace, risk: findRisk(workload) });
   }
 
   countRolling(): number {
     this.#dropExpired();
-    return new Set([...this.#rolling.keys(), ...this.#reserved.keys()]).size;
+    return this.#places.size;
   }
 
-  #rollingUntilMs(workload: Workload): number | undefined {
-    if (isRolledOut(workload)) {
-      return undefined;
+  #observePlace(key: string, workload: Workload, record: SwapRecord): void {
+    const own = this.#places.get(key)?.own;
+    if (own) {
+      this.#observeOwn(key, workload, { record, own });
+      return;
     }
-    const record = parseRecord(workload.annotations);
+    this.#places.delete(key);
     const nowMs = this.#options.nowMs();
-    const untilMs = record.swappedAtMs + this.#options.limits().timeoutMs;
-    // Annotations are anybody's: neither a time to come nor a record of other images takes a place.
-    const isOurs = record.swappedAtMs <= nowMs && findSwappedSlots(workload.slots, record).length > 0;
-    return isOurs && untilMs > nowMs ? untilMs : undefined;
+    if (record.swappedAtMs <= (this.#leadingSinceMs ?? nowMs) + SKEW_MS) {
+      const outcome = findSwapOutcome(workload, record);
+      this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs) });
+    }
+  }
+
+  #noteOutcome(
+    key: string,
+    { namespace }: Workload,
+    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
+  ): void {
+    const nowMs = this.#options.nowMs();
+    const untilMs = atMs + this.#options.limits().timeoutMs;
+    if (outcome === 'rolling out' && untilMs > nowMs) {
+      this.#places.set(key, { namespace, untilMs });
+    }
+    if (outcome === 'succeeded') {
+      this.#breaker.noteSuccess(atMs);
+    }
+    if (outcome === 'undone') {
+      this.#breaker.noteFailure(key, atMs, nowMs);
+      this.#tellStop();
+    }
+  }
+
+  /** Until it is rolled out: its record may be gone by then, as after a swap that was undone. */
+  #observeOwn(
+    key: string,
+    workload: Workload,
+    { record, own }: { readonly record: SwapRecord; readonly own: OwnPatch },
+  ): void {
+    if (!hasRolledOut(workload, own.generation)) {
+      return;
+    }
+    this.#places.delete(key);
+    if (findSwapOutcome(workload, record) === 'succeeded') {
+      this.#breaker.noteSuccess(own.atMs);
+    }
+  }
+
+  /** Once for every stop, and only by the process that leads. */
+  #tellStop(): void {
+    const untilMs = this.findStopEndMs();
+    if (untilMs !== undefined && !this.#isStopTold && this.#leadingSinceMs !== undefined) {
+      this.#options.onStopped(untilMs);
+    }
+    this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
+  }
+
+  #isRolling(namespace: string): boolean {
+    return [...this.#places.values()].some((place) => place.namespace === namespace);
   }
 
   #countFree(): number {
@@ -102,23 +229,24 @@ export class RolloutBudget {
 
   #dropExpired(): void {
     const nowMs = this.#options.nowMs();
-    for (const [key, untilMs] of this.#rolling) {
+    for (const [key, { untilMs }] of this.#places) {
       if (untilMs <= nowMs) {
-        this.#rolling.delete(key);
-      }
-    }
-    for (const [key, { untilMs }] of this.#reserved) {
-      if (untilMs <= nowMs) {
-        this.#reserved.delete(key);
+        this.#places.delete(key);
       }
     }
   }
 
   #wakeWaiting(): void {
-    if (this.#waiting.size === 0) {
+    const free = this.#waiting.size === 0 ? 0 : this.#countFree();
+    if (free <= 0 || this.findStopEndMs() !== undefined) {
       return;
     }
-    for (const key of [...this.#waiting].slice(0, Math.max(0, this.#countFree()))) {
+    const rolling = new Set([...this.#places.values()].map(({ namespace }) => namespace));
+    const isProven = (namespace: string): boolean => this.#proven.has(namespace);
+    const mayStart = [...this.#waiting.values()].filter(
+      ({ namespace }) => isProven(namespace) || !rolling.has(namespace),
+    );
+    for (const { key } of chooseNext(mayStart, { free, isProven })) {
       this.#waiting.delete(key);
       this.#options.onFree(key);
     }

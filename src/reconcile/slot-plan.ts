@@ -7,6 +7,7 @@ import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
 import type { CopyRequest } from './copy-state.ts';
 import { type AppliedPolicy, isIgnored } from './policy.ts';
+import { type PullFailure, findPullFailure } from './pull-failure.ts';
 
 /** A slot whose image has, or is to have, a copy. */
 export interface CopiedSlot {
@@ -18,6 +19,8 @@ export interface CopiedSlot {
   readonly request: CopyRequest;
   /** Ready pods run something in this slot that is no image of the source: a swap would change what runs. */
   readonly runsOther?: string;
+  /** Nodes cannot pull the original. */
+  readonly stuck?: PullFailure;
 }
 
 /** What is to be done for one slot. */
@@ -37,6 +40,8 @@ export interface SlotPlanFacts extends Destination {
   readonly policy: AppliedPolicy;
   /** Pods of the workload; empty while nobody needs to know what runs. */
   readonly pods: readonly Pod[];
+  /** Pods of a workload that is not rolled out, which tell why. */
+  readonly unfinishedPods?: readonly Pod[];
   /** Hosts that may be copied from, with `*` and `?`. */
   readonly sourceHosts: readonly string[];
 }
@@ -132,8 +137,8 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
   const running = findRunning(slot, image, facts.pods);
-  const request = planRequest(image, source, { running, pods: facts.pods });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
+  const request = planRequest(image, source, { running, pods: facts.pods });
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',
@@ -155,13 +160,31 @@ function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
   return planCopied(slot, image, facts);
 }
 
+/**
+ * A slot whose original the nodes cannot pull takes what the backup has of it: of what other pods run, if there are any
+ * that got it, otherwise of what the tag last meant.
+ */
+function planRescue(plan: SlotPlan, pods: readonly Pod[]): SlotPlan {
+  const stuck = plan.is === 'to be backed up' ? findPullFailure([plan.slot], pods) : undefined;
+  if (!stuck || plan.is !== 'to be backed up') {
+    return plan;
+  }
+  const { slot, request } = plan;
+  const { source } = request;
+  const running = findRunning(slot, parseReference(slot.image), pods).digest;
+  const digest = source.digest === undefined ? running : undefined;
+  const isProven = running !== undefined && (source.digest ?? running) === running;
+  return { ...plan, stuck, request: { source, ...(digest && { digest }), isProven, isRescue: true } };
+}
+
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
+  const pods = facts.unfinishedPods ?? [];
   return facts.workload.slots.map((slot) => {
     const plan = planSlot(slot, facts);
     return isIgnored(slot, facts.policy) && plan.is !== 'backed up'
       ? { is: 'left alone', slot, why: 'ignored' }
-      : plan;
+      : planRescue(plan, pods);
   });
 }
 

@@ -6,8 +6,9 @@ import { type WorkloadKind, formatWorkloadKey } from '../workloads/kinds.ts';
 import { slotKey } from '../workloads/record.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { CopyStore } from './copy-store.ts';
-import type { SlotSwap } from './decide.ts';
-import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadPatch } from './ports.ts';
+import type { SlotSwap } from './decision.ts';
+import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from './ports.ts';
+import { planRescuedEvent } from './rescue.ts';
 import type { RolloutBudget } from './rollout-budget.ts';
 
 export interface SwapDeps {
@@ -18,7 +19,10 @@ export interface SwapDeps {
   readonly events: EventRecorder;
   readonly log: Logger;
   readonly nowMs: () => number;
-  readonly onSwapped: (kind: WorkloadKind, result: 'swapped' | 'undone' | 'denied' | 'restored') => void;
+  readonly onSwapped: (
+    kind: WorkloadKind,
+    result: 'swapped' | 'rescued' | 'undone' | 'denied' | 'restored',
+  ) => void;
 }
 
 /** What is to be done, decided on a workload as it was read. */
@@ -26,7 +30,11 @@ export interface SwapJob {
   readonly workload: Workload;
   readonly slots: readonly SlotSwap[];
   readonly patch: WorkloadPatch;
+  readonly isRescue: boolean;
 }
+
+/** `not yet`: to be tried again before long. */
+export type SwapResult = 'swapped' | 'denied' | 'not yet';
 
 /** False once the copy is another one than when the swap was decided, as after a change of the settings. */
 function isUpToDate({ copies }: SwapDeps, { plan, copy }: SlotSwap): boolean {
@@ -49,17 +57,19 @@ async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Pr
   return digest === copy.digest && isUpToDate(deps, slot);
 }
 
-function tellSwapped(deps: SwapDeps, workload: Workload, patch: WorkloadPatch): void {
+function tellSwapped(deps: SwapDeps, { workload, slots, patch, isRescue }: SwapJob): void {
   const { kind, namespace, name } = workload;
   const images = patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
-  deps.events.record(workload, {
+  const swapped: ObjectEvent = {
     type: 'Normal',
     reason: 'ImageSwapped',
     action: 'SwapImage',
     note: `Runs from the backup now: ${images.join(', ')}. The annotation original-images has what was there before.`,
-  });
-  deps.log.info({ workload: { kind, namespace, name }, images }, 'workload swapped');
-  deps.onSwapped(kind, 'swapped');
+  };
+  const plans = slots.map(({ plan }) => plan);
+  deps.events.record(workload, isRescue ? planRescuedEvent(plans, images) : swapped);
+  deps.log.info({ workload: { kind, namespace, name }, images, isRescue }, 'workload swapped');
+  deps.onSwapped(kind, isRescue ? 'rescued' : 'swapped');
 }
 
 function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
@@ -69,7 +79,7 @@ function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError)
     action: 'SwapImage',
     note:
       `The copies are in the backup, but the API server refuses to use them: ${error.message}. ` +
-      'Allow the backup registry in the policy that refuses it.',
+      'Allow the backup registry in the policy that refuses it. It is tried again within the hour, later every time.',
   });
   deps.onSwapped(workload.kind, 'denied');
 }
@@ -84,35 +94,36 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
 }
 
 /**
- * Points a workload at its copies, if a place in the rollout budget is free and the backup still has every copy.
- * Returns whether that has happened; if not, it is to be tried again later.
+ * Points a workload at its copies, if it is its turn and the backup still has every copy. A workload that is refused
+ * has been told so.
  *
  * @throws {ConflictError} when the workload has changed in the meantime.
- * @throws {WriteDeniedError}
  * @throws {RegistryError} when the backup cannot be asked.
  */
-export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
-  const { workload } = job;
+export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
+  const { workload, isRescue } = job;
   const key = formatWorkloadKey(workload);
-  if (!deps.budget.tryReserve(key, workload)) {
-    deps.budget.waitForPlace(key);
-    return false;
+  if (!deps.budget.tryReserve(key, workload, { isUrgent: isRescue })) {
+    deps.budget.waitForPlace(workload);
+    return 'not yet';
   }
   let isSwapped = false;
   try {
     isSwapped = await proveAndPatch(deps, job, signal);
   } catch (error) {
-    if (error instanceof WriteDeniedError) {
-      tellDenied(deps, workload, error);
+    if (!(error instanceof WriteDeniedError)) {
+      throw error;
     }
-    throw error;
+    tellDenied(deps, workload, error);
+    return 'denied';
   } finally {
     if (!isSwapped) {
       deps.budget.release(key);
     }
   }
-  if (isSwapped) {
-    tellSwapped(deps, workload, job.patch);
+  if (!isSwapped) {
+    return 'not yet';
   }
-  return isSwapped;
+  tellSwapped(deps, job);
+  return 'swapped';
 }

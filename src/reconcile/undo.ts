@@ -2,25 +2,16 @@ import { findReferenceProblem } from '../images/reference.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import { readRefresh } from '../workloads/user-annotations.ts';
-import type { Pod, PodContainer, Workload } from '../workloads/workload.ts';
+import type { Pod, Workload } from '../workloads/workload.ts';
+import { planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
+import { findPullFailure } from './pull-failure.ts';
+import { findRefusal } from './refusal.ts';
 
-/** Reasons of the kubelet for which a container waits because of its image. */
-const PULL_FAILURES: ReadonlySet<string> = new Set([
-  'ErrImagePull',
-  'ImagePullBackOff',
-  'InvalidImageName',
-  'ErrImageNeverPull',
-  'RegistryUnavailable',
-  'SignatureValidationFailed',
-  'ImageInspectError',
-]);
 /** A registry may stumble, and the kubelet tries again; with no pod left that serves, there is no time for that. */
 const GRACE_MS = 45_000;
 /** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
 const LONGEST_ROLLOUT_MS = 3_600_000;
-const FIRST_HOLD_MS = 3_600_000;
-const LONGEST_HOLD_MS = 24 * 3_600_000;
 /** Of the kubelet's words in an event. */
 const LONGEST_QUOTE = 400;
 
@@ -37,33 +28,52 @@ export interface Undo {
   readonly event: ObjectEvent;
 }
 
-/** True while a swap rolls out. Others may have changed the workload since, as an autoscaler does. */
+/**
+ * True while a swap rolls out. Others may have changed the workload since, as an autoscaler does. Where pods are
+ * replaced only when somebody deletes them, that may be any time later.
+ */
 export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
   const ageMs = nowMs - record.swappedAtMs;
   return (
     !isRolledOut(workload) &&
-    ageMs < LONGEST_ROLLOUT_MS &&
+    (ageMs < LONGEST_ROLLOUT_MS || workload.rollout.onDelete) &&
     findSwappedSlots(workload.slots, record).length > 0
   );
 }
 
-/** A container that cannot be started because its image is the copy, and that has had its time to. */
-function findFailure({ workload, record, pods, nowMs }: UndoFacts): PodContainer | undefined {
-  const copies = new Map(findSwappedSlots(workload.slots, record).map((slot) => [slot.name, slot.image]));
-  return pods
-    .filter(({ createdAtMs }) => workload.rollout.available === 0 || nowMs - createdAtMs >= GRACE_MS)
-    .flatMap((pod) => pod.containers)
-    .find(
-      ({ name, image, waiting }) =>
-        waiting && copies.get(name) === image && PULL_FAILURES.has(waiting.reason),
-    );
+/** Where a pod stands still because of the swap, in whose words, and what helps. */
+interface Failure {
+  readonly what: string;
+  readonly quote: string;
+  readonly help: string;
 }
 
-function planEvent(failed: PodContainer, untilMs: number): ObjectEvent {
-  const { reason = '', message = '' } = failed.waiting ?? {};
+/** A pod that cannot start because its image is the copy, and that has had its time to. */
+function findStuckPod({ workload, record, pods, nowMs }: UndoFacts): Failure | undefined {
+  const old = pods.filter(
+    ({ createdAtMs }) => workload.rollout.available === 0 || nowMs - createdAtMs >= GRACE_MS,
+  );
+  const found = findPullFailure(findSwappedSlots(workload.slots, record), old);
+  return (
+    found && {
+      what: `a node cannot run the copy of ${slotKey(found.slot)}`,
+      quote: `${found.reason}: ${found.message}`,
+      help: 'Give the nodes access to the backup registry',
+    }
+  );
+}
+
+/** The API server refuses the new pods: a quota has no room for them, or a policy does not want the copies. */
+function findRefusedPods(facts: UndoFacts): Failure | undefined {
+  const copies = findSwappedSlots(facts.workload.slots, facts.record);
+  const quote = findRefusal({ ...facts, copies, swappedAtMs: facts.record.swappedAtMs });
+  const help = 'Make room for them, or allow the backup registry in the policy that refuses it';
+  return quote === undefined ? undefined : { what: 'pods with the copies cannot be created', quote, help };
+}
+
+function planEvent({ what, quote, help }: Failure, untilMs: number): ObjectEvent {
   const note =
-    `Put back to the images it had before, because a node cannot run the copy of ${failed.name}: ` +
-    `${reason}: ${message.slice(0, LONGEST_QUOTE)}. Give the nodes access to the backup registry; ` +
+    `Put back to the images it had before, because ${what}: ${quote.slice(0, LONGEST_QUOTE)}. ${help}; ` +
     `it is tried again after ${new Date(untilMs).toISOString()}.`;
   return { type: 'Warning', reason: 'SwapRolledBack', action: 'RestoreImage', note };
 }
@@ -97,13 +107,15 @@ function planRecord(
 /** Decides whether a swap has to be undone now. Undefined: it may still succeed, or somebody else has to help. */
 export function planUndo(facts: UndoFacts): Undo | undefined {
   const { workload, record, nowMs } = facts;
-  const failed = isSwapInFlight(workload, record, nowMs) ? findFailure(facts) : undefined;
+  const failed = isSwapInFlight(workload, record, nowMs)
+    ? (findStuckPod(facts) ?? findRefusedPods(facts))
+    : undefined;
   const slots = planSlotsBack(facts);
   if (!failed || slots.length === 0) {
     return undefined;
   }
   const failures = (record.hold?.failures ?? 0) + 1;
-  const untilMs = nowMs + Math.min(FIRST_HOLD_MS * 2 ** (failures - 1), LONGEST_HOLD_MS);
+  const untilMs = nowMs + planHoldMs(failures);
   const images = new Map(slots.map((slot) => [slotKey(slot), slot.image]));
   const refresh = readRefresh(workload.annotations);
   const annotations = formatRecord({

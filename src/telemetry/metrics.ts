@@ -19,7 +19,7 @@ function createWorkMetrics({ registers }: Registers) {
   });
   const swaps = new Counter({
     name: `${PREFIX}swaps_total`,
-    help: 'Workloads that were pointed at their copies, put back to their originals (undone: because of a failure; restored: because it was asked for), or for which the API server denied it.',
+    help: 'Workloads that were pointed at their copies, in time or to the rescue, or put back to their originals (undone: because of a failure; restored: because it was asked for), or for which the API server denied it.',
     labelNames: ['kind', 'result'],
     registers,
   });
@@ -28,6 +28,7 @@ function createWorkMetrics({ registers }: Registers) {
   }
   for (const kind of Object.keys(KINDS)) {
     swaps.inc({ kind, result: 'swapped' }, 0);
+    swaps.inc({ kind, result: 'rescued' }, 0);
     swaps.inc({ kind, result: 'undone' }, 0);
     swaps.inc({ kind, result: 'denied' }, 0);
     swaps.inc({ kind, result: 'restored' }, 0);
@@ -42,6 +43,35 @@ function createWorkMetrics({ registers }: Registers) {
       registers,
     }),
   };
+}
+
+/** Counted when somebody asks. */
+function createSwapGauges({ registers }: Registers, readState: StateReader) {
+  const rolloutsInFlight = new Gauge({
+    name: `${PREFIX}rollouts_in_flight`,
+    help: 'Workloads that roll out because of a swap.',
+    registers,
+    collect() {
+      this.set(readState().rollouts);
+    },
+  });
+  const recordedWorkloads = new Gauge({
+    name: `${PREFIX}workloads_recorded`,
+    help: 'Workloads that bear the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
+    registers,
+    collect() {
+      this.set(readState().recorded);
+    },
+  });
+  const isStopped = new Gauge({
+    name: `${PREFIX}swapping_stopped`,
+    help: '1 while nothing is swapped because too many swaps in a row have failed.',
+    registers,
+    collect() {
+      this.set(Number(readState().isStopped));
+    },
+  });
+  return { rolloutsInFlight, recordedWorkloads, isStopped };
 }
 
 function createStateMetrics({ registers }: Registers, readState: StateReader) {
@@ -64,27 +94,9 @@ function createStateMetrics({ registers }: Registers, readState: StateReader) {
       }
     },
   });
-  const rolloutsInFlight = new Gauge({
-    name: `${PREFIX}rollouts_in_flight`,
-    help: 'Workloads that roll out because of a swap.',
-    registers,
-    collect() {
-      this.set(readState().rollouts);
-    },
-  });
-  const recordedWorkloads = new Gauge({
-    name: `${PREFIX}workloads_recorded`,
-    help: 'Workloads that bear the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
-    registers,
-    collect() {
-      this.set(readState().recorded);
-    },
-  });
   return {
     settingsReloads,
     images,
-    rolloutsInFlight,
-    recordedWorkloads,
     isSettingsApplied: new Gauge({
       name: `${PREFIX}config_last_reload_successful`,
       help: '1 while the newest ConfigMap is in force, 0 while it is refused.',
@@ -162,6 +174,7 @@ export type StateReader = () => {
   readonly rollouts: number;
   /** Workloads that bear the record of a swap. */
   readonly recorded: number;
+  readonly isStopped: boolean;
 };
 
 /**
@@ -188,6 +201,7 @@ export function createMetrics(
     ...createWorkMetrics(registers),
     ...createCopyMetrics({ prefix: PREFIX, ...registers }, readRegistries),
     ...createStateMetrics(registers, readState),
+    ...createSwapGauges(registers, readState),
     forQueue: createQueueMetrics(registers),
   };
 }

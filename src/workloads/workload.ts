@@ -44,6 +44,10 @@ export interface Rollout {
   readonly terminating: boolean;
   /** DaemonSets that replace a pod only when somebody deletes it. */
   readonly onDelete: boolean;
+  /** Deployments that end all old pods before they start new ones. */
+  readonly recreate: boolean;
+  /** The API server refuses to create pods, for a quota or by a policy; Deployments say so. */
+  readonly refused?: { readonly sinceMs: number; readonly message: string };
 }
 
 /** What the controller reads of a pod. */

@@ -65,6 +65,26 @@ describe('a workload', () => {
     expect(projectWorkload('Deployment', deployment(critical))).not.toHaveProperty('copyOnly');
   });
 
+  it('says that a Deployment recreates its pods, and why they are refused', () => {
+    const condition = {
+      type: 'ReplicaFailure',
+      status: 'True',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+      message: 'exceeded quota',
+    };
+    const rolloutOf = (conditions: unknown) =>
+      projectWorkload(
+        'Deployment',
+        deployment({ spec: { strategy: { type: 'Recreate' } }, status: { conditions } }),
+      )?.rollout;
+    expect(rolloutOf([{ type: 'Available', status: 'True' }, condition])).toMatchObject({
+      recreate: true,
+      refused: { sinceMs: Date.parse('2026-01-01T00:00:00Z'), message: 'exceeded quota' },
+    });
+    expect(rolloutOf([{ ...condition, status: 'False' }])).not.toHaveProperty('refused');
+    expect(rolloutOf('hostile')).not.toHaveProperty('refused');
+  });
+
   it('counts the pods of a Deployment', () => {
     const object = deployment({
       metadata: { generation: 4, deletionTimestamp: '2026-01-01T00:00:00Z' },
@@ -81,6 +101,7 @@ describe('a workload', () => {
       paused: true,
       terminating: true,
       onDelete: false,
+      recreate: false,
     });
   });
 
@@ -100,6 +121,7 @@ describe('a workload', () => {
       updated: 1,
       available: 1,
       onDelete: true,
+      recreate: false,
     });
   });
 

@@ -99,6 +99,88 @@ describe('an image that needs credentials', () => {
   });
 });
 
+describe('a copy to the rescue', () => {
+  const RESCUE: CopyRequest = { ...NGINX, isRescue: true };
+
+  beforeEach(async () => {
+    await reconcile(NGINX);
+  });
+
+  it('is that of what the source means now, if it answers', async () => {
+    registry.put(parseReference('nginx:1.27'), OTHER_DIGEST);
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toEqual({
+      phase: 'verified',
+      digest: OTHER_DIGEST,
+      written: `${COPY}:1.27@${OTHER_DIGEST}`,
+      isPublic: true,
+    });
+  });
+
+  it.each<[string, () => unknown]>([
+    ['has lost it', () => registry.digests.delete('docker.io/library/nginx:1.27')],
+    [
+      'is dead',
+      () => {
+        registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+      },
+    ],
+  ])('is the last that the backup has when the source %s', async (_, fail) => {
+    fail();
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'verified', digest: DIGEST, isPublic: true });
+  });
+
+  it('is not public when that cannot be told any more', async () => {
+    registry.privateHosts.add('docker.io');
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'verified', isPublic: false });
+  });
+
+  it('is not public when the source does not say so', async () => {
+    registry.isPrivate = async () => {
+      throw new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    };
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'verified', isPublic: false });
+  });
+
+  it('is none while the backup cannot be asked, which is not blamed on the source', async () => {
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'backup' });
+    await expect(reconcile(RESCUE)).rejects.toThrow('down');
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'failed', side: 'backup' });
+  });
+
+  it('is none when only a hand has set the plain tag', async () => {
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    registry.put(parseReference(`${COPY}:1.27`), OTHER_DIGEST);
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
+  });
+
+  it('is none when the backup has none, which the source is blamed for', async () => {
+    const other: CopyRequest = { source: parseReference('nginx:9'), isProven: false, isRescue: true };
+    await reconcile(other);
+    expect(copies.get(other)).toMatchObject({
+      phase: 'failed',
+      message: expect.stringMatching(/no copy of it/),
+    });
+  });
+
+  it('of a pinned image is looked up by its digest', async () => {
+    registry.digests.clear();
+    const pinned: CopyRequest = {
+      source: parseReference(`nginx@${DIGEST}`),
+      isProven: false,
+      isRescue: true,
+    };
+    registry.put(parseReference(`${COPY}:digest--3f2a9c1b4d5e`), DIGEST);
+    await reconcile(pinned);
+    expect(copies.get(pinned)).toMatchObject({ phase: 'verified', written: `${COPY}@${DIGEST}` });
+  });
+});
+
 describe('a re-check', () => {
   const RUNNING: CopyRequest = { ...NGINX, digest: DIGEST, isProven: true };
 

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../src/images/copy-name.ts';
-import { type WorkloadFacts, decide } from '../../src/reconcile/decide.ts';
+import { decide } from '../../src/reconcile/decide.ts';
+import type { WorkloadFacts } from '../../src/reconcile/decision.ts';
 import { findPolicy } from '../../src/reconcile/policy.ts';
 import { isCopied, planSlots } from '../../src/reconcile/slot-plan.ts';
 import { parseRecord } from '../../src/workloads/record.ts';
@@ -48,6 +49,8 @@ function decideFor({ workload: parts = {}, namespacePolicy, ...facts }: Parts) {
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? aVerifiedCopy(COPY) : undefined })),
     followsTags: false,
     isPlaceFree: true,
+    pace: undefined,
+    deniedUntilMs: undefined,
     requeueAfterMs: 30_000,
     nowMs: NOW_MS,
     ...facts,

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../src/images/copy-name.ts';
 import type { CopyState } from '../../src/reconcile/copy-state.ts';
-import { type Decision, type WorkloadFacts, decide } from '../../src/reconcile/decide.ts';
+import { decide } from '../../src/reconcile/decide.ts';
+import type { Decision, WorkloadFacts } from '../../src/reconcile/decision.ts';
 import { findPolicy } from '../../src/reconcile/policy.ts';
 import { planSlots } from '../../src/reconcile/slot-plan.ts';
 import { parseRecord, slotKey } from '../../src/workloads/record.ts';
@@ -46,6 +47,8 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
     slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
     followsTags: false,
     isPlaceFree: true,
+    pace: undefined,
+    deniedUntilMs: undefined,
     requeueAfterMs: 30_000,
     nowMs: 1_700_000_000_000,
     ...facts,
@@ -187,7 +190,9 @@ it('does not touch a workload whose pods run another image than the template nam
 });
 
 it('waits for its turn while too many workloads roll out', () => {
-  const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { isPlaceFree: false }));
+  const decision = decide(
+    someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { pace: 'too many rollouts' }),
+  );
   expect(decision).toEqual({ events: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
 });
 

@@ -105,6 +105,125 @@ describe('a swap whose copy cannot be pulled', () => {
   });
 });
 
+describe('a swap that a workload cannot follow is undone', () => {
+  const secondMs = SWAPPED_AT_MS + 1_000;
+  const daemonSet = (rollout: Partial<Workload['rollout']>): Workload => ({
+    ...rolling({ desired: 3, current: 3, updated: 0, available: 3, ...rollout }),
+    kind: 'DaemonSet',
+  });
+  const oldPod = aStuckPod('ContainerCreating', 'nginx:1.27');
+  const quote = 'pods "web-x" is forbidden: exceeded quota';
+  const refused = { sinceMs: SWAPPED_AT_MS + 1_000, message: quote };
+  const volume = aSlot(COPY, { place: 'volumes', name: 'models' });
+  const aMount = {
+    ...aStuckPod('ImagePullBackOff', 'app:1'),
+    containers: [
+      {
+        name: 'app',
+        image: 'app:1',
+        imageId: '',
+        waiting: {
+          reason: 'ImagePullBackOff',
+          message: `Back-off pulling image "${COPY}": ErrImagePull: no`,
+        },
+      },
+    ],
+  };
+
+  it.each<[string, Partial<UndoFacts>, RegExp]>([
+    [
+      'at once when it ends all pods before it starts new ones',
+      { workload: rolling({ current: 2, updated: 2, available: 0, recreate: true }), nowMs: secondMs },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'at once when its only pod went first, without a surge',
+      { workload: rolling({ desired: 1, current: 1, updated: 1, available: 0 }), nowMs: secondMs },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'after the grace when its only pod still serves',
+      { workload: rolling({ desired: 1, current: 2, updated: 1, available: 1 }) },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'after the grace when a node of a DaemonSet is without its pod',
+      { workload: daemonSet({ updated: 1, available: 2 }) },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'days later when somebody deletes a pod of a DaemonSet that waits for that',
+      {
+        workload: daemonSet({ available: 2, onDelete: true }),
+        nowMs: SWAPPED_AT_MS + 48 * HOUR_MS,
+      },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'when an init container is what cannot be pulled',
+      {
+        workload: { ...rolling(), slots: [aSlot(COPY, { place: 'initContainers' })] },
+      },
+      /a node cannot run the copy of app/,
+    ],
+    [
+      'when an image volume is, which the container that mounts it shows',
+      {
+        workload: { ...rolling(), slots: [aSlot('app:1'), volume] },
+        record: {
+          ...RECORD,
+          copies: new Map([['volume:models', COPY]]),
+          before: new Map([['volume:models', 'nginx:1.27']]),
+        },
+        pods: [aMount],
+      },
+      /a node cannot run the copy of volume:models: ImagePullBackOff/,
+    ],
+    [
+      'when its pods are refused for a while, quoting the API server',
+      { workload: rolling({ refused }), pods: [] },
+      /pods with the copies cannot be created: pods "web-x" is forbidden: exceeded quota\. Make room/,
+    ],
+    [
+      'sooner when its pods are refused and none serves',
+      { workload: rolling({ refused, available: 0 }), pods: [], nowMs: SWAPPED_AT_MS + 12_000 },
+      /exceeded quota/,
+    ],
+    [
+      'when a node has long been without a pod of a DaemonSet and none was ever created',
+      { workload: daemonSet({ current: 2, available: 2 }), pods: [oldPod] },
+      /cannot be created: the events of the DaemonSet say why/,
+    ],
+  ])('%s', (_, facts, told) => {
+    const undo = planUndo(someFacts(facts));
+    expect(undo?.event.note).toMatch(told);
+    expect(undo?.patch.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+  });
+
+  it.each<[string, Partial<UndoFacts>]>([
+    ['refused for a moment', { workload: rolling({ refused }), nowMs: SWAPPED_AT_MS + 30_000 }],
+    [
+      'refused for a moment with none that serves',
+      { workload: rolling({ refused, available: 0 }), nowMs: SWAPPED_AT_MS + 10_000 },
+    ],
+    [
+      'missing on a node, but created on another one',
+      { workload: daemonSet({ current: 2 }), pods: [aStuckPod('x')] },
+    ],
+    [
+      'missing by a status that is old',
+      { workload: daemonSet({ current: 2, observedGeneration: 1 }), pods: [oldPod] },
+    ],
+    [
+      'missing of a workload that would say why',
+      { workload: { ...daemonSet({ current: 2 }), kind: 'Deployment' }, pods: [oldPod] },
+    ],
+  ])('but not when its pods are %s', (_, facts) => {
+    const pods = facts.pods ?? [];
+    expect(planUndo(someFacts({ ...facts, pods }))).toBeUndefined();
+  });
+});
+
 it.each<[string, Partial<UndoFacts>]>([
   ['a pod that waits for something else', { pods: [aStuckPod('CrashLoopBackOff')] }],
   ['a pod that waits for another image', { pods: [aStuckPod('ErrImagePull', 'nginx:1.27')] }],

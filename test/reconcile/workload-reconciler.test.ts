@@ -2,9 +2,11 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ConflictError, RegistryError, WriteDeniedError } from '../../src/errors.ts';
+import { isImageCopy } from '../../src/images/copy-name.ts';
 import { parseReference } from '../../src/images/reference.ts';
 import { createCopyReconciler } from '../../src/reconcile/copy-reconciler.ts';
 import { CopyStore } from '../../src/reconcile/copy-store.ts';
+import { Denials } from '../../src/reconcile/denials.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { RolloutBudget } from '../../src/reconcile/rollout-budget.ts';
 import { createWorkloadReconciler } from '../../src/reconcile/workload-reconciler.ts';
@@ -32,6 +34,7 @@ let wallMs: number;
 let cluster: Map<string, Workload>;
 let pods: readonly Pod[];
 let podLists: number;
+let nodeLists: number;
 let denial: Error | undefined;
 let nodePlatforms: readonly string[];
 /** Of the last patch. */
@@ -59,7 +62,9 @@ function buildWorld(data: Record<string, string> = {}) {
   const budget = new RolloutBudget({
     limits: () => ({ maxRollouts: settings().MAX_CONCURRENT_ROLLOUTS, timeoutMs: 600_000 }),
     nowMs,
+    isCopy: (image) => isImageCopy(image, settings().REGISTRY_PREFIX),
     onFree: (key) => workloadKeys.add(key),
+    onStopped: () => undefined,
   });
   const reconcileCopy = createCopyReconciler({
     copies,
@@ -81,12 +86,16 @@ function buildWorld(data: Record<string, string> = {}) {
         podLists += 1;
         return pods;
       },
-      listNodePlatforms: async () => nodePlatforms,
+      listNodePlatforms: async () => {
+        nodeLists += 1;
+        return nodePlatforms;
+      },
       patch: async (workload, patch) => patchWorkload(workload, patch),
     },
     registry,
     copies,
     budget,
+    denials: new Denials(),
     events: { record: (_, event) => told.push(event) },
     settings,
     log,
@@ -147,6 +156,7 @@ beforeEach(() => {
   cluster = new Map();
   pods = [];
   podLists = 0;
+  nodeLists = 0;
   denial = undefined;
   nodePlatforms = ['linux/amd64', 'linux/arm64'];
   told = [];
@@ -215,12 +225,145 @@ it('keeps an image that somebody changed during the copy', async () => {
   expect(imagesOf(web)).toEqual(['nginx:1.28']);
 });
 
-it('says which policy refuses a swap, and gives the place back', async () => {
+describe('a swap that the API server refuses', () => {
+  const refusal = new WriteDeniedError('admission webhook "policy.example" denied the request');
+
+  beforeEach(async () => {
+    denial = refusal;
+    await settle(addWorkload());
+  });
+
+  it('is told with the policy that refuses it, and takes no place', () => {
+    expect(told).toMatchObject([{ reason: 'SwapDenied', note: expect.stringMatching(/policy\.example/) }]);
+    expect(world.budget.countRolling()).toBe(0);
+  });
+
+  it('is not tried again before an hour has passed', async () => {
+    denial = undefined;
+    const web = addWorkload({ resourceVersion: '101' });
+    wallMs += 3_599_000;
+    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 1_000 });
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    wallMs += 1_000;
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+
+  it('waits twice as long when it is refused again', async () => {
+    wallMs += 3_600_000;
+    const web = addWorkload();
+    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 7_200_000 });
+  });
+
+  it('is tried again with another image', async () => {
+    denial = undefined;
+    registry.put(parseReference('nginx:1.28'), OTHER_DIGEST);
+    const web = addWorkload({ slots: [aSlot('nginx:1.28')] });
+    await settle(web);
+    expect(imagesOf(web)).not.toEqual(['nginx:1.28']);
+  });
+
+  it('is tried again when the user says something else in an annotation', async () => {
+    denial = undefined;
+    const web = addWorkload({ annotations: { 'backup-image-registry/refresh': 'now' } });
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+
+  it('stops swapping altogether when it is the third in a row', async () => {
+    for (const namespace of ['b', 'c']) {
+      await settle(addWorkload({ namespace }));
+    }
+    denial = undefined;
+    const web = addWorkload({ namespace: 'd' });
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    expect(told.map(({ reason }) => reason)).toEqual(['SwapDenied', 'SwapDenied', 'SwapDenied']);
+  });
+});
+
+describe('a workload that cannot pull its original', () => {
+  const stuckPod = (web: Workload, image = 'nginx:1.27'): Pod => {
+    const waiting = { reason: 'ErrImagePull', message: 'manifest unknown' };
+    return { ...aPodOf(web, ''), ready: false, containers: [{ name: 'app', image, imageId: '', waiting }] };
+  };
+  let web: Workload;
+
+  beforeEach(async () => {
+    await settle(addWorkload({ namespace: 'elsewhere' }));
+    told = [];
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    web = addWorkload({ rollout: { available: 0, updated: 1 } });
+    pods = [stuckPod(web)];
+  });
+
+  it('is rescued with the last copy that the backup has, although it is not ready and no place is free', async () => {
+    for (const namespace of ['x', 'y', 'z', 'u', 'v']) {
+      world.budget.tryReserve(namespace, aWorkload({ namespace }), { isUrgent: true });
+    }
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+    expect(told).toMatchObject([
+      { type: 'Warning', reason: 'Rescued', note: expect.stringMatching(/ErrImagePull: manifest unknown/) },
+    ]);
+  });
+
+  it('is rescued when its registry is dead', async () => {
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+
+  it('is not when nobody shows that it could ever read the image', async () => {
+    registry.privateHosts.add('docker.io');
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    expect(told).toMatchObject([{ type: 'Warning', reason: 'NotRescued' }]);
+  });
+
+  it('is when another pod of it runs that very image', async () => {
+    registry.privateHosts.add('docker.io');
+    pods = [stuckPod(web), aPodOf(web, DIGEST)];
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+
+  it('is not while it is held because the copy could not be run', async () => {
+    const hold = { untilMs: wallMs + 1_000, failures: 1, images: new Map([['app', 'nginx:1.27']]) };
+    const none = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: wallMs };
+    const annotated = { ...web, annotations: annotationsOf({ ...none, hold }) };
+    addWorkload(annotated);
+    await settle(annotated);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+  });
+
+  it('is not when it got over that while the copy was looked for', async () => {
+    await world.reconcileWorkload(formatWorkloadKey(web), signal);
+    pods = [aPodOf(web, OTHER_DIGEST)];
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+  });
+
+  it('is noticed although its status says nothing new', async () => {
+    pods = [];
+    registry.failure = new RegistryError('no', { reason: 'Unauthorized', side: 'source' });
+    await settle(web);
+    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 30_000 });
+    pods = [stuckPod(web)];
+    wallMs += 30_000;
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+  });
+});
+
+it('asks for the pods of no workload that is rolled out and runs from the backup', async () => {
   const web = addWorkload();
-  denial = new WriteDeniedError('admission webhook "policy.example" denied the request');
-  await expect(settle(web)).rejects.toThrow(WriteDeniedError);
-  expect(told).toMatchObject([{ reason: 'SwapDenied', note: expect.stringMatching(/policy\.example/) }]);
-  expect(world.budget.countRolling()).toBe(0);
+  await settle(web);
+  const listed = podLists;
+  const swapped = cluster.get(formatWorkloadKey(web)) as Workload;
+  addWorkload({ ...swapped, annotations: annotations as Record<string, string> });
+  await settle(web);
+  expect(podLists).toBe(listed);
 });
 
 it('rolls no more workloads at a time than allowed, and goes on when one is done', async () => {
@@ -307,6 +450,15 @@ describe('with another MODE', () => {
     });
     expect(told).toMatchObject([{ reason: 'ImageRestored', note: expect.stringMatching(/app from nginx/) }]);
   });
+
+  it.each(['restore', 'observe'])(
+    '%s does not ask for nodes, which it may not be allowed to',
+    async (mode) => {
+      world = buildWorld({ MODE: mode, PLATFORMS: 'linux/amd64' });
+      await settle(putSwapped(), addWorkload({ name: 'never-swapped' }));
+      expect(nodeLists).toBe(0);
+    },
+  );
 
   it('restore keeps to the rollout budget until the rollout is over, and lets pass what is stuck', async () => {
     world = buildWorld({ MODE: 'restore', MAX_CONCURRENT_ROLLOUTS: '1' });

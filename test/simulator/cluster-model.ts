@@ -14,7 +14,8 @@ interface ModelPod {
   readonly createdAtMs: number;
   /** By container; absent until pulled. */
   digests: Readonly<Record<string, string>> | undefined;
-  isStuck: boolean;
+  /** Containers whose images could not be pulled when it was last tried. */
+  stuck: readonly string[];
 }
 
 interface Revision {
@@ -214,25 +215,30 @@ export class ClusterModel {
 
   /** The kubelet pulls for one pod that has not got its images. */
   #pull(workload: ModelWorkload): boolean {
-    const waiting = workload.pods.find((pod) => !pod.digests && (!pod.isStuck || this.#findDigests(pod)));
+    const waiting = workload.pods.find(
+      (pod) =>
+        !pod.digests && (pod.stuck.length === 0 || String(this.#findMissing(pod)) !== String(pod.stuck)),
+    );
     if (!waiting) {
       return false;
     }
-    waiting.digests = this.#findDigests(waiting);
-    waiting.isStuck = waiting.digests === undefined;
+    waiting.stuck = this.#findMissing(waiting);
+    const entries = Object.entries(waiting.images).map(
+      ([container, image]) => [container, this.#findDigest(image) ?? ''] as const,
+    );
+    waiting.digests = waiting.stuck.length === 0 ? Object.fromEntries(entries) : undefined;
     return true;
   }
 
-  #findDigests(pod: ModelPod): Readonly<Record<string, string>> | undefined {
-    const entries = Object.entries(pod.images).map(([container, image]) => {
-      const reference = parseReference(image);
-      const side = reference.host === BACKUP_HOST ? 'backup' : 'source';
-      const isReachable = this.#registries.isUp[side] && (side === 'source' || this.hasBackupAccess);
-      return [container, isReachable ? this.#registries.find(reference) : undefined] as const;
-    });
-    return entries.every((entry): entry is [string, string] => entry[1] !== undefined)
-      ? Object.fromEntries(entries)
-      : undefined;
+  #findMissing({ images }: ModelPod): readonly string[] {
+    return Object.keys(images).filter((container) => this.#findDigest(images[container] ?? '') === undefined);
+  }
+
+  #findDigest(image: string): string | undefined {
+    const reference = parseReference(image);
+    const side = reference.host === BACKUP_HOST ? 'backup' : 'source';
+    const isReachable = this.#registries.isUp[side] && (side === 'source' || this.hasBackupAccess);
+    return isReachable ? this.#registries.find(reference) : undefined;
   }
 
   /** An old pod goes once there are more ready pods than needed, and at once when it is not ready itself. */
@@ -267,7 +273,7 @@ export class ClusterModel {
       images: workload.images,
       createdAtMs: this.#nowMs(),
       digests: undefined,
-      isStuck: false,
+      stuck: [],
     });
     return true;
   }
@@ -298,7 +304,7 @@ function toRawPod(pod: ModelPod): object {
         const digest = pod.digests?.[name];
         return digest
           ? { name, imageID: `${host}/${repository}@${digest}`, state: { running: {} } }
-          : { name, imageID: '', state: pod.isStuck ? { waiting } : {} };
+          : { name, imageID: '', state: pod.stuck.includes(name) ? { waiting } : {} };
       }),
     },
   };

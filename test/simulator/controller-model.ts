@@ -13,7 +13,7 @@ import type { ClusterModel } from './cluster-model.ts';
 import type { RegistryModel } from './registry-model.ts';
 
 /** Counted by all together, and read by nobody. */
-const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0, recorded: 0 }));
+const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0, isStopped: false, recorded: 0 }));
 
 /** A request that is on its way. It takes effect, and is answered, when the world says so. */
 interface Request {
@@ -67,6 +67,7 @@ export class ControllerModel {
       clock: systemClock,
       log,
       metrics: METRICS,
+      onSwappingStopped: () => world.tell('  swapping is stopped'),
     });
     this.#heardChanges = world.cluster.changes.length;
     for (const workload of world.cluster.workloads.values()) {

@@ -5,6 +5,7 @@ import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { findHoldEndMs } from '../../src/reconcile/undo.ts';
 import { planRestore } from '../../src/reconcile/restore.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
+import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { BACKUP_HOST, ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
@@ -155,11 +156,7 @@ export class World implements ControllerWorld {
       return;
     }
     this.tell(`  patch of ${read.name}: ${slots.map(({ name, image }) => `${name}=${image}`).join(', ')}`);
-    for (const { name, image } of slots.filter(({ image: text }) => text.startsWith(`${BACKUP_HOST}/`))) {
-      const copy = parseReference(image);
-      demand(this.registries.wasProven(copy), `${image} is in the backup`);
-      this.#checkDigest(live, name, copy.digest);
-    }
+    this.#checkCopies(live, slots);
     const record = parseRecord(read.annotations);
     if (Object.values(annotations).every((value) => value === null)) {
       // A restore keeps to the budget where pods that serve are replaced.
@@ -167,13 +164,22 @@ export class World implements ControllerWorld {
       return;
     }
     const isUndo = slots.some(({ name, image }) => record.before.get(name) === image);
-    // As decided: the request may have been on its way for long.
-    live.swappedAtMs = isUndo ? undefined : parseRecord(withoutNull(annotations)).swappedAtMs;
+    // As decided: the request may have been on its way for long. A rescue waits for no place, and takes none here.
+    live.swappedAtMs =
+      isUndo || !isRolledOut(read) ? undefined : parseRecord(withoutNull(annotations)).swappedAtMs;
     if (!isUndo) {
       demand(
         findHoldEndMs(read, record, Date.now()) === undefined,
         `no swap of ${read.name} while it is held`,
       );
+    }
+  }
+
+  #checkCopies(live: ModelWorkload, slots: WorkloadPatch['slots']): void {
+    for (const { name, image } of slots.filter(({ image: text }) => text.startsWith(`${BACKUP_HOST}/`))) {
+      const copy = parseReference(image);
+      demand(this.registries.wasProven(copy), `${image} is in the backup`);
+      this.#checkDigest(live, name, copy.digest);
     }
   }
 

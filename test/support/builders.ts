@@ -25,6 +25,7 @@ const ROLLED_OUT: Rollout = {
   paused: false,
   terminating: false,
   onDelete: false,
+  recreate: false,
 };
 
 /** A Deployment that is rolled out; a test names only what it is about. */

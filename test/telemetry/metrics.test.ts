@@ -6,7 +6,7 @@ async function readOwn(): Promise<readonly string[]> {
   const copy = { layers: 5, layersDone: 2, bytesBegun: 900, bytesDone: 300 };
   const metrics = createMetrics(
     '1.2.3',
-    () => ({ copies: { pending: 2, verified: 1, failed: 0 }, rollouts: 3, recorded: 4 }),
+    () => ({ copies: { pending: 2, verified: 1, failed: 0 }, rollouts: 3, isStopped: true, recorded: 4 }),
     () => ({ copies: [copy, copy], allowances: [{ host: 'registry-1.docker.io', remaining: 76 }] }),
   );
   metrics.forQueue('copies');
@@ -21,6 +21,7 @@ it('has every combination of labels from the start, so that a rate is known befo
       'backup_image_registry_copies_total{result="failed"} 0',
       'backup_image_registry_copy_bytes_total 0',
       'backup_image_registry_swaps_total{kind="DaemonSet",result="denied"} 0',
+      'backup_image_registry_swaps_total{kind="Deployment",result="rescued"} 0',
       'backup_image_registry_config_reloads_total{result="refused"} 0',
       'backup_image_registry_reconciles_total{name="copies",result="bug"} 0',
     ]),
@@ -37,6 +38,7 @@ it('counts the state of things when it is asked', async () => {
       'backup_image_registry_copies_in_flight_bytes{state="begun"} 1800',
       'backup_image_registry_source_ratelimit_remaining{host="registry-1.docker.io"} 76',
       'backup_image_registry_workloads_recorded 4',
+      'backup_image_registry_swapping_stopped 1',
     ]),
   );
 });

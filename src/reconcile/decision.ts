@@ -1,0 +1,80 @@
+import type { Destination } from '../images/copy-name.ts';
+import type { Settings } from '../settings.ts';
+import type { SwapRecord } from '../workloads/record.ts';
+import type { NotSwappable } from '../workloads/rollout.ts';
+import type { Pod, Workload } from '../workloads/workload.ts';
+import type { Copy, CopyState } from './copy-state.ts';
+import type { Restore } from './decide-restore.ts';
+import type { PaceReason } from './pace.ts';
+import type { AppliedPolicy } from './policy.ts';
+import type { ObjectEvent, WorkloadPatch } from './ports.ts';
+import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+import type { Undo } from './undo.ts';
+
+/** All that `decide()` knows. */
+export interface WorkloadFacts {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  readonly slots: readonly PlannedSlot[];
+  readonly mode: Settings['MODE'];
+  readonly policy: AppliedPolicy;
+  readonly destination: Destination;
+  /** Whether a workload follows a tag that has moved at its source (ON_SOURCE_CHANGE). */
+  readonly followsTags: boolean;
+  /** True when one more workload may roll out because of us. */
+  readonly isPlaceFree: boolean;
+  /** Why others come first; undefined when it is this workload's turn. */
+  readonly pace: PaceReason | undefined;
+  /** Until when the API server is not asked again for a swap that it has refused. */
+  readonly deniedUntilMs: number | undefined;
+  readonly requeueAfterMs: number;
+  /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
+  readonly foreignPlatforms?: readonly string[];
+  /** Pods of the workload, while it is not rolled out and they can tell why. */
+  readonly pods: readonly Pod[];
+  readonly nowMs: number;
+}
+
+export interface PlannedSlot {
+  readonly plan: SlotPlan;
+  /** Undefined for slots that need no copy. */
+  readonly copy: CopyState | undefined;
+}
+
+/** A slot, and the verified copy that it is to hold. */
+export interface SlotSwap {
+  readonly plan: CopiedSlot;
+  readonly copy: Copy;
+}
+
+/** Why nothing is swapped now, in the words of the log; undefined when there is nothing left to do. */
+export type Waiting =
+  | 'MODE copy'
+  | 'policy copy'
+  | 'owned by another controller'
+  | 'left to its manager'
+  | 'copying'
+  | 'no copy'
+  | 'nodes of other platforms'
+  | 'held after a swap that failed'
+  | 'refused by the API server'
+  | NotSwappable
+  | PaceReason;
+
+export interface Decision {
+  /** What the user should know now; the same as before is not told again. */
+  readonly events: readonly ObjectEvent[];
+  readonly undo?: Undo;
+  readonly swap?: {
+    readonly slots: readonly SlotSwap[];
+    readonly patch: WorkloadPatch;
+    /** Cannot wait for its turn. */
+    readonly isRescue: boolean;
+  };
+  readonly restore?: Restore;
+  /** What would be done if MODE allowed it, in clauses for the log. */
+  readonly observation?: readonly string[];
+  readonly waiting?: Waiting;
+  /** When to look again if nothing is heard before; undefined: only when something changes. */
+  readonly lookAgainMs?: number;
+}

@@ -1,0 +1,38 @@
+import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
+import type { SlotSwap, WorkloadFacts } from './decision.ts';
+import type { WorkloadPatch } from './ports.ts';
+
+/** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
+function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecord {
+  const { workload, record, nowMs } = facts;
+  const kept = new Set(
+    workload.slots.filter((slot) => record.copies.get(slotKey(slot)) === slot.image).map(slotKey),
+  );
+  const keep = (entries: ReadonlyMap<string, string>): (readonly [string, string])[] =>
+    [...entries].filter(([key]) => kept.has(key));
+  return {
+    originals: new Map([
+      ...keep(record.originals),
+      ...swaps.map(({ plan }) => [slotKey(plan.slot), plan.original] as const),
+    ]),
+    copies: new Map([
+      ...keep(record.copies),
+      ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
+    ]),
+    before: new Map(swaps.map(({ plan }) => [slotKey(plan.slot), plan.slot.image])),
+    swappedAtMs: nowMs,
+    ...(record.hold && { hold: record.hold }),
+  };
+}
+
+/** The one patch of a swap: the new images, and what is written down of the old ones. */
+export function planSwapPatch(facts: WorkloadFacts, swaps: readonly SlotSwap[]): WorkloadPatch {
+  return {
+    slots: swaps.map(({ plan: { slot }, copy }) => ({
+      place: slot.place,
+      name: slot.name,
+      image: copy.written,
+    })),
+    annotations: formatRecord(planRecord(facts, swaps)),
+  };
+}
