@@ -1,8 +1,10 @@
 import { Command, CommanderError, Option } from 'commander';
 
 import packageJson from '../package.json' with { type: 'json' };
+import { type ProgramDeps, addCommands, createKubeconfigOption } from './commands/cli/program.ts';
+import { createTerminal } from './commands/cli/terminal.ts';
 import { run } from './commands/run.ts';
-import { UsageError } from './errors.ts';
+import { ControllerError, UsageError } from './errors.ts';
 import { parseBindAddress } from './telemetry/http-server.ts';
 import { createLog } from './telemetry/log.ts';
 
@@ -23,19 +25,11 @@ function parseGoBoolean(flag: string, text: string | boolean): boolean {
   throw new UsageError(`${flag} must be true or false`);
 }
 
-function createProgram(): Command {
-  return new Command('k8s-backup-image-registry-controller')
-    .description(
-      'Backs up the images that a Kubernetes cluster runs: copies the images of Deployments and DaemonSets to a ' +
-        'backup registry and, once a copy is proven to be there, points the pod template at it.',
-    )
-    .version(packageJson.version)
-    .addOption(
-      new Option(
-        '--kubeconfig <file>',
-        'how to reach the API server; without it: $KUBECONFIG, the pod this runs in, or ~/.kube/config',
-      ),
-    )
+function addRun(program: Command): Command {
+  return program
+    .command('run', { isDefault: true })
+    .description('Runs the controller until it is stopped. This is what happens without a command.')
+    .addOption(createKubeconfigOption())
     .addOption(
       new Option(
         '--leader-elect [bool]',
@@ -54,10 +48,26 @@ function createProgram(): Command {
         '--health-probe-bind-address <address>',
         'where /healthz and /readyz are served; 0 for nowhere',
       ).default(':8081'),
+    );
+}
+
+/** Every command ends by telling its exit code. */
+function createProgram(deps: ProgramDeps): Command {
+  const program = new Command('k8s-backup-image-registry-controller')
+    .description(
+      'Backs up the images that a Kubernetes cluster runs: copies the images of Deployments and DaemonSets to a ' +
+        'backup registry and, once a copy is proven to be there, points the pod template at it.',
     )
-    .addHelpText(
-      'after',
-      `
+    .version(packageJson.version)
+    .exitOverride();
+  const runCommand = addRun(program).action(async (flags: Flags) => {
+    deps.onDone(await runController(flags, deps.createStopSignal()));
+  });
+  addCommands(program, deps);
+  return program.addHelpText(
+    'after',
+    () => `
+Without a command it is run. ${runCommand.helpInformation()}
 Settings come from the ConfigMap k8s-backup-image-registry-controller-configuration in the namespace that
 this runs in ($POD_NAMESPACE; outside a cluster: backup-image-registry), and below it from environment
 variables of the same names. An edit of the ConfigMap takes effect without a restart. The only required
@@ -68,9 +78,8 @@ one is REGISTRY_PREFIX, where the copies go:
 Credentials for registries come from config.json in the folder $DOCKER_CONFIG. The copies are made by
 regctl, which has to be in PATH. README explains every setting.
 
-Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed or lost the Lease, 2 wrong flag or setting.`,
-    )
-    .exitOverride();
+Exit codes: 0 done, or stopped by SIGTERM or SIGINT; 1 failed or lost the Lease; 2 wrong flag or setting.`,
+  );
 }
 
 /** Aborts at the first SIGTERM or SIGINT; the second ends the process at once. */
@@ -87,9 +96,7 @@ function createStopSignal(): AbortSignal {
   return stop.signal;
 }
 
-async function main(): Promise<number> {
-  const program = createProgram().parse();
-  const flags = program.opts<Flags>();
+function runController(flags: Flags, signal: AbortSignal): Promise<number> {
   return run(
     {
       kubeconfigPath: flags.kubeconfig,
@@ -100,20 +107,45 @@ async function main(): Promise<number> {
       version: packageJson.version,
       log: createLog(),
     },
-    createStopSignal(),
+    signal,
   );
+}
+
+async function main(): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram({
+    environment: process.env,
+    version: packageJson.version,
+    terminal: createTerminal(process),
+    createStopSignal,
+    onDone: (code) => {
+      exitCode = code;
+    },
+  });
+  await program.parseAsync();
+  return exitCode;
+}
+
+/** Undefined for a bug, which needs its stack. */
+function findExitCode(error: unknown): number | undefined {
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? 0 : USAGE_EXIT_CODE;
+  }
+  if (error instanceof ControllerError) {
+    process.stderr.write(`${error.message}\n`);
+    return error instanceof UsageError ? USAGE_EXIT_CODE : 1;
+  }
+  // Whoever reads the output has seen enough, as `head` has.
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE' ? 0 : undefined;
 }
 
 try {
   process.exitCode = await main();
   process.exit();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    process.exit(error.exitCode === 0 ? 0 : USAGE_EXIT_CODE);
+  const exitCode = findExitCode(error);
+  if (exitCode === undefined) {
+    throw error;
   }
-  if (error instanceof UsageError) {
-    process.stderr.write(`${error.message}\n`);
-    process.exit(USAGE_EXIT_CODE);
-  }
-  throw error;
+  process.exit(exitCode);
 }

@@ -206,6 +206,10 @@ function pickKeys(values: Readonly<Record<string, string | undefined>>): Partial
   return Object.fromEntries(KEYS.flatMap((key) => (values[key]?.trim() ? [[key, values[key].trim()]] : [])));
 }
 
+function formatIssue({ path, message }: z.core.$ZodIssue): string {
+  return `${String(path[0])} ${message}`;
+}
+
 /**
  * Reads all settings: the ConfigMap over the environment over the defaults.
  *
@@ -219,10 +223,31 @@ export function parseSettings(
     .filter((key) => !Object.hasOwn(SCHEMA.shape, key))
     .map((key) => `${key.slice(0, 80)} is no setting${suggestKey(key)}`);
   const parsed = SCHEMA.safeParse({ ...pickKeys(environment), ...pickKeys(configMapData) });
-  const invalid = parsed.error?.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`) ?? [];
+  const invalid = parsed.error?.issues.map(formatIssue) ?? [];
   const problems = [...invalid, ...unknown];
   if (!parsed.success || problems.length > 0) {
     throw new UsageError(problems.join('; '));
+  }
+  return Object.freeze(parsed.data);
+}
+
+const RESTORE_SCHEMA = SCHEMA.pick({ MODE: true, MAX_CONCURRENT_ROLLOUTS: true, ROLLOUT_TIMEOUT: true });
+
+/** What a restore goes by. */
+export type RestoreSettings = Readonly<z.output<typeof RESTORE_SCHEMA>>;
+
+/**
+ * The same settings, of which a restore needs only some: it has to work when the others are wrong or gone.
+ *
+ * @throws {UsageError} with one sentence for every bad key.
+ */
+export function parseRestoreSettings(
+  configMapData: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): RestoreSettings {
+  const parsed = RESTORE_SCHEMA.safeParse({ ...pickKeys(environment), ...pickKeys(configMapData) });
+  if (!parsed.success) {
+    throw new UsageError(parsed.error.issues.map(formatIssue).join('; '));
   }
   return Object.freeze(parsed.data);
 }

@@ -52,6 +52,24 @@ it('explains itself', async () => {
   }
 });
 
+it.each(['run', 'plan', 'restore', 'map'])('explains the command %s', async (name) => {
+  expect((await runMain(['--help'])).stdout).toContain(`\n  ${name} `);
+  const { exitCode, stdout } = await runMain([name, '--help']);
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('--kubeconfig');
+});
+
+it.each([[[]], [['run']]])('takes the flags of the controller after %j', async (command) => {
+  const { exitCode, stderr } = await runMain([...command, '--leader-elect', '--kubeconfig=/nonexistent']);
+  expect(stderr).toMatch(/\/nonexistent cannot be read/);
+  expect(exitCode).toBe(2);
+});
+
+it('plans without the copy engine', async () => {
+  const { stderr } = await runMain(['plan', '--kubeconfig=/nonexistent'], { PATH: '/nonexistent' });
+  expect(stderr).toMatch(/\/nonexistent cannot be read/);
+});
+
 it.each([
   [
     'a flag that does not exist',
@@ -61,6 +79,9 @@ it.each([
   ['a flag that is neither true nor false', ['--leader-elect=maybe'], /--leader-elect must be true or false/],
   ['an address that is none', ['--metrics-bind-address=x'], /--metrics-bind-address must be host:port/],
   ['an argument', ['run-fast'], /too many arguments/],
+  ['a command after flags of the controller', ['--leader-elect=true', 'plan'], /too many arguments/],
+  ['an output that there is not', ['plan', '-o', 'yaml'], /Allowed choices are table, json/],
+  ['a workload without its namespace', ['restore', 'deploy/web'], /say which one with --namespace/],
   [
     'a kubeconfig that is not there',
     ['--kubeconfig=/nonexistent/config'],

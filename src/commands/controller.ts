@@ -23,9 +23,9 @@ import { planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops.ts';
 import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './settings-watch.ts';
+import { LEASE_NAME, createScope } from './whereabouts.ts';
 import { type WorkloadWatch, createWorkloadWatch } from './workload-watch.ts';
 
-const LEASE_NAME = 'k8s-backup-image-registry-controller';
 /** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */
 const DRAIN_MS = 12_000;
 const EVENTS_DRAIN_MS = 2_000;
@@ -231,14 +231,7 @@ export class Controller {
   }
 
   #scope(): Scope {
-    const { NAMESPACES_EXCLUDE_LIST, REGISTRY_PREFIX, MODE } = this.#live.current;
-    const { self } = this.#deps;
-    return {
-      // What was swapped before its namespace was excluded gets its originals back, too.
-      excludedNamespaces: MODE === 'restore' ? [] : NAMESPACES_EXCLUDE_LIST,
-      backupHost: REGISTRY_PREFIX.host,
-      ...(self && { self }),
-    };
+    return createScope(this.#live.current, this.#deps.self);
   }
 
   #createElection(): LeaderElection {

@@ -14,11 +14,7 @@ import {
   startHttpServer,
 } from '../telemetry/http-server.ts';
 import { Controller } from './controller.ts';
-
-/** Where the manifests install it; a pod says where it really is. */
-const DEFAULT_NAMESPACE = 'backup-image-registry';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, findNamespace, findSelf } from './whereabouts.ts';
 
 export interface RunOptions {
   readonly kubeconfigPath: string | undefined;
@@ -28,13 +24,6 @@ export interface RunOptions {
   readonly environment: Environment;
   readonly version: string;
   readonly log: Logger;
-}
-
-function findSelf(
-  environment: Environment,
-): { readonly namespace: string; readonly podName: string } | undefined {
-  const { POD_NAMESPACE: namespace, POD_NAME: podName } = environment;
-  return namespace && podName ? { namespace, podName } : undefined;
 }
 
 /** Two servers, because they have two addresses; with the same address for both they could not start. */
@@ -77,7 +66,7 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<num
     environment,
     userAgent: `backup-image-registry/${version}`,
   });
-  const namespace = environment['POD_NAMESPACE'] || DEFAULT_NAMESPACE;
+  const namespace = findNamespace(environment);
   const controller = new Controller({
     connection,
     namespace,

@@ -7,9 +7,9 @@ import { projectConfigMap } from '../kubernetes/config-map.ts';
 import { createReflector } from '../kubernetes/reflector/reflector.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import type { EventSubject } from '../reconcile/ports.ts';
-import { parseSettings } from '../settings.ts';
+import { type Settings, parseSettings } from '../settings.ts';
 
-const CONFIG_MAP_NAME = 'k8s-backup-image-registry-controller-configuration';
+export const CONFIG_MAP_NAME = 'k8s-backup-image-registry-controller-configuration';
 
 export interface SettingsWatchOptions {
   readonly connection: Connection;
@@ -53,20 +53,19 @@ export function createSettingsWatch({
   };
 }
 
+interface EnvironmentOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly namespace: string;
+}
+
 /**
- * Takes the settings from the environment, because there is no ConfigMap.
+ * The settings from the environment alone, because there is no ConfigMap.
  *
  * @throws {UsageError} when they are not usable either.
  */
-export function applyEnvironment(
-  live: LiveSettings,
-  {
-    environment,
-    namespace,
-  }: { environment: Readonly<Record<string, string | undefined>>; namespace: string },
-): void {
+export function parseEnvironment({ environment, namespace }: EnvironmentOptions): Settings {
   try {
-    parseSettings({}, environment);
+    return parseSettings({}, environment);
   } catch (error) {
     if (!(error instanceof UsageError)) {
       throw error;
@@ -77,5 +76,10 @@ export function applyEnvironment(
       { cause: error },
     );
   }
+}
+
+/** @throws {UsageError} when the environment, which counts without a ConfigMap, has no usable settings. */
+export function applyEnvironment(live: LiveSettings, options: EnvironmentOptions): void {
+  parseEnvironment(options);
   live.apply(undefined);
 }

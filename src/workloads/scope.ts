@@ -25,14 +25,21 @@ function isSelf({ namespace, name }: WorkloadName, self: Scope['self']): boolean
   );
 }
 
+/** Why a workload is never touched; undefined when it may be. */
+export function findExclusion(workload: WorkloadName, scope: Scope): string | undefined {
+  if (scope.excludedNamespaces.some((pattern) => posix.matchesGlob(workload.namespace, pattern))) {
+    return 'namespace in NAMESPACES_EXCLUDE_LIST';
+  }
+  if (workload.namespace === findServiceNamespace(scope.backupHost)) {
+    return 'namespace of the backup registry';
+  }
+  return isSelf(workload, scope.self) ? 'the controller itself' : undefined;
+}
+
 /**
  * False for workloads that are never touched: those of excluded namespaces, the controller itself, and the
  * namespace that serves the backup registry, which could not start from itself.
  */
 export function isInScope(workload: WorkloadName, scope: Scope): boolean {
-  return (
-    !scope.excludedNamespaces.some((pattern) => posix.matchesGlob(workload.namespace, pattern)) &&
-    workload.namespace !== findServiceNamespace(scope.backupHost) &&
-    !isSelf(workload, scope.self)
-  );
+  return findExclusion(workload, scope) === undefined;
 }
