@@ -33,6 +33,10 @@ check: check-static ## Format, lint, types, unused code and unit tests; under a 
 bench: tools ## Measure speed as ratios and counts, on real registries.
 	@$(RUN) bench -- $(ARGS)
 
+.PHONY: soak
+soak: tools ## Let things go wrong at random for a while; ARGS='--minutes 30 --seed 7' repeats one order of events.
+	@$(RUN) soak -- $(ARGS)
+
 .PHONY: run
 run: node_modules ## Run the controller here, against the cluster of your kubeconfig; ARGS has its flags.
 	@npm start --silent -- $(ARGS)

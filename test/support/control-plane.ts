@@ -15,8 +15,8 @@ import type { KubeConnection } from './kube-transport.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import type { Processes, RunningProgram } from './processes.ts';
 
-/** A real control plane on loopback, with TLS and RBAC, without nodes. */
-export interface ControlPlane {
+/** A real API server on loopback, with TLS and RBAC, and its etcd. */
+export interface ApiServer {
   /** As a member of system:masters. */
   readonly connection: KubeConnection;
   readonly kubeconfigFile: string;
@@ -24,10 +24,15 @@ export interface ControlPlane {
   readonly auditLogFile: string;
   readonly kube: Kube;
   readonly etcd: RunningProgram;
+  readonly etcdUrl: string;
   readonly apiServer: RunningProgram;
+  stop(): Promise<void>;
+}
+
+/** A real control plane on loopback, without nodes. */
+export interface ControlPlane extends ApiServer {
   readonly controllerManager: RunningProgram;
   readonly scheduler: RunningProgram;
-  stop(): Promise<void>;
 }
 
 export interface ControlPlaneOptions {
@@ -43,7 +48,41 @@ const DEFAULT_SERVICE_ACCOUNT = {
   name: 'default',
 };
 
-export async function startControlPlane({ tools, processes }: ControlPlaneOptions): Promise<ControlPlane> {
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { tools, processes } = options;
+  const { paths, ...base } = await startEtcdAndApiServer(options);
+  const controllerManager = await processes.run({
+    name: 'kube-controller-manager',
+    command: tools['kube-controller-manager'],
+    args: controllerManagerArgs(paths),
+    isReady: async () => (await base.kube.get(DEFAULT_SERVICE_ACCOUNT)) !== undefined,
+  });
+  const scheduler = await processes.run({
+    name: 'kube-scheduler',
+    command: tools['kube-scheduler'],
+    args: schedulerArgs(paths),
+  });
+  return {
+    ...base,
+    controllerManager,
+    scheduler,
+    async stop() {
+      await Promise.all([scheduler.stop(), controllerManager.stop()]);
+      await base.stop();
+    },
+  };
+}
+
+/** Without controllers: objects are stored, watched and deleted, and nothing comes of them. */
+export async function startApiServer(options: ControlPlaneOptions): Promise<ApiServer> {
+  const { paths: _, ...apiServer } = await startEtcdAndApiServer(options);
+  return apiServer;
+}
+
+async function startEtcdAndApiServer({
+  tools,
+  processes,
+}: ControlPlaneOptions): Promise<ApiServer & { readonly paths: ControlPlanePaths }> {
   const folder = await processes.createFolder('control-plane');
   const tokens = { admin: newToken(), controllerManager: newToken(), scheduler: newToken() };
   const paths = await writeFiles(folder, tokens);
@@ -71,32 +110,18 @@ export async function startControlPlane({ tools, processes }: ControlPlaneOption
   await writeKubeconfig(paths.adminKubeconfig, connectAs(tokens.admin));
   await writeKubeconfig(paths.controllerManagerKubeconfig, connectAs(tokens.controllerManager));
   await writeKubeconfig(paths.schedulerKubeconfig, connectAs(tokens.scheduler));
-
   const kube = createKube(connectAs(tokens.admin));
-  const controllerManager = await processes.run({
-    name: 'kube-controller-manager',
-    command: tools['kube-controller-manager'],
-    args: controllerManagerArgs(paths),
-    isReady: async () => (await kube.get(DEFAULT_SERVICE_ACCOUNT)) !== undefined,
-  });
-  const scheduler = await processes.run({
-    name: 'kube-scheduler',
-    command: tools['kube-scheduler'],
-    args: schedulerArgs(paths),
-  });
-
   return {
     connection: connectAs(tokens.admin),
     kubeconfigFile: paths.adminKubeconfig,
     auditLogFile: paths.auditLog,
     kube,
     etcd,
+    etcdUrl,
     apiServer,
-    controllerManager,
-    scheduler,
+    paths,
     async stop() {
       kube.close();
-      await Promise.all([scheduler.stop(), controllerManager.stop()]);
       await apiServer.stop();
       await etcd.stop();
     },

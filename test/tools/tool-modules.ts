@@ -10,7 +10,8 @@ export type ToolName =
   | 'kubectl'
   | 'registry'
   | 'regctl'
-  | 'reference';
+  | 'reference'
+  | 'election-candidate';
 
 /** A Go module beside this file, and the programs that are built from it. */
 export interface ToolModule {
@@ -33,6 +34,7 @@ export const TOOL_MODULES: readonly ToolModule[] = [
   },
   { name: 'reference', ldflags: STRIPPED, packages: { reference: '.' } },
   { name: 'registry', ldflags: STRIPPED, packages: { registry: '.' } },
+  { name: 'election-candidate', ldflags: STRIPPED, packages: { 'election-candidate': '.' } },
   {
     name: 'kubernetes',
     // Without the stamp the API server calls itself v0.0.0-master, and clients believe it.

@@ -1,0 +1,65 @@
+/**
+ * Lets one thing after the other go wrong, at random and for a while, and says what the controller did not survive.
+ *
+ * `--minutes 30` for how long each part goes on, `--seed 7` for the same order of events again, `--only election` for one
+ * part. The short form of each part is in `make test`.
+ */
+import { parseArgs } from 'node:util';
+
+import { createProcesses, type Processes } from '../support/processes.ts';
+import { createRandom } from '../support/random.ts';
+import { ensureTools, type Tools } from '../tools/build.ts';
+import { soakElection } from './election.ts';
+
+export interface SoakOptions {
+  readonly tools: Tools;
+  readonly processes: Processes;
+  readonly random: () => number;
+  /** When the last thing may begin to go wrong, by `performance.now()`. */
+  readonly endsAtMs: number;
+  say(text: string): void;
+}
+
+/** Returns a sentence for everything that was not survived. */
+export type SoakPart = (options: SoakOptions) => Promise<readonly string[]>;
+
+const PARTS: Readonly<Record<string, SoakPart>> = { election: soakElection };
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    only: { type: 'string', multiple: true, default: Object.keys(PARTS) },
+  },
+});
+const minutes = Number(values.minutes);
+if (
+  !(minutes > 0) ||
+  !/^\d+$/.test(values.seed) ||
+  !values.only.every((name) => Object.hasOwn(PARTS, name))
+) {
+  throw new Error(`usage: --minutes 30 --seed 7 --only ${Object.keys(PARTS).join('|')}`);
+}
+
+const tools = await ensureTools();
+const wrong: string[] = [];
+console.error(`--minutes ${minutes} --seed ${values.seed}`);
+for (const name of values.only) {
+  const processes = createProcesses();
+  try {
+    const found = await PARTS[name]?.({
+      tools,
+      processes,
+      random: createRandom(Number(values.seed)),
+      endsAtMs: performance.now() + minutes * 60_000,
+      say: (text) => console.error(text),
+    });
+    wrong.push(...(found ?? []));
+  } finally {
+    await processes.close();
+  }
+}
+for (const sentence of wrong) {
+  console.error(`WRONG: ${sentence}`);
+}
+process.exitCode = wrong.length === 0 ? 0 : 1;
