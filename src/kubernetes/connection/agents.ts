@@ -40,10 +40,12 @@ export function createAgents(target: Target): Agents {
   let request: HttpAgent | undefined;
   let watch: HttpAgent | undefined;
   const build = (tls: TlsIdentity) => {
-    const kept = { keepAlive: true, keepAliveMsecs: TCP_KEEP_ALIVE_MS, timeout: IDLE_MS };
+    const { proxyUrl } = target;
+    const way = proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } };
+    const kept = { ...way, keepAlive: true, keepAliveMsecs: TCP_KEEP_ALIVE_MS, timeout: IDLE_MS };
     identity = tls;
     request = isPlain ? new HttpAgent(kept) : new HttpsAgent({ ...kept, ...withoutUndefined(tls) });
-    watch = isPlain ? new HttpAgent() : new HttpsAgent(withoutUndefined(tls));
+    watch = isPlain ? new HttpAgent(way) : new HttpsAgent({ ...way, ...withoutUndefined(tls) });
     return { request, watch };
   };
   return {

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { type Clock, systemClock } from '../../clock.ts';
 import { UsageError } from '../../errors.ts';
 import { type ClientLimits, type Connection, connectTo } from './api-client.ts';
+import { findEnvironmentProxy } from './environment-proxy.ts';
 import { createInClusterTarget, SERVICE_ACCOUNT_FOLDER } from './in-cluster.ts';
 import { createKubeConfigTarget } from './kubeconfig.ts';
 import type { Target } from './target.ts';
@@ -59,5 +60,6 @@ export async function createConnection(options: ConnectionOptions): Promise<Conn
   if (!['http:', 'https:'].includes(target.server.protocol)) {
     throw new UsageError(`server ${target.server.href} is neither http nor https`);
   }
-  return connectTo(target, { userAgent, clock, ...(limits ? { limits } : {}) });
+  const proxyUrl = target.proxyAgent ? undefined : findEnvironmentProxy(target.server, options.environment);
+  return connectTo({ ...target, proxyUrl }, { userAgent, clock, ...(limits ? { limits } : {}) });
 }

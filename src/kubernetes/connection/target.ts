@@ -28,4 +28,6 @@ export interface Target {
   readCredentials(options: { readonly renew: boolean }): Promise<Credentials>;
   /** Of a kubeconfig with a proxy: brings its own TLS. */
   readonly proxyAgent?: Agent | undefined;
+  /** Of the environment, when the kubeconfig has none. */
+  readonly proxyUrl?: string | undefined;
 }

@@ -1,0 +1,67 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function read(environment: Environment, name: string): string {
+  return environment[name] || environment[name.toLowerCase()] || '';
+}
+
+/** `10.96.0.0/12` */
+function isInRange(address: string, range: string): boolean {
+  const [net = '', bits = ''] = range.split('/');
+  const family = isIPv6(net) ? 'ipv6' : 'ipv4';
+  const isRange =
+    isIP(net) !== 0 && /^\d{1,3}$/u.test(bits) && Number(bits) <= (family === 'ipv6' ? 128 : 32);
+  if (!isRange || isIP(address) === 0) {
+    return false;
+  }
+  const block = new BlockList();
+  block.addSubnet(net, Number(bits), family);
+  return block.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
+/** `[::1]:443`, `example.com:443`, `example.com`, `::1` */
+function splitPort(entry: string): readonly [host: string, port: string] {
+  const [, bracketed, plain, port = ''] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/u.exec(entry) ?? [];
+  return [bracketed ?? plain ?? entry, port];
+}
+
+function isExcepted(host: string, port: string, entry: string): boolean {
+  if (entry.includes('/')) {
+    return isInRange(host, entry);
+  }
+  const [name, onlyPort] = splitPort(entry);
+  if (onlyPort !== '' && onlyPort !== port) {
+    return false;
+  }
+  const domain = name.replace(/^\*?\./u, '');
+  // With a dot in front it stands for what is below a domain, but not for the domain.
+  return (host === name && domain === name) || (domain !== '' && host.endsWith(`.${domain}`));
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || isInRange(host, '127.0.0.0/8') || host === '::1';
+}
+
+/**
+ * The proxy that HTTPS_PROXY and NO_PROXY name for a server, read as kubectl and other controllers read them: NO_PROXY
+ * has names, domains, addresses, and ranges such as `10.96.0.0/12`, which Node would not understand.
+ *
+ * @returns undefined when the server is to be reached directly.
+ */
+export function findEnvironmentProxy(server: URL, environment: Environment): string | undefined {
+  const isPlain = server.protocol === 'http:';
+  const proxy = read(environment, isPlain ? 'HTTP_PROXY' : 'HTTPS_PROXY');
+  const host = server.hostname.replace(/^\[(.*)\]$/u, '$1').toLowerCase();
+  if (proxy === '' || isLoopback(host)) {
+    return undefined;
+  }
+  const port = server.port || (isPlain ? '80' : '443');
+  const exceptions = read(environment, 'NO_PROXY')
+    .toLowerCase()
+    .split(/[\s,]+/u);
+  const isDirect = exceptions.some(
+    (entry) => entry === '*' || (entry !== '' && isExcepted(host, port, entry)),
+  );
+  return isDirect ? undefined : proxy;
+}

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+
+import { findEnvironmentProxy } from '../../../src/kubernetes/connection/environment-proxy.ts';
+
+const PROXY = 'http://proxy.example:3128';
+
+it.each([
+  ['https://10.96.0.1', '', PROXY],
+  ['https://10.96.0.1', '10.96.0.0/12', undefined],
+  ['https://10.112.0.1', '10.96.0.0/12', PROXY],
+  ['https://10.96.0.1', 'localhost, 10.96.0.1', undefined],
+  ['https://[fd00::1]:6443', 'fd00::/8', undefined],
+  ['https://[fd00::1]:6443', 'fd00::1', undefined],
+  ['https://[fd00::1]:6443', '[fd00::1]:6443', undefined],
+  ['https://api.example.com:6443', '.example.com', undefined],
+  ['https://api.example.com:6443', 'example.com', undefined],
+  ['https://api.example.com:6443', '*.example.com', undefined],
+  ['https://example.com', '.example.com', PROXY],
+  ['https://example.com', 'example.com', undefined],
+  ['https://API.example.com', 'api.EXAMPLE.com', undefined],
+  ['https://notexample.com', 'example.com', PROXY],
+  ['https://api.example.com:6443', 'api.example.com:443', PROXY],
+  ['https://api.example.com:6443', 'api.example.com:6443', undefined],
+  ['https://api.example.com', 'api.example.com:443', undefined],
+  ['https://api.example.com', '*', undefined],
+  ['https://api.example.com', '10.0.0.0/99, /, 1.2.3.4/', PROXY],
+  ['https://127.0.0.1:6443', '', undefined],
+  ['https://localhost:6443', '', undefined],
+  ['http://api.example.com', '', undefined],
+])('%s with NO_PROXY=%j goes through %s', (server, exceptions, expected) => {
+  const environment = { HTTPS_PROXY: PROXY, NO_PROXY: exceptions };
+  expect(findEnvironmentProxy(new URL(server), environment)).toBe(expected);
+});
+
+it('is found under lower-case names too', () => {
+  expect(findEnvironmentProxy(new URL('https://api.example.com'), { https_proxy: PROXY })).toBe(PROXY);
+});
