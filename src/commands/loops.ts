@@ -71,11 +71,12 @@ export class Loops {
     this.#workloadQueue = this.#createWorkloadQueue();
   }
 
-  /** Begins to work. */
+  /** Begins to work, with all workloads: until now none was waiting. */
   start(): void {
     this.#isWorking = true;
     this.#watchRestore();
     this.#budget.start();
+    this.#lookAtAll();
     this.#workloadQueue.start();
     this.#copyQueue.start();
   }
@@ -86,7 +87,10 @@ export class Loops {
       this.#budget.observe(key, workload);
       this.#recorded.observe(key, workload);
     }
-    this.#workloadQueue.add(key);
+    // A follower may wait for months: the keys of all workloads that came and went would wait with it.
+    if (this.#isWorking) {
+      this.#workloadQueue.add(key);
+    }
   }
 
   /** Everything is looked at again: a prefix, a naming or a list of namespaces may have changed. */
@@ -110,6 +114,12 @@ export class Loops {
     for (const key of this.#copies.listFailed()) {
       this.#copyQueue.add(key);
     }
+    if (this.#isWorking) {
+      this.#lookAtAll();
+    }
+  }
+
+  #lookAtAll(): void {
     for (const workload of this.#deps.workloads.list()) {
       this.#workloadQueue.add(formatWorkloadKey(workload));
     }
