@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { Agent, OutgoingHttpHeaders } from 'node:http';
 import type { RequestOptions } from 'node:https';
+import { dirname, resolve } from 'node:path';
 
 import type { KubeConfig } from '@kubernetes/client-node';
 
 import { UsageError } from '../../errors.ts';
+import { asArray, asObject, asText } from '../json.ts';
 import type { Credentials, Target, TlsIdentity } from './target.ts';
 
 /**
@@ -12,12 +14,13 @@ import type { Credentials, Target, TlsIdentity } from './target.ts';
  * loaded here, never in a cluster.
  */
 async function loadKubeConfig(paths: readonly string[]): Promise<KubeConfig> {
-  const { KubeConfig: Loader } = await import('@kubernetes/client-node');
+  const { KubeConfig: Loader, loadYaml } = await import('@kubernetes/client-node');
   let merged: KubeConfig | undefined;
   for (const path of paths) {
     const config = new Loader();
     try {
       config.loadFromFile(path);
+      readTokenFiles(config, { path, document: loadYaml(readFileSync(path, 'utf8')) });
     } catch (cause) {
       // The parser quotes the text around its complaint, and that may be a key: only the kind of failure is told.
       const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
@@ -33,6 +36,23 @@ async function loadKubeConfig(paths: readonly string[]): Promise<KubeConfig> {
     throw new UsageError('no kubeconfig given');
   }
   return allowPlainHttp(merged);
+}
+
+/** The library knows them as `token-file`, while kubectl and everybody else writes `tokenFile`. */
+function readTokenFiles(
+  config: KubeConfig,
+  { path, document }: { readonly path: string; readonly document: unknown },
+): void {
+  const files = new Map(
+    asArray(asObject(document)['users']).map((entry) => {
+      const { name, user } = asObject(entry);
+      return [name, asText(asObject(user)['tokenFile'])];
+    }),
+  );
+  config.users = config.users.map((user) => {
+    const file = files.get(user.name);
+    return file ? { ...user, token: readFileSync(resolve(dirname(path), file), 'utf8').trim() } : user;
+  });
 }
 
 /** The library refuses `http:` servers (`kubectl proxy`) unless told that TLS does not matter there. */

@@ -196,6 +196,28 @@ describe('with a kubeconfig', () => {
     });
   });
 
+  it('takes the token from a file that it names, and reads that again when the token is refused', async () => {
+    const server = await start(({ headers }, response) => {
+      answerStatus(response, headers.authorization === 'Bearer renewed' ? 200 : 401);
+    });
+    const kubeconfigPath = join(folder, 'with-a-token-file');
+    await writeFile(
+      kubeconfigPath,
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server: server.url.href } }],
+        users: [{ name: 'u', user: { tokenFile: 'token' } }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': 'x',
+      }),
+    );
+    await writeFile(join(folder, 'token'), 'first\n');
+    const connection = await connect({ kubeconfigPath, environment: {} });
+    await writeFile(join(folder, 'token'), 'renewed\n');
+    await connection.request({ method: 'GET', path: '/version' });
+    const tokens = server.requests.map(({ headers }) => headers.authorization);
+    expect(tokens).toEqual(['Bearer first', 'Bearer renewed']);
+  });
+
   it('prefers the flag, then KUBECONFIG, then the cluster around us, then the file at home', async () => {
     const [flag, variable] = await Promise.all([
       writeKubeconfig('flag', 'https://flag'),
