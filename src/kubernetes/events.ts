@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 
 import { type Clock, wait } from '../clock.ts';
-import type { EventRecorder, EventSubject } from '../reconcile/ports.ts';
+import type { EventRecorder, EventSubject, ObjectEvent } from '../reconcile/ports.ts';
 import { type WorkloadKind, KINDS } from '../workloads/kinds.ts';
 import type { Connection } from './connection/api-client.ts';
 import { toPlainText } from './connection/api-errors.ts';
+import { EventMemory } from './event-memory.ts';
 import { formatMicroTime } from './micro-time.ts';
 
 const REPORTING_CONTROLLER = 'backup-image-registry/controller';
@@ -14,9 +15,6 @@ const REPORTING_CONTROLLER = 'backup-image-registry/controller';
 const LONGEST_NOTE_BYTES = 1_024;
 const LONGEST_INSTANCE = 128;
 const LONGEST_NAME = 253;
-/** The same sentence about the same object is not worth saying more often. */
-const QUIET_MS = 10 * 60_000;
-const MOST_REMEMBERED = 5_000;
 const MOST_WAITING = 200;
 const SEND_TIMEOUT_MS = 10_000;
 
@@ -56,6 +54,7 @@ function eventName(objectName: string): string {
 }
 
 interface Waiting {
+  readonly method: 'POST' | 'PATCH';
   readonly path: string;
   readonly body: object;
 }
@@ -100,12 +99,13 @@ class EventSender {
     this.#sending = undefined;
   }
 
-  async #sendOne({ path, body }: Waiting): Promise<void> {
+  async #sendOne({ method, path, body }: Waiting): Promise<void> {
     try {
       await this.#connection.request({
-        method: 'POST',
+        method,
         path,
         body,
+        ...(method === 'PATCH' && { contentType: 'application/merge-patch+json' }),
         timeoutMs: SEND_TIMEOUT_MS,
         signal: this.#abort.signal,
       });
@@ -115,25 +115,6 @@ class EventSender {
       this.#hasWarned = true;
     }
   }
-}
-
-/** Remembers for a while what was said. */
-function createEcho(clock: Clock): (text: string) => boolean {
-  const saidAtMs = new Map<string, number>();
-  return (text) => {
-    const nowMs = clock.monotonicMs();
-    const last = saidAtMs.get(text);
-    if (last !== undefined && nowMs - last < QUIET_MS) {
-      return true;
-    }
-    saidAtMs.delete(text);
-    saidAtMs.set(text, nowMs);
-    const [oldest] = saidAtMs.keys();
-    if (saidAtMs.size > MOST_REMEMBERED && oldest !== undefined) {
-      saidAtMs.delete(oldest);
-    }
-    return false;
-  };
 }
 
 /** Events of `events.k8s.io/v1`: best effort, and never a reason for the work to wait. */
@@ -146,28 +127,37 @@ export function createEvents(options: {
 }): Events {
   const { connection, instance, clock, log } = options;
   const sender = new EventSender(connection, log);
-  const wasSaid = createEcho(clock);
+  const memory = new EventMemory(clock);
+  const toSeries = (count: number): object => ({
+    series: { count, lastObservedTime: formatMicroTime(clock.nowMs()) },
+  });
+  const toEvent = (name: string, subject: EventSubject, event: ObjectEvent): object => ({
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { name, namespace: subject.namespace },
+    eventTime: formatMicroTime(clock.nowMs()),
+    reportingController: REPORTING_CONTROLLER,
+    reportingInstance: instance.slice(0, LONGEST_INSTANCE),
+    regarding: toReference(subject),
+    type: event.type,
+    reason: event.reason,
+    action: event.action,
+    note: cutBytes(toPlainText(event.note), LONGEST_NOTE_BYTES),
+  });
   return {
-    record(subject, { type, reason, action, note }) {
-      if (wasSaid(`${subject.uid}\n${reason}\n${note}`)) {
-        return;
+    record(subject, event) {
+      const path = `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(subject.namespace)}/events`;
+      const name = eventName(subject.name);
+      const telling = memory.notice(`${subject.uid}\n${event.reason}\n${event.note}`, name);
+      switch (telling.kind) {
+        case 'nothing':
+          break;
+        case 'new':
+          sender.send({ method: 'POST', path, body: toEvent(name, subject, event) });
+          break;
+        case 'again':
+          sender.send({ method: 'PATCH', path: `${path}/${telling.name}`, body: toSeries(telling.count) });
       }
-      sender.send({
-        path: `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(subject.namespace)}/events`,
-        body: {
-          apiVersion: 'events.k8s.io/v1',
-          kind: 'Event',
-          metadata: { name: eventName(subject.name), namespace: subject.namespace },
-          eventTime: formatMicroTime(clock.nowMs()),
-          reportingController: REPORTING_CONTROLLER,
-          reportingInstance: instance.slice(0, LONGEST_INSTANCE),
-          regarding: toReference(subject),
-          type,
-          reason,
-          action,
-          note: cutBytes(toPlainText(note), LONGEST_NOTE_BYTES),
-        },
-      });
     },
     close: (deadlineMs) => sender.close(deadlineMs),
   };

@@ -8,14 +8,15 @@ import { parseAllDocuments } from 'yaml';
 import { copyOf, waitForImages } from '../support/backed-up.ts';
 import {
   changeSettings,
+  CONFIG_MAP,
   CONTROLLER_NAMESPACE,
   installController,
   kubectl,
   ROOT,
   startController,
 } from '../support/controller.ts';
-import { waitForEvent } from '../support/events.ts';
-import type { AnyObject, Workload } from '../support/objects.ts';
+import { listEvents, waitForEvent } from '../support/events.ts';
+import type { AnyObject, KubeObject, Workload } from '../support/objects.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -141,9 +142,26 @@ describe('RBAC', () => {
     await waitFor(async () => (await readAudit()).some(({ objectRef }) => objectRef?.resource === 'nodes'), {
       what: 'the controller to ask for the nodes',
     });
+    await makeTheSameMistakeTwice();
     await program.stop();
     asked = await readAudit();
   });
+
+  /** The second time is told with a patch of the first event. */
+  async function makeTheSameMistakeTwice(): Promise<void> {
+    const configMap = (await kube.get(CONFIG_MAP)) as KubeObject;
+    const isTold = async (times: number): Promise<boolean> => {
+      const [event] = await listEvents(kube, configMap);
+      return (
+        ((event?.['series'] as { count: number } | undefined)?.count ?? 1) === times && event !== undefined
+      );
+    };
+    for (const times of [1, 2]) {
+      await changeSettings(kube, { NAMING: 'short' });
+      await waitFor(() => isTold(times), { what: `ConfigInvalid to be told ${times} times` });
+      await changeSettings(kube, { NAMING: null });
+    }
+  }
 
   it('grants everything that the controller asks for', () => {
     expect(asked.length).toBeGreaterThan(10);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { systemClock } from '../../src/clock.ts';
 import type { Connection } from '../../src/kubernetes/connection/api-client.ts';
@@ -87,19 +87,51 @@ it('keeps names valid however long and oddly the object is called', async () => 
   });
 });
 
-it('does not repeat itself within ten minutes', async () => {
-  const workload = aWorkload();
-  const sentAfter = async (ms: number, workloadNow = workload, event = FAILED): Promise<number> => {
+describe('what happens again within ten minutes', () => {
+  async function recordAfter(ms: number, workload = aWorkload(), event = FAILED): Promise<number> {
     await vi.advanceTimersByTimeAsync(ms);
-    events.record(workloadNow, event);
+    events.record(workload, event);
     await quiet();
     return server.requests.length;
-  };
-  expect(await sentAfter(0)).toBe(1);
-  expect(await sentAfter(599_000)).toBe(1);
-  expect(await sentAfter(0, workload, { ...FAILED, note: 'another one' })).toBe(2);
-  expect(await sentAfter(0, aWorkload({ uid: 'another one' }))).toBe(3);
-  expect(await sentAfter(1_000)).toBe(4);
+  }
+
+  it('is the same event with a series, and no more than one request a minute', async () => {
+    vi.setSystemTime(new Date('2026-03-01T10:00:00.000Z'));
+    expect(await recordAfter(0)).toBe(1);
+    expect(await recordAfter(5_000)).toBe(2);
+    expect(await recordAfter(59_000)).toBe(2);
+    expect(await recordAfter(1_000)).toBe(3);
+    const [created, ...updates] = server.requests;
+    const body = created?.body as { readonly metadata: { readonly name: string } } | undefined;
+    const path = `/apis/events.k8s.io/v1/namespaces/shop/events/${body?.metadata.name}`;
+    expect(updates).toMatchObject([
+      {
+        method: 'PATCH',
+        path,
+        body: { series: { count: 2, lastObservedTime: '2026-03-01T10:00:05.000000Z' } },
+      },
+      {
+        method: 'PATCH',
+        path,
+        body: { series: { count: 4, lastObservedTime: '2026-03-01T10:01:05.000000Z' } },
+      },
+    ]);
+    expect(updates[0]?.headers['content-type']).toBe('application/merge-patch+json');
+  });
+
+  it('is another event when anything about it is another', async () => {
+    await recordAfter(0);
+    await recordAfter(0, aWorkload(), { ...FAILED, note: 'another one' });
+    await recordAfter(0, aWorkload({ uid: 'another one' }));
+    expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'POST', 'POST']);
+  });
+
+  it('is another event after ten quiet minutes', async () => {
+    await recordAfter(0);
+    await recordAfter(599_000);
+    await recordAfter(600_000);
+    expect(server.requests.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'POST']);
+  });
 });
 
 it('goes on after a failure, and warns about a row of failures once', async () => {
