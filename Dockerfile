@@ -24,5 +24,7 @@ COPY --from=bundle /node/libatomic.so.1 /usr/local/lib/libatomic.so.1
 COPY --from=regctl /regctl /usr/local/bin/regctl
 COPY --from=bundle /build/dist /app
 USER 65532:65532
-ENV NODE_ENV=production PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib
+# Young objects are collected in steps of 4 MiB: without a memory limit Node would let 60 MiB of them pile up.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=4
+ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib
 ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]

@@ -63,8 +63,12 @@ export async function withDelay<T>(
 }
 
 /** Calls `work` for each item, several at a time. */
-export async function forEach<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  const queue = new PQueue({ concurrency: SEED_CONCURRENCY });
+export async function forEach<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+  concurrency = SEED_CONCURRENCY,
+): Promise<void> {
+  const queue = new PQueue({ concurrency });
   await Promise.all(items.map((item) => queue.add(() => work(item))));
 }
 

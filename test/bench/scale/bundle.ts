@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { ROOT, type InstallDeps } from '../../support/controller.ts';
+import { findFreePort } from '../../support/free-port.ts';
+import type { RunningProgram } from '../../support/processes.ts';
+import { connectAsServiceAccount } from '../../support/service-account.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { readCpuTime } from '../cpu-time.ts';
+
+const run = promisify(execFile);
+const SERVICE_ACCOUNT = { namespace: 'backup-image-registry', name: 'backup-image-registry-sa' };
+const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** What the image runs, as in a pod. */
+export interface Bundle {
+  readonly folder: string;
+  readonly serviceAccountFolder: string;
+  /** Of the Dockerfile. */
+  readonly nodeOptions: string;
+}
+
+/**
+ * The production bundle. One text in it is changed: where a pod has its ServiceAccount, because that folder is not
+ * ours on this machine.
+ */
+export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
+  const folder = await deps.processes.createFolder('bundle');
+  const serviceAccountFolder = await deps.processes.createFolder('service-account');
+  await run('npm', ['run', '--silent', 'build', '--', '--dir', folder], { cwd: ROOT });
+  let changed = 0;
+  for (const name of await readdir(folder)) {
+    const text = await readFile(join(folder, name), 'utf8');
+    // A chunk of the client library has the same text and is not loaded in a cluster.
+    changed += text.includes(SERVICE_ACCOUNT_FOLDER) ? 1 : 0;
+    await writeFile(join(folder, name), text.replaceAll(SERVICE_ACCOUNT_FOLDER, serviceAccountFolder));
+  }
+  if (changed === 0) {
+    throw new Error('the bundle does not know where a pod has its ServiceAccount');
+  }
+  const { token, ca } = await connectAsServiceAccount(deps, SERVICE_ACCOUNT);
+  await mkdir(serviceAccountFolder, { recursive: true });
+  await writeFile(join(serviceAccountFolder, 'token'), token, { mode: 0o600 });
+  await writeFile(join(serviceAccountFolder, 'ca.crt'), ca);
+  await writeFile(join(serviceAccountFolder, 'namespace'), SERVICE_ACCOUNT.namespace);
+  const dockerfile = await readFile(join(ROOT, 'Dockerfile'), 'utf8');
+  return { folder, serviceAccountFolder, nodeOptions: /NODE_OPTIONS=(\S+)/.exec(dockerfile)?.[1] ?? '' };
+}
+
+export interface RunningBundle {
+  readonly program: RunningProgram;
+  readonly metricsUrl: string;
+  /** Until `/readyz` said so. */
+  readonly startCpuMs: number;
+  readonly startBytes: number;
+  readonly startPeakBytes: number;
+  readonly startWallMs: number;
+}
+
+/**
+ * What Node would find out by itself in a pod with the memory limit of the manifest (256Mi): half of it for objects that
+ * last. With the memory of a whole machine it would collect its garbage much later.
+ */
+const POD_MEMORY = ['--max-old-space-size=128'];
+
+let started = 0;
+
+export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<RunningBundle> {
+  started += 1;
+  const { hostname, port } = new URL(deps.connection.server);
+  const [metrics, health] = [await findFreePort(), await findFreePort()];
+  const startedAtMs = performance.now();
+  const program = await deps.processes.run({
+    name: `bundle-${started}`,
+    command: process.execPath,
+    args: [
+      ...POD_MEMORY,
+      join(bundle.folder, 'main.mjs'),
+      '--leader-elect',
+      `--metrics-bind-address=127.0.0.1:${metrics}`,
+      `--health-probe-bind-address=127.0.0.1:${health}`,
+    ],
+    environment: {
+      PATH: [dirname(deps.tools.regctl), process.env['PATH']].join(delimiter),
+      NODE_ENV: 'production',
+      NODE_OPTIONS: bundle.nodeOptions,
+      KUBERNETES_SERVICE_HOST: hostname,
+      KUBERNETES_SERVICE_PORT: port,
+      POD_NAMESPACE: SERVICE_ACCOUNT.namespace,
+      POD_NAME: 'k8s-backup-image-registry-controller-5d9c7b8f6-bench',
+    },
+    isReady: async () => (await fetch(`http://127.0.0.1:${health}/readyz`)).ok,
+    graceMs: 30_000,
+  });
+  const startWallMs = performance.now() - startedAtMs;
+  const [{ ownMs }, { nowBytes, peakBytes }] = await Promise.all([
+    readCpuTime(program.pid),
+    readResident(program.pid),
+  ]);
+  return {
+    program,
+    metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
+    startCpuMs: ownMs,
+    startBytes: nowBytes,
+    startPeakBytes: peakBytes,
+    startWallMs,
+  };
+}
+
+export async function readResident(
+  pid: number | undefined,
+): Promise<{ readonly nowBytes: number; readonly peakBytes: number }> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8');
+  const read = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024;
+  return { nowBytes: read('VmRSS'), peakBytes: read('VmHWM') };
+}
+
+/** Returns once it leads, and has looked at every workload. */
+export async function waitUntilIdle({ metricsUrl }: RunningBundle, workloads: number): Promise<void> {
+  await waitFor(
+    async () => {
+      const text = await (await fetch(metricsUrl)).text();
+      const read = (metric: string): number =>
+        [...text.matchAll(new RegExp(`^backup_image_registry_${metric} (\\d+)`, 'gm'))].reduce(
+          (sum, [, value]) => sum + Number(value),
+          0,
+        );
+      const looks = read('reconciles_total\\{name="workloads",result="success"\\}');
+      return read('leader') === 1 && looks >= workloads && read('workqueue_depth\\{.*\\}') === 0;
+    },
+    { what: `${workloads} workloads to be looked at`, deadlineMs: 180_000, pollMs: 200 },
+  );
+}
