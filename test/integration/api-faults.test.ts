@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { type CuttingProxy, startCuttingProxy } from '../support/api-faults/cutting-proxy.ts';
-import { compactEtcd } from '../support/api-faults/etcd.ts';
+import { SERVER_FAULTS, WAY_FAULTS } from '../support/api-faults/happenings.ts';
 import {
   type FaultResult,
   installDepsOf,
@@ -44,7 +44,7 @@ afterAll(async () => {
   await cluster.stop();
 }, 60_000);
 
-describe('an API server', () => {
+describe('the controller and its API server', () => {
   let subject: Subject;
 
   beforeAll(async () => {
@@ -57,39 +57,13 @@ describe('an API server', () => {
 
   afterAll(() => subject.stop());
 
-  it('that is restarted', TIMEOUT, async () => {
-    const { apiServer } = cluster.controlPlane;
-    const { restarts } = await endure(subject, 'API server restarted', async () => {
-      await apiServer.stop();
-      await apiServer.start();
-    });
-    expect(restarts).toBeLessThanOrEqual(1);
-  });
-
-  it('whose etcd is restarted', TIMEOUT, async () => {
-    const { etcd } = cluster.controlPlane;
-    const { restarts } = await endure(subject, 'etcd restarted', async () => {
-      await etcd.stop();
-      await etcd.start();
-    });
-    expect(restarts).toBeLessThanOrEqual(1);
-  });
-
-  it.each([
-    [5, 0],
-    [30, 1],
-  ])('that is frozen for %i s', TIMEOUT, async (seconds, mostRestarts) => {
-    const { apiServer } = cluster.controlPlane;
-    const { restarts } = await endure(subject, `API server frozen for ${seconds} s`, async () => {
-      apiServer.kill('SIGSTOP');
-      await sleep(seconds * 1_000);
-      apiServer.kill('SIGCONT');
-    });
+  it.each(SERVER_FAULTS)('survives: $fault', TIMEOUT, async ({ fault, mostRestarts, happen }) => {
+    const { restarts } = await endure(subject, fault, () => happen(cluster.controlPlane));
     expect(restarts).toBeLessThanOrEqual(mostRestarts);
   });
 });
 
-describe('the way to the API server', () => {
+describe('the controller and the way to its API server', () => {
   let subject: Subject;
   let proxy: CuttingProxy;
   let tokenFile: string;
@@ -112,51 +86,17 @@ describe('the way to the API server', () => {
     await proxy.close();
   });
 
-  it('is cut in the middle of an event', TIMEOUT, async () => {
-    const { restarts } = await endure(subject, 'watches cut in the middle of an event', async () => {
-      proxy.cutWatchesInEvent();
-      await subject.churn();
-    });
-    expect(restarts).toBe(0);
+  it.each(WAY_FAULTS)('survives: $fault', TIMEOUT, async ({ fault, mostRestarts, happen }) => {
+    const { controlPlane } = cluster;
+    const { restarts } = await endure(subject, fault, () => happen({ controlPlane, proxy, subject }));
+    expect(restarts).toBeLessThanOrEqual(mostRestarts);
   });
 
-  it('brings a line that is no JSON', TIMEOUT, async () => {
-    const { restarts } = await endure(subject, 'garbage in watches', async () => {
-      proxy.sendGarbage();
-      await subject.churn();
-    });
-    expect(restarts).toBe(0);
-  });
-
-  it('is closed for longer than etcd remembers', TIMEOUT, async () => {
-    const { apiServer, etcdUrl } = cluster.controlPlane;
-    const { restarts } = await endure(subject, 'etcd compacted during a disconnect', async () => {
-      await proxy.goDown();
-      await subject.churn();
-      await compactEtcd(etcdUrl);
-      // It remembers recent changes itself.
-      await apiServer.stop();
-      await apiServer.start();
-      await proxy.comeBack();
-    });
-    expect(restarts).toBeLessThanOrEqual(1);
+  it('after the compaction the list is read anew', async () => {
     expect(await subject.mirror.program.log()).toContain('"message":"resource changed too much meanwhile');
   });
 
-  it('is overloaded: everything is answered with 429 for a while', TIMEOUT, async () => {
-    const { restarts } = await endure(subject, '429 with Retry-After for 6 s', async () => {
-      const end = proxy.refuse({ status: 429, retryAfterSeconds: 1 });
-      proxy.cutWatches();
-      const before = proxy.requests;
-      await sleep(6_000);
-      // A storm would be hundreds.
-      expect(proxy.requests - before).toBeLessThan(120);
-      end();
-    });
-    expect(restarts).toBe(0);
-  });
-
-  it('asks for a token that has ended, until a new one is in its file', TIMEOUT, async () => {
+  it('survives: a token that has ended, until a new one is in its file', TIMEOUT, async () => {
     const deps = installDepsOf(cluster);
     const ending = await createTokenThatCanEnd(deps);
     const next = await createTokenThatCanEnd(deps);
@@ -180,7 +120,7 @@ describe('the way to the API server', () => {
     expect(await subject.controller.program.log()).toContain('Unauthorized');
   });
 
-  it('needs more files than there are', TIMEOUT, async () => {
+  it('survives: no file descriptors for a while', TIMEOUT, async () => {
     const programs = [subject.controller.program, subject.mirror.program];
     const limit = (soft: string) =>
       Promise.all(programs.map(({ pid }) => run('prlimit', ['--pid', String(pid), `--nofile=${soft}:`])));

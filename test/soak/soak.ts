@@ -10,6 +10,7 @@ import { createProcesses, type Processes } from '../support/processes.ts';
 import { createRandom } from '../support/random.ts';
 import { ensureTools, type Tools } from '../tools/build.ts';
 import { soakElection } from './election.ts';
+import { soakFaults } from './faults.ts';
 
 export interface SoakOptions {
   readonly tools: Tools;
@@ -23,7 +24,7 @@ export interface SoakOptions {
 /** Returns a sentence for everything that was not survived. */
 export type SoakPart = (options: SoakOptions) => Promise<readonly string[]>;
 
-const PARTS: Readonly<Record<string, SoakPart>> = { election: soakElection };
+const PARTS: Readonly<Record<string, SoakPart>> = { election: soakElection, faults: soakFaults };
 
 const { values } = parseArgs({
   options: {
