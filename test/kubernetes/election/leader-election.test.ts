@@ -291,6 +291,21 @@ describe('writing', () => {
   });
 });
 
+it('a clock that is set back, or ahead and back, loses nothing and frees nothing', async () => {
+  let jumpMs = 0;
+  const clock: Clock = {
+    monotonicMs: () => systemClock.monotonicMs(),
+    nowMs: () => systemClock.nowMs() + jumpMs,
+  };
+  const { election } = start('a', { clock });
+  const other = start('b', { clock });
+  await pass(0);
+  for (jumpMs of [-3_600_000, 3_600_000, 0]) {
+    await pass(30_000);
+    expect([election.mayWrite(), other.election.mayWrite()]).toEqual([true, false]);
+  }
+});
+
 describe('handing over', () => {
   it('frees the lease, so that another takes it within three seconds', async () => {
     const first = start('a');
