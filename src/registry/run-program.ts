@@ -32,6 +32,14 @@ const KILL_AFTER_MS = 10_000;
 /** A process that inherited the pipes and outlives the program must not hold us up. */
 const DRAIN_MS = 1_000;
 
+/** When we end without waiting for them, they end with us: being in groups of their own, nobody else would end them. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) {
+    killGroup(child, 'SIGKILL');
+  }
+});
+
 /**
  * Runs a program without a shell and waits until it is gone, which is at most `killAfterMs` after it was
  * stopped. Programs lead a process group of their own: stopping one stops what it started too, and a signal
@@ -48,6 +56,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
     shell: false,
     stdio: [typeof run.stdin === 'number' ? run.stdin : 'pipe', 'pipe', 'pipe'],
   });
+  running.add(child);
   let stopped: ProgramResult['stopped'];
   let killTimer: NodeJS.Timeout | undefined;
   const stop = (why: NonNullable<typeof stopped>): void => {
@@ -66,6 +75,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
     const exitCode = await waitForEnd(child);
     return { exitCode, stdout: stdout(), stopped };
   } finally {
+    running.delete(child);
     clearTimeout(deadline);
     clearTimeout(killTimer);
     run.signal.removeEventListener('abort', onAbort);

@@ -98,7 +98,7 @@ async function lead(signal: AbortSignal): Promise<void> {
       fence ??= await connection.request<FenceMap>({ method: 'GET', path, signal, isUrgent: true });
       if (term !== undefined && fence.data?.leader !== identity) {
         tell('superseded', { term });
-        return;
+        term = undefined;
       }
       const inForce: number = term ?? nextTerm(fence);
       fence = await count(fence, inForce);

@@ -30,6 +30,9 @@ const PAUSE_MS = 18_000;
 /** A pause that a leader survives. */
 const SHORT_PAUSE_MS = 4_000;
 
+/** Leaders write ten times a second. */
+const RECENT_MS = 1_000;
+
 export const ELECTION_STEPS = [
   'clean stop',
   'kill -9',
@@ -173,11 +176,19 @@ class Soak implements ElectionSoak {
       async () => {
         const logs = await this.#readLogs();
         const last = listWritten(logs).at(-1);
-        const isRecent = last && last.toMs > Math.max(sinceMs, monotonicMs() - 1_000);
-        return isRecent ? this.#all.find(({ identity }) => identity === last.identity) : undefined;
+        if (!last || last.toMs <= Math.max(sinceMs, monotonicMs() - RECENT_MS)) {
+          throw new Error(this.#describe(logs));
+        }
+        return this.#all.find(({ identity }) => identity === last.identity);
       },
       { what: 'somebody to lead', deadlineMs: 60_000 },
     );
+  }
+
+  #describe(logs: ReadonlyMap<string, readonly CandidateLine[]>): string {
+    const alive = this.#all.filter(({ program }) => program.pid !== undefined);
+    const ends = alive.map(({ identity }) => `${identity}: ${JSON.stringify(logs.get(identity)?.at(-1))}`);
+    return `at ${monotonicMs()} ${ends.join(', ')}`;
   }
 
   async #measureHandOver(endedAtMs: number): Promise<number> {

@@ -74,8 +74,10 @@ func lead(ctx context.Context, maps core.ConfigMapInterface, mayWrite func() boo
 			before, _ := strconv.Atoi(current.Data["term"])
 			term = before + 1
 		} else if current.Data["leader"] != *identity {
+			// It can lead again: client-go takes a Lease that another has had and freed for its own renewal.
 			tell(line{Event: "superseded", FromMs: now(), ToMs: now(), Term: term})
-			return
+			isTaken = false
+			continue
 		}
 		fromMs := now()
 		isAllowed := mayWrite()
