@@ -20,7 +20,7 @@ function createFollower(): {
   const log = createLog();
   log.level = 'silent';
   const workloads = new Map<string, Workload>();
-  const metrics = createMetrics('test', () => ({ copies: {}, rollouts: 0 }));
+  const metrics = createMetrics('test', () => ({ copies: {}, rollouts: 0, recorded: 0, isStopped: false }));
   const settings = new LiveSettings({
     environment: { REGISTRY_PREFIX: 'backup.example/p' },
     log,
@@ -32,6 +32,7 @@ function createFollower(): {
     workloads: {
       get: (name) => workloads.get(formatWorkloadKey(name)),
       list: () => [...workloads.values()],
+      findNamespacePolicy: () => undefined,
     },
     client: {
       listPods: () => Promise.resolve([]),
@@ -44,6 +45,7 @@ function createFollower(): {
     clock: systemClock,
     log,
     metrics,
+    onSwappingStopped: () => undefined,
   });
   return {
     loops,
