@@ -1,7 +1,8 @@
 import { type CopyOnlyReason, findCopyOnlyReason } from '../workloads/copy-only.ts';
 import type { WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
-import type { Pod, PodContainer, Rollout, Slot, Workload } from '../workloads/workload.ts';
+import type { FormerTemplate, Pod, PodContainer, Rollout, Slot, Workload } from '../workloads/workload.ts';
+import { projectImageOwners } from './image-owners.ts';
 import { type JsonObject, asArray, asCount, asObject, asText } from './json.ts';
 import { formatPodSelector } from './pod-selector.ts';
 
@@ -159,9 +160,23 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     annotations: projectAnnotations(metadata['annotations']),
     ...(owner === undefined ? {} : { owner }),
     ...(copyOnly === undefined ? {} : { copyOnly }),
+    ...projectImageOwners(metadata['managedFields']),
     podSelector: formatPodSelector(spec['selector']),
     rollout: projectRollout(kind, object),
   };
+}
+
+/** The pod template of a raw ReplicaSet; undefined for one that is not of the Deployment with this uid. */
+export function projectFormerTemplate(raw: unknown, uid: string): FormerTemplate | undefined {
+  const { metadata, spec } = asObject(raw);
+  const { ownerReferences, annotations } = asObject(metadata);
+  const isOwned = asArray(ownerReferences).some((reference) => asObject(reference)['uid'] === uid);
+  return isOwned
+    ? {
+        slots: projectSlots(asObject(spec)['template']),
+        annotations: projectAnnotations(annotations),
+      }
+    : undefined;
 }
 
 function isReady(metadata: JsonObject, status: JsonObject): boolean {

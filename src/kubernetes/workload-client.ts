@@ -1,16 +1,14 @@
 import type { Clock } from '../clock.ts';
 import { ApiError, ConflictError, WriteDeniedError } from '../errors.ts';
 import type { WorkloadClient, WorkloadPatch } from '../reconcile/ports.ts';
+import { FIELD_MANAGER } from '../workloads/image-owner.ts';
 import { KINDS } from '../workloads/kinds.ts';
-import type { Pod, SlotPlace, Workload } from '../workloads/workload.ts';
+import type { SlotPlace, Workload } from '../workloads/workload.ts';
 import type { Connection } from './connection/api-client.ts';
 import type { StatusDetails } from './connection/api-errors.ts';
 import { listPages } from './reflector/list-pages.ts';
 import { createNodePlatforms } from './node-platforms.ts';
-import { projectPod } from './projection.ts';
-
-/** Public and stable: users name it in the settings of GitOps tools, and it stands in `managedFields`. */
-const FIELD_MANAGER = 'backup-image-registry-controller';
+import { projectFormerTemplate, projectPod } from './projection.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
 
@@ -44,6 +42,27 @@ function patchBody(workload: Workload, { slots, annotations }: WorkloadPatch): o
   };
 }
 
+/**
+ * The JSON patch that drops our entry from `managedFields`. The tests refuse it when the list has changed meanwhile;
+ * there is none on the resource version, which the status of a rollout moves all the time.
+ */
+function releaseBody({ uid, ownFieldsAt }: Workload): object {
+  const entry = `/metadata/managedFields/${ownFieldsAt}`;
+  return [
+    { op: 'test', path: '/metadata/uid', value: uid },
+    { op: 'test', path: `${entry}/manager`, value: FIELD_MANAGER },
+    { op: 'test', path: `${entry}/operation`, value: 'Update' },
+    { op: 'remove', path: entry },
+  ];
+}
+
+/** A test that fails, or finds nothing to test, is answered like a patch that is wrong. */
+function explainFailedTest(error: unknown): unknown {
+  return error instanceof ApiError && [404, 409, 422].includes(error.status)
+    ? new ConflictError(error.message, { cause: error })
+    : explainRefusal(error);
+}
+
 /** A workload of the same name but another identity is refused as if the patch were wrong. */
 function isOtherIdentity(error: ApiError): boolean {
   const details = error.cause as StatusDetails | undefined;
@@ -65,6 +84,34 @@ function explainRefusal(error: unknown): unknown {
   return [403, 422].includes(error.status) ? new WriteDeniedError(error.message, { cause: error }) : error;
 }
 
+/** Objects of a workload's namespace that its selector matches, as far as they can be projected. */
+async function listSelected<T>(
+  connection: Pick<Connection, 'request'>,
+  list: {
+    readonly workload: Workload;
+    readonly path: string;
+    readonly plural: string;
+    readonly project: (item: unknown) => T | undefined;
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly T[]> {
+  const { namespace, podSelector } = list.workload;
+  const found: T[] = [];
+  if (podSelector === '') {
+    // As a query it would match everything in the namespace.
+    return found;
+  }
+  const path = `${list.path}/namespaces/${encodeURIComponent(namespace)}/${list.plural}`;
+  const query = { labelSelector: podSelector };
+  await listPages(connection, { path, query, signal: list.signal }, (item) => {
+    const projected = list.project(item);
+    if (projected !== undefined) {
+      found.push(projected);
+    }
+  });
+  return found;
+}
+
 /** Reads and writes workloads beyond what the reflectors show; `assertMayWrite` is asked before every write. */
 export function createWorkloadClient(options: {
   readonly connection: Pick<Connection, 'request'>;
@@ -73,37 +120,49 @@ export function createWorkloadClient(options: {
   readonly clock: Clock;
 }): WorkloadClient {
   const { connection, assertMayWrite, clock } = options;
+
+  async function send(
+    workload: Workload,
+    { body, type }: { body: object; type: 'strategic-merge-patch' | 'json-patch' },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await connection.request({
+      method: 'PATCH',
+      path: workloadPath(workload),
+      query: { fieldManager: FIELD_MANAGER },
+      body,
+      contentType: `application/${type}+json`,
+      guard: assertMayWrite,
+      signal,
+    });
+  }
+
   return {
-    async listPods(workload, signal) {
-      const { namespace, podSelector } = workload;
-      const pods: Pod[] = [];
-      if (podSelector === '') {
-        // As a query it would match every pod of the namespace.
-        return pods;
-      }
-      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
-      await listPages(connection, { path, query: { labelSelector: podSelector }, signal }, (item) => {
-        const pod = projectPod(item);
-        if (pod) {
-          pods.push(pod);
-        }
-      });
-      return pods;
-    },
+    listPods: (workload, signal) =>
+      listSelected(connection, { workload, path: '/api/v1', plural: 'pods', project: projectPod, signal }),
+    listFormerTemplates: async (workload, signal) =>
+      workload.kind === 'Deployment'
+        ? listSelected(connection, {
+            workload,
+            path: '/apis/apps/v1',
+            plural: 'replicasets',
+            project: (item) => projectFormerTemplate(item, workload.uid),
+            signal,
+          })
+        : [],
     listNodePlatforms: createNodePlatforms(connection, clock),
     async patch(workload, patch, signal) {
       try {
-        await connection.request({
-          method: 'PATCH',
-          path: workloadPath(workload),
-          query: { fieldManager: FIELD_MANAGER },
-          body: patchBody(workload, patch),
-          contentType: 'application/strategic-merge-patch+json',
-          guard: assertMayWrite,
-          signal,
-        });
+        await send(workload, { body: patchBody(workload, patch), type: 'strategic-merge-patch' }, signal);
       } catch (error) {
         throw explainRefusal(error);
+      }
+    },
+    async releaseImages(workload, signal) {
+      try {
+        await send(workload, { body: releaseBody(workload), type: 'json-patch' }, signal);
+      } catch (error) {
+        throw explainFailedTest(error);
       }
     },
   };

@@ -1,6 +1,7 @@
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { SwapRecord } from '../workloads/record.ts';
 import type { Workload } from '../workloads/workload.ts';
+import { isReleaseDue } from './ownership.ts';
 import type { WorkloadPatch } from './ports.ts';
 import { planRestore } from './restore.ts';
 
@@ -38,7 +39,8 @@ function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place
 export function decideRestore({ workload, record, isPlaceFree, requeueAfterMs }: RestoreFacts) {
   const patch = workload.rollout.terminating ? undefined : planRestore(workload, record);
   if (!patch) {
-    return { events: [] };
+    // What stands there now is what the user wrote: they, or their tool, should meet no conflict over it.
+    return { events: [], ...(isReleaseDue(workload, record) && ({ release: true } as const)) };
   }
   const place = findPlace(workload, patch);
   if (place === 'awaited' && !isPlaceFree) {

@@ -3,7 +3,9 @@ import { decideRestore } from './decide-restore.ts';
 import type { Decision, PlannedSlot, SlotSwap, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './deferral.ts';
 import { planObservation } from './observe.ts';
+import { isReleaseDue } from './ownership.ts';
 import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
+import { planRevert } from './revert.ts';
 import { isCopied } from './slot-plan.ts';
 import { planSwapPatch } from './swap-patch.ts';
 import { planEvents, tellForeign } from './tell.ts';
@@ -73,22 +75,28 @@ function decideSwap(facts: WorkloadFacts): Decision {
     return { events: [undo.event], undo };
   }
   const events = collectEvents(facts);
+  const revert = planRevert(facts);
   const rescues = findRescues(facts);
   if (rescues.length > 0) {
-    return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues), isRescue: true } };
+    return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues, revert), isRescue: true } };
   }
+  if (revert?.is === 'to be held') {
+    return { events: [...events, revert.event], hold: revert };
+  }
+  const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);
   const swaps = findSwaps(facts);
   if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
-    return { events, ...watchPods(facts) };
+    return { events, ...release, ...watchPods(facts) };
   }
-  const waiting = findReasonToWait(facts, swaps);
+  const waiting = findReasonToWait(facts, swaps, revert);
   if (waiting === undefined) {
-    return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps), isRescue: false } };
+    return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps, revert), isRescue: false } };
   }
   return {
     events: [...events, ...planDeferral(waiting, facts)],
+    ...release,
     waiting,
-    ...watchPods(facts, planLookAgainMs(facts, waiting)),
+    ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
   };
 }
 

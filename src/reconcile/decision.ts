@@ -15,6 +15,8 @@ import type { Undo } from './undo.ts';
 export interface WorkloadFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
+  /** The record was found on a ReplicaSet, because the workload does not bear it any more. */
+  readonly isRecordLost?: boolean;
   readonly slots: readonly PlannedSlot[];
   readonly mode: Settings['MODE'];
   readonly policy: AppliedPolicy;
@@ -57,6 +59,7 @@ export type Waiting =
   | 'no copy'
   | 'nodes of other platforms'
   | 'held after a swap that failed'
+  | 'held after a swap that was reverted'
   | 'refused by the API server'
   | NotSwappable
   | PaceReason;
@@ -65,6 +68,10 @@ export interface Decision {
   /** What the user should know now; the same as before is not told again. */
   readonly events: readonly ObjectEvent[];
   readonly undo?: Undo;
+  /** Writes a hold down, because somebody else has put the originals back. */
+  readonly hold?: Pick<Undo, 'patch' | 'event'>;
+  /** Our ownership of the images is to be given up. */
+  readonly release?: true;
   readonly swap?: {
     readonly slots: readonly SlotSwap[];
     readonly patch: WorkloadPatch;

@@ -2,7 +2,7 @@ import type { RegistrySide } from '../errors.ts';
 import type { Platforms } from '../images/platforms.ts';
 import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
-import type { Pod, Slot, Workload } from '../workloads/workload.ts';
+import type { FormerTemplate, Pod, Slot, Workload } from '../workloads/workload.ts';
 
 /** What the loop needs from the registries. */
 export interface ImageRegistry {
@@ -98,6 +98,15 @@ export interface WorkloadClient {
   listPods(workload: Workload, signal: AbortSignal): Promise<readonly Pod[]>;
   /** Of all nodes, each once: `linux/amd64`. At most a minute old. */
   listNodePlatforms(signal: AbortSignal): Promise<readonly string[]>;
+  /** Pod templates that the Deployment has, or had; none for other kinds. */
+  listFormerTemplates(workload: Workload, signal: AbortSignal): Promise<readonly FormerTemplate[]>;
+  /**
+   * Gives up our ownership of the images, which stay as they are, so that their next owner meets no conflict.
+   *
+   * @throws {ConflictError} when the workload is no longer the one that was read.
+   * @throws {WriteDeniedError} when admission or RBAC refuses it.
+   */
+  releaseImages(workload: Workload, signal: AbortSignal): Promise<void>;
   /**
    * Points the slots at the given images in one request, all or none; other fields stay with their owners.
    *

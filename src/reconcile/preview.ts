@@ -8,7 +8,7 @@ import { formatWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';
 import { createCopyReconciler } from './copy-reconciler.ts';
 import { CopyStore } from './copy-store.ts';
-import { decide } from './decide.ts';
+import { decideWithHistory } from './decide-with-history.ts';
 import type { Decision, WorkloadFacts } from './decision.ts';
 import { Denials } from './denials.ts';
 import { createFactGatherer } from './facts.ts';
@@ -21,7 +21,7 @@ const CONCURRENCY = 8;
 
 export interface PreviewDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
-  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms'>;
+  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'isPrivate'>;
   readonly settings: Settings;
   readonly log: Logger;
@@ -46,6 +46,7 @@ function rememberPods(client: PreviewDeps['client']): PreviewDeps['client'] {
   const known = new Map<string, ReturnType<WorkloadClient['listPods']>>();
   return {
     listNodePlatforms: (signal) => client.listNodePlatforms(signal),
+    listFormerTemplates: (workload, signal) => client.listFormerTemplates(workload, signal),
     async listPods(workload, signal) {
       const pods = known.get(workload.uid) ?? client.listPods(workload, signal);
       known.set(workload.uid, pods);
@@ -121,8 +122,11 @@ export async function preview(
       }
     });
   }
-  return [...workloads.keys()].flatMap((key) => {
-    const known = facts.get(key);
-    return known ? [{ facts: known, decision: decide(known) }] : [];
-  });
+  const known = [...workloads.keys()].flatMap((key) => facts.get(key) ?? []);
+  return new PQueue({ concurrency: CONCURRENCY }).addAll(
+    known.map((one) => async () => ({
+      facts: one,
+      decision: await decideWithHistory(deps.client, one, signal),
+    })),
+  );
 }

@@ -1,4 +1,4 @@
-import { formatWorkloadKey } from '../workloads/kinds.ts';
+import { type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
 import { type SwapRecord, parseRecord } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Workload } from '../workloads/workload.ts';
@@ -94,12 +94,16 @@ export class RolloutBudget {
   }
 
   /** Undefined: it is this workload's turn. */
-  findReasonToWait({ namespace }: Pick<Workload, 'namespace'>): PaceReason | undefined {
+  findReasonToWait(workload: WorkloadName): PaceReason | undefined {
+    const { namespace } = workload;
+    const key = formatWorkloadKey(workload);
+    // A workload that rolls out because of us, and was changed by others meanwhile, need not wait for itself.
+    const ownPlaces = Number(this.#places.has(key));
     return findPaceReason({
       isStopped: this.findStopEndMs() !== undefined,
-      freePlaces: this.#countFree(),
+      freePlaces: this.#countFree() + ownPlaces,
       isNamespaceProven: this.#proven.has(namespace),
-      isNamespaceRolling: this.#isRolling(namespace),
+      isNamespaceRolling: this.#isRolling(namespace, key),
     });
   }
 
@@ -219,8 +223,9 @@ export class RolloutBudget {
     this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
   }
 
-  #isRolling(namespace: string): boolean {
-    return [...this.#places.values()].some((place) => place.namespace === namespace);
+  /** Whether another workload of the namespace does. */
+  #isRolling(namespace: string, ownKey: string): boolean {
+    return [...this.#places].some(([key, place]) => place.namespace === namespace && key !== ownKey);
   }
 
   #countFree(): number {

@@ -8,6 +8,7 @@ import type { Pod, Slot, Workload } from '../workloads/workload.ts';
 import type { CopyRequest } from './copy-state.ts';
 import { type AppliedPolicy, isIgnored } from './policy.ts';
 import { type PullFailure, findPullFailure } from './pull-failure.ts';
+import { findFormerCopy } from './revert.ts';
 
 /** A slot whose image has, or is to have, a copy. */
 export interface CopiedSlot {
@@ -107,8 +108,8 @@ export function findOriginal(slot: Slot, record: SwapRecord): Original | undefin
 }
 
 /**
- * What the user has pinned is what gets backed up; after that what runs, and after that what the copy in the slot is, whatever
- * the tag means at the source today.
+ * What the user has pinned is what gets backed up; after that what runs, and after that what the copy is that the slot holds,
+ * or held until its original was put back, whatever the tag means at the source today.
  */
 function planRequest(
   image: Reference,
@@ -126,6 +127,11 @@ function planRequest(
   };
 }
 
+/** What the slot holds, or the copy that it held before somebody put its original back. */
+function findHeld(slot: Slot, image: Reference, { workload, record }: SlotPlanFacts): Reference {
+  return findFormerCopy(slot, workload.uid, record) ?? image;
+}
+
 function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
   const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
@@ -137,8 +143,8 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
   const running = findRunning(slot, image, facts.pods);
+  const request = planRequest(findHeld(slot, image, facts), source, { running, pods: facts.pods });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
-  const request = planRequest(image, source, { running, pods: facts.pods });
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',

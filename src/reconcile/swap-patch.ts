@@ -1,10 +1,18 @@
 import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
 import type { SlotSwap, WorkloadFacts } from './decision.ts';
+import { findAppliedBy } from './ownership.ts';
 import type { WorkloadPatch } from './ports.ts';
+import { type Revert, planReverts } from './revert.ts';
 
 /** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
-function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecord {
+function planRecord(
+  facts: WorkloadFacts,
+  swaps: readonly SlotSwap[],
+  revert: Revert | undefined,
+): SwapRecord {
   const { workload, record, nowMs } = facts;
+  const reverts = planReverts(facts, revert);
+  const appliedBy = findAppliedBy(workload, record);
   const kept = new Set(
     workload.slots.filter((slot) => record.copies.get(slotKey(slot)) === slot.image).map(slotKey),
   );
@@ -21,18 +29,25 @@ function planRecord(facts: WorkloadFacts, swaps: readonly SlotSwap[]): SwapRecor
     ]),
     before: new Map(swaps.map(({ plan }) => [slotKey(plan.slot), plan.slot.image])),
     swappedAtMs: nowMs,
+    uid: workload.uid,
     ...(record.hold && { hold: record.hold }),
+    ...(reverts && { reverts }),
+    ...(appliedBy !== undefined && { appliedBy }),
   };
 }
 
 /** The one patch of a swap: the new images, and what is written down of the old ones. */
-export function planSwapPatch(facts: WorkloadFacts, swaps: readonly SlotSwap[]): WorkloadPatch {
+export function planSwapPatch(
+  facts: WorkloadFacts,
+  swaps: readonly SlotSwap[],
+  revert: Revert | undefined,
+): WorkloadPatch {
   return {
     slots: swaps.map(({ plan: { slot }, copy }) => ({
       place: slot.place,
       name: slot.name,
       image: copy.written,
     })),
-    annotations: formatRecord(planRecord(facts, swaps)),
+    annotations: formatRecord(planRecord(facts, swaps, revert)),
   };
 }

@@ -3,7 +3,7 @@ import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../wor
 import { isRolledOut } from '../workloads/rollout.ts';
 import { readRefresh } from '../workloads/user-annotations.ts';
 import type { Pod, Workload } from '../workloads/workload.ts';
-import { planHoldMs } from './hold.ts';
+import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 import { findPullFailure } from './pull-failure.ts';
 import { findRefusal } from './refusal.ts';
@@ -126,10 +126,14 @@ export function planUndo(facts: UndoFacts): Undo | undefined {
   return { patch: { slots, annotations }, event: planEvent(failed, untilMs) };
 }
 
-/** Until when a workload is not to be swapped; undefined when it may be, has another image by now, or was refreshed. */
+/**
+ * Until when a workload is not to be swapped; undefined when it may be, has another image by now, or was refreshed. A
+ * time that lies further ahead than any hold was not written by us, and counts for nothing.
+ */
 export function findHoldEndMs(workload: Workload, record: SwapRecord, nowMs: number): number | undefined {
   const { hold } = record;
   const isSame = workload.slots.some((slot) => hold?.images.get(slotKey(slot)) === slot.image);
   const isRefreshed = hold?.refresh !== readRefresh(workload.annotations);
-  return hold && isSame && !isRefreshed && hold.untilMs > nowMs ? hold.untilMs : undefined;
+  const leftMs = (hold?.untilMs ?? 0) - nowMs;
+  return hold && isSame && !isRefreshed && leftMs > 0 && leftMs <= LONGEST_HOLD_MS ? hold.untilMs : undefined;
 }

@@ -1,6 +1,7 @@
 import { whyNotSwappable } from '../workloads/rollout.ts';
 import type { CopyState } from './copy-state.ts';
 import type { PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import type { Revert } from './revert.ts';
 import { findHoldEndMs } from './undo.ts';
 
 /** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
@@ -48,8 +49,21 @@ export function findLastingReason(facts: WorkloadFacts): Waiting | undefined {
   return facts.deniedUntilMs === undefined ? undefined : 'refused by the API server';
 }
 
+/** A swap that was reverted is made again at once: the rollout that it would wait for is the one that it ends. */
+function findNotSwappable({ workload }: WorkloadFacts, revert: Revert | undefined): Waiting | undefined {
+  if (revert?.is === 'held') {
+    return 'held after a swap that was reverted';
+  }
+  const why = whyNotSwappable(workload);
+  return why === 'rolling out' && revert?.is === 'to be swapped again' ? undefined : why;
+}
+
 /** First reason not to swap; before anything else, what the user is told about copies has to be true. */
-export function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[]): Waiting | undefined {
+export function findReasonToWait(
+  facts: WorkloadFacts,
+  swaps: readonly SlotSwap[],
+  revert: Revert | undefined,
+): Waiting | undefined {
   if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
     return 'copying';
   }
@@ -59,7 +73,7 @@ export function findReasonToWait(facts: WorkloadFacts, swaps: readonly SlotSwap[
   if (swaps.length === 0) {
     return 'no copy';
   }
-  return findLastingReason(facts) ?? whyNotSwappable(facts.workload) ?? facts.pace;
+  return findLastingReason(facts) ?? findNotSwappable(facts, revert) ?? facts.pace;
 }
 
 /** These end at a known time. */
@@ -74,7 +88,14 @@ const HEARD_OF: ReadonlySet<Waiting> = new Set([
 ]);
 
 /** When to look again at a workload that waits; undefined when it will be heard of. */
-export function planLookAgainMs(facts: WorkloadFacts, waiting: Waiting): number | undefined {
+export function planLookAgainMs(
+  facts: WorkloadFacts,
+  waiting: Waiting,
+  revert: Revert | undefined,
+): number | undefined {
+  if (waiting === 'held after a swap that was reverted' && revert?.is === 'held') {
+    return revert.untilMs - facts.nowMs;
+  }
   const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs) ?? facts.deniedUntilMs;
   if (HELD.has(waiting) && holdEndMs !== undefined) {
     return holdEndMs - facts.nowMs;

@@ -1,13 +1,14 @@
 import type { Settings } from '../settings.ts';
 import { formatWorkloadKey, parseWorkloadKey } from '../workloads/kinds.ts';
 import type { Workload } from '../workloads/workload.ts';
-import { decide } from './decide.ts';
+import { decideWithHistory } from './decide-with-history.ts';
 import type { Decision } from './decision.ts';
 import type { Denials } from './denials.ts';
 import { createFactGatherer } from './facts.ts';
 import { News } from './news.ts';
 import { ObservationLog } from './observation-log.ts';
 import type { WorkloadStore } from './ports.ts';
+import { releaseImages } from './release-images.ts';
 import { restoreWorkload } from './restore-workload.ts';
 import { type SwapDeps, type SwapJob, swap } from './swap.ts';
 
@@ -31,6 +32,26 @@ async function trySwap(
   return result === 'swapped' ? undefined : deps.settings().REQUEUE_AFTER;
 }
 
+/** Puts back what a swap has changed, or lets it stay put back, as decided. */
+async function stepBack(
+  deps: WorkloadReconcilerDeps,
+  workload: Workload,
+  { decision: { undo, hold }, signal }: { readonly decision: Decision; readonly signal: AbortSignal },
+): Promise<void> {
+  const { kind, namespace, name } = workload;
+  const write = undo ?? hold;
+  if (!write) {
+    return;
+  }
+  await deps.client.patch(workload, write.patch, signal);
+  const what = undo ? 'swap undone' : 'swap reverted, workload held';
+  deps.log.warn({ workload: { kind, namespace, name }, why: write.event.note }, what);
+  if (undo) {
+    deps.onSwapped(kind, 'undone');
+    deps.budget.noteFailure(formatWorkloadKey(workload));
+  }
+}
+
 /**
  * Brings one workload closer to its backed-up state: gather, decide, act.
  * It never waits for a copy; a settled copy puts the workload back in the queue.
@@ -41,16 +62,6 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   const news = new News(deps.events);
   const observations = new ObservationLog(log);
 
-  async function undoIfDecided(workload: Workload, { undo }: Decision, signal: AbortSignal): Promise<void> {
-    if (undo) {
-      const key = formatWorkloadKey(workload);
-      await client.patch(workload, undo.patch, signal);
-      log.warn({ workload: parseWorkloadKey(key), why: undo.event.note }, 'swap undone');
-      deps.onSwapped(workload.kind, 'undone');
-      budget.noteFailure(key);
-    }
-  }
-
   /** Returns when to look again. */
   async function carryOut(
     workload: Workload,
@@ -59,7 +70,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   ): Promise<number | undefined> {
     const key = formatWorkloadKey(workload);
     const { events, waiting, restore, lookAgainMs } = decision;
-    await undoIfDecided(workload, decision, signal);
+    await stepBack(deps, workload, { decision, signal });
     news.tell(workload, events);
     observations.tell(key, decision.observation);
     if (restore && !(await restoreWorkload(deps, { workload, restore }, signal))) {
@@ -67,6 +78,9 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     }
     if (decision.swap) {
       return trySwap(deps, { workload, ...decision.swap }, signal);
+    }
+    if (decision.release) {
+      await releaseImages(deps, workload, signal);
     }
     if (waiting !== undefined && waiting === budget.findReasonToWait(workload)) {
       budget.waitForPlace(workload);
@@ -93,7 +107,8 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       forget(key);
       return {};
     }
-    const decision = decide(await facts.gather(workload, signal));
+    const gathered = await facts.gather(workload, signal);
+    const decision = await decideWithHistory(client, gathered, signal);
     const lookAgainMs = await carryOut(workload, decision, signal);
     return lookAgainMs === undefined ? {} : { lookAgainMs };
   };

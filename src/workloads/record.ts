@@ -18,6 +18,21 @@ export interface Hold {
   readonly refresh?: string;
 }
 
+/** Originals that somebody else has put back after a swap, again and again until somebody deploys another image. */
+export interface Reverts {
+  /** How often since `sinceMs`. */
+  readonly count: number;
+  readonly sinceMs: number;
+  /** `swappedAtMs` of the swap that was reverted last: the one that has been reckoned with. */
+  readonly ofMs: number;
+  /** How often it has led to a hold; every one is longer. */
+  readonly holds: number;
+  /** End of the last hold. */
+  readonly untilMs?: number;
+  /** Value of the annotation `refresh` when it began: another one ends it. */
+  readonly refresh?: string;
+}
+
 /** What a swap, or its undoing, wrote down on the workload, by slot key. */
 export interface SwapRecord {
   /** Exactly as the user wrote them. */
@@ -28,6 +43,11 @@ export interface SwapRecord {
   readonly before: ReadonlyMap<string, string>;
   readonly swappedAtMs: number;
   readonly hold?: Hold;
+  /** Of the workload that was swapped: a record that came along in a manifest proves nothing about this one. */
+  readonly uid?: string;
+  readonly reverts?: Reverts;
+  /** The field manager that owned an image by server-side apply, and would meet a conflict with us. */
+  readonly appliedBy?: string;
 }
 
 const NOTHING: SwapRecord = {
@@ -80,40 +100,89 @@ function parseHold(value: unknown): Hold | undefined {
       };
 }
 
+function parseCount(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}
+
+function parseReverts(value: unknown): Reverts | undefined {
+  const reverts = toMap(value);
+  const untilMs = parseTimeMs(reverts.get('until'));
+  const refresh = reverts.get('refresh');
+  return reverts.size === 0
+    ? undefined
+    : {
+        count: parseCount(reverts.get('count')),
+        sinceMs: parseTimeMs(reverts.get('since')),
+        ofMs: parseTimeMs(reverts.get('of')),
+        holds: parseCount(reverts.get('holds')),
+        ...(untilMs > 0 && { untilMs }),
+        ...(typeof refresh === 'string' && { refresh }),
+      };
+}
+
+function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord> {
+  const hold = parseHold(status.get('hold'));
+  const reverts = parseReverts(status.get('reverts'));
+  const [uid, appliedBy] = [status.get('uid'), status.get('appliedBy')];
+  return {
+    ...(hold && { hold }),
+    ...(reverts && { reverts }),
+    ...(typeof uid === 'string' && { uid }),
+    ...(typeof appliedBy === 'string' && { appliedBy }),
+  };
+}
+
 /** Reads what is recorded; anything that a hand has made unreadable counts as not recorded. */
 export function parseRecord(annotations: Readonly<Record<string, string>>): SwapRecord {
   const status = toMap(parseJson(annotations[STATUS]));
   if (status.get('v') !== STATUS_VERSION) {
     return NOTHING;
   }
-  const hold = parseHold(status.get('hold'));
   return {
     originals: toTextMap(parseJson(annotations[ORIGINAL_IMAGES])),
     copies: toTextMap(status.get('copies')),
     before: toTextMap(status.get('before')),
     swappedAtMs: parseTimeMs(status.get('swappedAt')),
-    ...(hold && { hold }),
+    ...parseOptions(status),
+  };
+}
+
+function formatTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+function formatReverts({ count, sinceMs, ofMs, holds, untilMs, refresh }: Reverts): object {
+  return {
+    count,
+    since: formatTime(sinceMs),
+    of: formatTime(ofMs),
+    holds,
+    ...(untilMs !== undefined && { until: formatTime(untilMs) }),
+    refresh,
   };
 }
 
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
-  const { originals, copies, before, swappedAtMs, hold } = record;
+  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy } = record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
       v: STATUS_VERSION,
-      swappedAt: new Date(swappedAtMs).toISOString(),
+      swappedAt: formatTime(swappedAtMs),
       copies: Object.fromEntries(copies),
       ...(before.size > 0 && { before: Object.fromEntries(before) }),
       ...(hold && {
         hold: {
-          until: new Date(hold.untilMs).toISOString(),
+          until: formatTime(hold.untilMs),
           failures: hold.failures,
           images: Object.fromEntries(hold.images),
           refresh: hold.refresh,
         },
       }),
+      ...(uid !== undefined && { uid }),
+      ...(reverts && { reverts: formatReverts(reverts) }),
+      ...(appliedBy !== undefined && { appliedBy }),
     }),
   };
 }

@@ -1,4 +1,5 @@
 import type { CopyOnlyReason } from './copy-only.ts';
+import type { ImageOwner } from './image-owner.ts';
 import type { WorkloadName } from './kinds.ts';
 
 /** Where in a pod template a slot is. */
@@ -24,9 +25,20 @@ export interface Workload extends WorkloadName {
   readonly owner?: string;
   /** Why the workload is not swapped unless the user insists; undefined when nothing speaks against it. */
   readonly copyOnly?: CopyOnlyReason;
+  /** Who has set the images, newest first; absent when nobody is known to have. */
+  readonly imageOwners?: readonly ImageOwner[];
+  /** Place of our own entry in `managedFields`, while it owns an image. */
+  readonly ownFieldsAt?: number;
   /** Label selector of the pods, in query syntax. */
   readonly podSelector: string;
   readonly rollout: Rollout;
+}
+
+/** A pod template that a Deployment has or had, with the annotations that it bore then: one of its ReplicaSets. */
+export interface FormerTemplate {
+  readonly slots: readonly Slot[];
+  /** Only those of our domain. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** Progress of the pods towards the template, over all kinds. */

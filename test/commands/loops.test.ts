@@ -37,6 +37,8 @@ function createFollower(): {
     client: {
       listPods: () => Promise.resolve([]),
       listNodePlatforms: () => Promise.resolve([]),
+      listFormerTemplates: () => Promise.resolve([]),
+      releaseImages: () => Promise.resolve(),
       patch: () => Promise.resolve(),
     },
     registry: new MemoryRegistry({}),

@@ -16,6 +16,7 @@ import {
   startController,
 } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
+import { referenceTo } from '../support/kube.ts';
 import type { AnyObject, KubeObject, Workload } from '../support/objects.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -137,6 +138,14 @@ describe('RBAC', () => {
     await waitForImages(kube, web, [copyOf(images.dockerList, prefix)]);
     await waitForImages(kube, agent, [copyOf(images.dockerList, prefix)]);
     await waitForEvent(kube, web, 'ImageSwapped');
+    // Whether somebody has gone back to an older revision is asked before the swap of a later one.
+    const containers = [{ name: 'main', image: images.singleManifest.reference }];
+    await kube.patch(
+      referenceTo(web),
+      { spec: { template: { spec: { containers } } } },
+      { type: 'strategic' },
+    );
+    await waitForImages(kube, web, [copyOf(images.singleManifest, prefix)]);
     // A platform that the nodes are not of: nothing is copied or swapped, and the nodes are asked for.
     await changeSettings(kube, { REQUEUE_AFTER: '5s', PLATFORMS: 'linux/mips64le' });
     await waitFor(async () => (await readAudit()).some(({ objectRef }) => objectRef?.resource === 'nodes'), {

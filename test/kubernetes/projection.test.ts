@@ -46,6 +46,17 @@ describe('a workload', () => {
     });
   });
 
+  it('keeps who owns its images, of all that managedFields has', () => {
+    const fieldsV1 = {
+      'f:spec': { 'f:template': { 'f:spec': { 'f:containers': { x: { 'f:image': {} } } } } },
+    };
+    const managedFields = [{ manager: 'helm', operation: 'Apply', time: '2026-01-01T00:00:00Z', fieldsV1 }];
+    const projected = projectWorkload('Deployment', deployment({ metadata: { managedFields } }));
+    expect(projected?.imageOwners).toEqual([{ manager: 'helm', isApply: true }]);
+    expect(JSON.stringify(projected)).not.toMatch(/f:spec/);
+    expect(projectWorkload('Deployment', deployment())).not.toHaveProperty('imageOwners');
+  });
+
   it('names the controller that owns it, not just any owner', () => {
     const ownerReferences = [
       { kind: 'Namespace', name: 'shop' },

@@ -184,3 +184,76 @@ describe('pods', () => {
     await expect(client.listPods(aWorkload(), signal)).rejects.toMatchObject({ status: 403 });
   });
 });
+
+describe('former templates', () => {
+  const template = { spec: { containers: [{ name: 'app', image: 'nginx:1.27' }] } };
+  const aReplicaSet = (uid: string): object => ({
+    metadata: {
+      ownerReferences: [{ uid: 'other' }, { uid }],
+      annotations: { 'backup-image-registry/status': '{}', 'deployment.kubernetes.io/revision': '3' },
+    },
+    spec: { template },
+  });
+
+  it('are those of the ReplicaSets that belong to the Deployment', async () => {
+    const items = [aReplicaSet('uid-1'), aReplicaSet('uid-2'), { spec: { template } }, null];
+    server.answer = (_, response) => answerJson(response, { items });
+    expect(await client.listFormerTemplates(aWorkload({ uid: 'uid-1' }), signal)).toEqual([
+      {
+        slots: [{ place: 'containers', name: 'app', image: 'nginx:1.27' }],
+        annotations: { 'backup-image-registry/status': '{}' },
+      },
+    ]);
+    expect(server.requests.map(({ path, query }) => [path, query])).toEqual([
+      ['/apis/apps/v1/namespaces/shop/replicasets', { labelSelector: 'app=web', limit: '500' }],
+    ]);
+  });
+
+  it.each([
+    ['a DaemonSet', aWorkload({ kind: 'DaemonSet' })],
+    ['a Deployment that has nothing to select by', aWorkload({ podSelector: '' })],
+  ])('of %s are not asked for', async (_, workload) => {
+    expect(await client.listFormerTemplates(workload, signal)).toEqual([]);
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe('giving images back', () => {
+  it('drops our entry, if it is still where it was, and touches nothing else', async () => {
+    await client.releaseImages(aWorkload({ uid: 'u', ownFieldsAt: 2 }), signal);
+    expect(server.requests).toMatchObject([
+      {
+        method: 'PATCH',
+        path: '/apis/apps/v1/namespaces/shop/deployments/web',
+        headers: { 'content-type': 'application/json-patch+json' },
+        body: [
+          { op: 'test', path: '/metadata/uid', value: 'u' },
+          {
+            op: 'test',
+            path: '/metadata/managedFields/2/manager',
+            value: 'backup-image-registry-controller',
+          },
+          { op: 'test', path: '/metadata/managedFields/2/operation', value: 'Update' },
+          { op: 'remove', path: '/metadata/managedFields/2' },
+        ],
+      },
+    ]);
+  });
+
+  it('is not done by a process that does not lead', async () => {
+    mayWrite = false;
+    await expect(client.releaseImages(aWorkload({ ownFieldsAt: 0 }), signal)).rejects.toThrow(NotLeaderError);
+    expect(server.requests).toEqual([]);
+  });
+
+  it.each([
+    ['meets a list that has changed', 422, ConflictError],
+    ['meets another writer', 409, ConflictError],
+    ['finds the workload gone', 404, ConflictError],
+    ['is forbidden', 403, WriteDeniedError],
+    ['fails', 500, ApiError],
+  ])('%s: a decision for the caller', async (_, code, expected) => {
+    server.answer = (__, response) => answerStatus(response, code);
+    await expect(client.releaseImages(aWorkload({ ownFieldsAt: 0 }), signal)).rejects.toThrow(expected);
+  });
+});

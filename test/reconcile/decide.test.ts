@@ -92,6 +92,7 @@ it('writes down what the user wrote, and what stood there before', () => {
     copies: new Map([['app', COPY]]),
     before: new Map([['app', 'nginx:1.27']]),
     swappedAtMs: 1_700_000_000_000,
+    uid: 'uid-1',
   });
 });
 
@@ -277,6 +278,57 @@ describe('a workload that runs from the backup', () => {
       events: [],
     });
   });
+});
+
+describe('a workload whose original somebody has put back', () => {
+  const swapped = applySwap(aWorkload(), decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) })));
+  const back = (parts: Partial<Workload> = {}): Workload => ({
+    ...swapped,
+    slots: [aSlot('nginx:1.27')],
+    imageOwners: [{ manager: 'acme-operator', isApply: false }],
+    ...parts,
+  });
+  const rolling = { ...swapped.rollout, updated: 0, available: 1 };
+  const verified = { app: aVerifiedCopy(COPY) };
+
+  it('is swapped again while it rolls out, but not while it is paused, or there is no place', () => {
+    expect(imagesAfter(decide(someFacts(back({ rollout: rolling }), verified)))).toEqual({ app: COPY });
+    const paused = back({ rollout: { ...rolling, paused: true } });
+    expect(decide(someFacts(paused, verified))).toMatchObject({ waiting: 'paused' });
+    const full = someFacts(back({ rollout: rolling }), verified, { pace: 'too many rollouts' });
+    expect(decide(full)).toMatchObject({ waiting: 'too many rollouts' });
+  });
+
+  it('waits for its rollout when the image is a new one', () => {
+    const deployed = back({ slots: [aSlot('nginx:1.28')], rollout: rolling });
+    expect(decide(someFacts(deployed, verified))).toMatchObject({ waiting: 'rolling out' });
+  });
+
+  it('is held after too many, and looked at again when the hold ends', () => {
+    let workload = back();
+    for (let round = 1; round <= 3; round += 1) {
+      const facts = someFacts(workload, verified, { nowMs: 1_700_000_000_000 + round });
+      workload = back({ annotations: applySwap(workload, decide(facts)).annotations });
+    }
+    const facts = someFacts(workload, verified, { nowMs: 1_700_000_000_004 });
+    const { hold, swap, events } = decide(facts);
+    expect([hold?.patch.slots, swap, events.length]).toEqual([[], undefined, 1]);
+    const held = back({ annotations: hold?.patch.annotations as Record<string, string> });
+    expect(decide(someFacts(held, verified, { nowMs: 1_700_000_000_005 }))).toEqual({
+      events: [],
+      waiting: 'held after a swap that was reverted',
+      lookAgainMs: 86_400_000 - 1,
+    });
+  });
+});
+
+it('writes down from whom a swap takes the image, and gives it back afterwards', () => {
+  const helm = aWorkload({ imageOwners: [{ manager: 'helm', isApply: true }] });
+  const swapped = applySwap(helm, decide(someFacts(helm, { app: aVerifiedCopy(COPY) })));
+  expect(parseRecord(swapped.annotations).appliedBy).toBe('helm');
+  const owners = [{ manager: 'backup-image-registry-controller', isApply: false }];
+  const after = { ...swapped, imageOwners: owners, ownFieldsAt: 1 };
+  expect(decide(someFacts(after, {}))).toMatchObject({ release: true });
 });
 
 it('never chooses a copy that is not verified', () => {

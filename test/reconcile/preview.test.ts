@@ -26,6 +26,7 @@ beforeEach(() => {
 async function previewThese(all: readonly Workload[], selected = all, data: Record<string, string> = {}) {
   const client = {
     listNodePlatforms: async () => ['linux/amd64'],
+    listFormerTemplates: async () => [],
     listPods: async () => {
       podLists += 1;
       return pods;

@@ -164,6 +164,36 @@ describe('a slot that holds its copy', () => {
   });
 });
 
+describe('a slot whose original somebody has put back', () => {
+  const copy = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+  const record = {
+    ...NO_RECORD,
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', copy]]),
+    uid: 'uid-1',
+  };
+
+  it('wants the copy that it had, whatever the tag means today', () => {
+    expect(plan(aSlot('nginx:1.27'), { record })).toMatchObject({
+      is: 'to be backed up',
+      request: { digest: DIGEST, isProven: false },
+    });
+  });
+
+  it('wants the image that its pods run by now', () => {
+    const pods = [aPodOf(aWorkload(), OTHER_DIGEST)];
+    expect(plan(aSlot('nginx:1.27'), { record, pods })).toMatchObject({ request: { digest: OTHER_DIGEST } });
+  });
+
+  it.each([
+    ['of another workload', { uid: 'uid-2' }],
+    ['that names a copy of another image', { copies: new Map([['app', copy.replace('nginx', 'evil')]]) }],
+  ])('believes no record %s', (_, forged) => {
+    const result = plan(aSlot('nginx:1.27'), { record: { ...record, ...forged } });
+    expect(result && isCopied(result) && result.request.digest).toBeUndefined();
+  });
+});
+
 describe('after the prefix was changed', () => {
   const old = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
   const record = {

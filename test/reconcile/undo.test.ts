@@ -249,6 +249,11 @@ describe('a hold', () => {
     expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS)).toBeUndefined();
   });
 
+  it('was not written by us, and counts for nothing, when it would last longer than any of ours', () => {
+    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS)).toBe(SWAPPED_AT_MS);
+    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS - 1)).toBeUndefined();
+  });
+
   it('ends with the next deploy', () => {
     const deployed = aWorkload({ slots: [aSlot('nginx:1.28')] });
     expect(findHoldEndMs(deployed, record, SWAPPED_AT_MS - 1)).toBeUndefined();

@@ -12,7 +12,7 @@ import { RolloutBudget } from '../../src/reconcile/rollout-budget.ts';
 import { createWorkloadReconciler } from '../../src/reconcile/workload-reconciler.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import { slotKey } from '../../src/workloads/record.ts';
-import type { Pod, Workload } from '../../src/workloads/workload.ts';
+import type { FormerTemplate, Pod, Workload } from '../../src/workloads/workload.ts';
 import {
   DIGEST,
   OTHER_DIGEST,
@@ -35,6 +35,9 @@ let cluster: Map<string, Workload>;
 let pods: readonly Pod[];
 let podLists: number;
 let nodeLists: number;
+let formers: readonly FormerTemplate[];
+let released: string[];
+let releaseDenial: Error | undefined;
 let denial: Error | undefined;
 let nodePlatforms: readonly string[];
 /** Of the last patch. */
@@ -89,6 +92,13 @@ function buildWorld(data: Record<string, string> = {}) {
       listNodePlatforms: async () => {
         nodeLists += 1;
         return nodePlatforms;
+      },
+      listFormerTemplates: async () => formers,
+      releaseImages: async ({ name }) => {
+        if (releaseDenial) {
+          throw releaseDenial;
+        }
+        released.push(name);
       },
       patch: async (workload, patch) => patchWorkload(workload, patch),
     },
@@ -157,6 +167,9 @@ beforeEach(() => {
   pods = [];
   podLists = 0;
   nodeLists = 0;
+  formers = [];
+  released = [];
+  releaseDenial = undefined;
   denial = undefined;
   nodePlatforms = ['linux/amd64', 'linux/arm64'];
   told = [];
@@ -396,6 +409,67 @@ it('keeps the copy of a swapped workload wanted, and tells once that it had to b
   await settle(web);
   expect(registry.uploads).toBe(2);
   expect(told.map(({ reason }) => reason)).toEqual(['ImageSwapped', 'CopyMissing']);
+});
+
+describe('an original that is put back', () => {
+  /** Swapped, and then written to by `manager`; with `keeps`, our annotations are still there. */
+  async function putBack(manager: string, { keeps = true } = {}): Promise<Workload> {
+    const web = addWorkload();
+    await settle(web);
+    formers = [{ slots: [aSlot(COPY)], annotations: annotations as Record<string, string> }];
+    return addWorkload({
+      annotations: keeps ? (annotations as Record<string, string>) : {},
+      imageOwners: [{ manager, isApply: false }],
+      rollout: { generation: 3, updated: 0 },
+      resourceVersion: '200',
+    });
+  }
+  const statusOf = (): unknown => JSON.parse(annotations['backup-image-registry/status'] ?? '');
+
+  it('is swapped again although the workload still rolls out', async () => {
+    const web = await putBack('acme-operator');
+    await settle(web);
+    expect(imagesOf(web)).toEqual([COPY]);
+    expect(statusOf()).toMatchObject({ reverts: { count: 1 } });
+  });
+
+  it('is not swapped again before the backup has proven the copy', async () => {
+    const web = await putBack('acme-operator');
+    registry.digests.clear();
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'backup' });
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+  });
+
+  it('by a person is respected, with an annotation and an event', async () => {
+    const web = await putBack('kubectl');
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    expect(statusOf()).toMatchObject({ reverts: { holds: 1, until: '2023-11-15T22:13:20.000Z' } });
+    expect(told.map(({ reason }) => reason)).toEqual(['ImageSwapped', 'SwapReverted']);
+  });
+
+  it('by a person is respected although our annotations are gone', async () => {
+    await putBack('kubectl', { keeps: false });
+    const web = addWorkload({
+      imageOwners: [{ manager: 'kubectl', isApply: false }],
+      rollout: { generation: 3, observedGeneration: 3 },
+      resourceVersion: '300',
+    });
+    await settle(web);
+    expect(imagesOf(web)).toEqual(['nginx:1.27']);
+    expect(statusOf()).toMatchObject({ copies: { app: COPY }, reverts: { holds: 1 } });
+  });
+});
+
+it('gives the images back where they are not to be ours, and goes on when that is forbidden', async () => {
+  const web = addWorkload({ ownFieldsAt: 1, rollout: { paused: true } });
+  await settle(web);
+  expect(released).toContain('web');
+  releaseDenial = new WriteDeniedError('forbidden');
+  await settle(web);
+  releaseDenial = new ConflictError('changed');
+  await expect(settle(web)).rejects.toThrow(ConflictError);
 });
 
 it('forgets a workload that is deleted', async () => {

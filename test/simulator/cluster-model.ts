@@ -1,8 +1,9 @@
 import { parseReference } from '../../src/images/reference.ts';
-import { projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
+import { projectFormerTemplate, projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
 import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { ConflictError } from '../../src/errors.ts';
-import type { Pod, Workload } from '../../src/workloads/workload.ts';
+import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';
+import type { FormerTemplate, Pod, Workload } from '../../src/workloads/workload.ts';
 import type { RegistryModel } from './registry-model.ts';
 
 const CONTAINERS = ['app', 'helper'] as const;
@@ -40,6 +41,8 @@ export interface ModelWorkload {
   revisions: Revision[];
   /** What the user wrote last, whatever stands there now. */
   written: Images;
+  /** Field manager that wrote the images last. */
+  owner: string | undefined;
   /** Of the swap whose rollout has not ended. */
   swappedAtMs: number | undefined;
 }
@@ -80,6 +83,7 @@ export class ClusterModel {
       pods: [],
       revisions: [{ images: written, annotations: {}, written }],
       written,
+      owner: 'kubectl-client-side-apply',
       swappedAtMs: undefined,
     });
     this.touch(name);
@@ -120,19 +124,13 @@ export class ClusterModel {
         annotations,
         generation,
         resourceVersion: `${resourceVersion}`,
+        managedFields: workload.owner === undefined ? [] : [toEntry(workload.owner)],
       },
       spec: {
         replicas,
         paused: workload.isPaused,
         selector: { matchLabels: { app: name } },
-        template: {
-          spec: {
-            containers: Object.entries(workload.images).map(([container, image]) => ({
-              name: container,
-              image,
-            })),
-          },
-        },
+        template: toTemplate(workload.images),
       },
       status: {
         observedGeneration,
@@ -147,6 +145,25 @@ export class ClusterModel {
     return (this.workloads.get(name)?.pods ?? []).flatMap((pod) => projectPod(toRawPod(pod)) ?? []);
   }
 
+  listFormerTemplates({ name, uid }: Workload): readonly FormerTemplate[] {
+    const live = this.workloads.get(name);
+    const raw = (live?.revisions ?? []).map(({ images, annotations }) => ({
+      metadata: { annotations, ownerReferences: [{ uid: live?.uid }] },
+      spec: { template: toTemplate(images) },
+    }));
+    return raw.flatMap((one) => projectFormerTemplate(one, uid) ?? []);
+  }
+
+  /** Fails as a patch that tests what it removes. */
+  releaseImages(read: Workload): void {
+    const live = this.workloads.get(read.name);
+    if (live?.uid !== read.uid || live.owner !== FIELD_MANAGER) {
+      throw new ConflictError('changed meanwhile');
+    }
+    live.owner = undefined;
+    this.touch(live.name);
+  }
+
   /** What the API server does with a patch of the controller. */
   patch(read: Workload, { slots, annotations }: WorkloadPatch): void {
     const live = this.workloads.get(read.name);
@@ -158,6 +175,7 @@ export class ClusterModel {
       Object.entries(kept).filter((entry): entry is [string, string] => entry[1] !== null),
     );
     const images = Object.fromEntries(slots.map(({ name, image }) => [name, image]));
+    live.owner = slots.length > 0 ? FIELD_MANAGER : live.owner;
     this.#setTemplate(live, { ...live.images, ...images });
     this.touch(live.name);
   }
@@ -165,6 +183,7 @@ export class ClusterModel {
   /** The user, or a tool of theirs, writes images and leaves the annotations alone. */
   apply(workload: ModelWorkload, images: Images): void {
     workload.written = { ...workload.written, ...images };
+    workload.owner = 'kubectl-client-side-apply';
     workload.swappedAtMs = undefined;
     this.#setTemplate(workload, { ...workload.images, ...images });
     this.touch(workload.name);
@@ -176,6 +195,7 @@ export class ClusterModel {
     if (revision && !workload.isPaused) {
       workload.annotations = revision.annotations;
       workload.written = revision.written;
+      workload.owner = 'kubectl';
       workload.swappedAtMs = undefined;
       this.#setTemplate(workload, revision.images);
       this.touch(workload.name);
@@ -277,6 +297,20 @@ export class ClusterModel {
     });
     return true;
   }
+}
+
+function toTemplate(images: Images): object {
+  return { spec: { containers: Object.entries(images).map(([name, image]) => ({ name, image })) } };
+}
+
+function toEntry(manager: string): object {
+  const fields = { 'f:containers': { any: { 'f:image': {} } } };
+  return {
+    manager,
+    operation: 'Update',
+    time: '2026-01-01T00:00:00Z',
+    fieldsV1: { 'f:spec': { 'f:template': { 'f:spec': fields } } },
+  };
 }
 
 function isOf(pod: ModelPod, workload: ModelWorkload): boolean {

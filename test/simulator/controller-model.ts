@@ -169,6 +169,12 @@ export class ControllerModel {
       listPods: (workload, signal) =>
         this.#send(`pods of ${workload.name}`, signal, () => world.cluster.listPods(workload.name)),
       listNodePlatforms: (signal) => this.#send('platforms of the nodes', signal, () => ['linux/amd64']),
+      listFormerTemplates: (workload, signal) =>
+        this.#send(`revisions of ${workload.name}`, signal, () =>
+          world.cluster.listFormerTemplates(workload),
+        ),
+      releaseImages: (workload, signal) =>
+        this.#send(`release of ${workload.name}`, signal, () => world.cluster.releaseImages(workload)),
       patch: (workload, patch, signal) =>
         this.#send(`patch of ${workload.name}`, signal, () => {
           world.onPatch(workload, patch);

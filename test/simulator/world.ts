@@ -2,6 +2,7 @@ import { vi } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
 import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
+import { findFormerCopy, planRevert } from '../../src/reconcile/revert.ts';
 import { findHoldEndMs } from '../../src/reconcile/undo.ts';
 import { planRestore } from '../../src/reconcile/restore.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
@@ -108,6 +109,12 @@ export class World implements ControllerWorld {
     this.#check();
   }
 
+  /** Nothing happens for an hour, in which much gets backed up. */
+  async rest(): Promise<void> {
+    this.tell('nobody touches anything for an hour');
+    await this.#waitFor(HOUR_MS);
+  }
+
   /** Mends everything, waits for nine days, and expects that all is well and stays so. */
   async calmDown(): Promise<void> {
     this.tell('all is mended, and left alone');
@@ -156,41 +163,61 @@ export class World implements ControllerWorld {
       return;
     }
     this.tell(`  patch of ${read.name}: ${slots.map(({ name, image }) => `${name}=${image}`).join(', ')}`);
-    this.#checkCopies(live, slots);
-    const record = parseRecord(read.annotations);
+    this.#checkCopies(read, slots);
     if (Object.values(annotations).every((value) => value === null)) {
       // A restore keeps to the budget where pods that serve are replaced.
       live.swappedAtMs = slots.length > 0 && isSettled(live) ? Date.now() : undefined;
-      return;
+    } else if (slots.length > 0) {
+      this.#noteSwap(live, read, { slots, annotations });
     }
+  }
+
+  #noteSwap(live: ModelWorkload, read: Workload, { slots, annotations }: WorkloadPatch): void {
+    const record = parseRecord(read.annotations);
     const isUndo = slots.some(({ name, image }) => record.before.get(name) === image);
     // As decided: the request may have been on its way for long. A rescue waits for no place, and takes none here.
     live.swappedAtMs =
       isUndo || !isRolledOut(read) ? undefined : parseRecord(withoutNull(annotations)).swappedAtMs;
     if (!isUndo) {
-      demand(
-        findHoldEndMs(read, record, Date.now()) === undefined,
-        `no swap of ${read.name} while it is held`,
-      );
+      this.#checkHold(read);
     }
   }
 
-  #checkCopies(live: ModelWorkload, slots: WorkloadPatch['slots']): void {
+  #checkHold(read: Workload): void {
+    const facts = { workload: read, record: parseRecord(read.annotations), nowMs: Date.now() };
+    demand(
+      findHoldEndMs(read, facts.record, facts.nowMs) === undefined,
+      `no swap of ${read.name} while it is held`,
+    );
+    const isRescue = !isRolledOut(read);
+    demand(
+      isRescue || planRevert(facts)?.is !== 'held',
+      `no swap of ${read.name} while its originals are left to others`,
+    );
+  }
+
+  #checkCopies(read: Workload, slots: WorkloadPatch['slots']): void {
     for (const { name, image } of slots.filter(({ image: text }) => text.startsWith(`${BACKUP_HOST}/`))) {
       const copy = parseReference(image);
       demand(this.registries.wasProven(copy), `${image} is in the backup`);
-      this.#checkDigest(live, name, copy.digest);
+      this.#checkDigest(read, name, copy.digest);
     }
   }
 
-  /** A swap changes where an image comes from, and never which image runs. */
-  #checkDigest(live: ModelWorkload, container: string, digest: string | undefined): void {
-    const running = live.pods.flatMap((pod) =>
-      pod.digests && pod.images[container] === live.images[container] ? (pod.digests[container] ?? []) : [],
+  /**
+   * A swap changes where an image comes from, and never which image runs; when somebody has put the original back, it
+   * may also be the image that ran before.
+   */
+  #checkDigest(read: Workload, container: string, digest: string | undefined): void {
+    const live = this.cluster.workloads.get(read.name);
+    const running = (live?.pods ?? []).flatMap((pod) =>
+      pod.digests && pod.images[container] === live?.images[container] ? (pod.digests[container] ?? []) : [],
     );
+    const slot = read.slots.find(({ name }) => name === container);
+    const former = slot && findFormerCopy(slot, read.uid, parseRecord(read.annotations));
     demand(
-      running.length === 0 || running.includes(digest ?? ''),
-      `${container} of ${live.name} goes on with the image that it runs`,
+      running.length === 0 || [...running, former?.digest].includes(digest ?? ''),
+      `${container} of ${read.name} goes on with the image that it runs`,
     );
   }
 

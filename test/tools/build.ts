@@ -1,5 +1,5 @@
 /**
- * Finds or builds the real programs that tests and demo run: etcd, the Kubernetes control plane, kubectl, the
+ * Finds or builds the real programs that tests and demo run: etcd, the Kubernetes control plane, kubectl, helm, the
  * distribution registry and regctl.
  *
  * They are built from the Go modules beside this file into a cache outside the checkout, in one folder per module and
@@ -67,7 +67,7 @@ async function buildMissing(builds: readonly ModuleBuild[], progress: Progress):
   progress.say(`Building the test tools from source, once: ${names.join(', ')}.`);
   if (names.includes('kube-apiserver')) {
     progress.say(
-      'On two cores the first time takes 6 to 10 minutes, plus the download of about 250 MB of source.',
+      'On two cores the first time takes 7 to 12 minutes, plus the download of about 280 MB of source.',
     );
   }
   for (const build of builds) {

@@ -10,6 +10,7 @@ export type ToolName =
   | 'kubectl'
   | 'registry'
   | 'regctl'
+  | 'helm'
   | 'reference'
   | 'election-candidate';
 
@@ -35,6 +36,7 @@ export const TOOL_MODULES: readonly ToolModule[] = [
   { name: 'reference', ldflags: STRIPPED, packages: { reference: '.' } },
   { name: 'registry', ldflags: STRIPPED, packages: { registry: '.' } },
   { name: 'election-candidate', ldflags: STRIPPED, packages: { 'election-candidate': '.' } },
+  { name: 'helm', ldflags: STRIPPED, packages: { helm: 'helm.sh/helm/v4/cmd/helm' } },
   {
     name: 'kubernetes',
     // Without the stamp the API server calls itself v0.0.0-master, and clients believe it.

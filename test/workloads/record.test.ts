@@ -51,3 +51,23 @@ it('reads back a hold, and removes the annotation that has nothing to say', () =
   expect(formatRecord(record)['backup-image-registry/original-images']).toBeNull();
   expect(parseRecord(annotationsOf(record))).toEqual(record);
 });
+
+it('reads back how often it was reverted, and for whom it was written', () => {
+  const reverts = { count: 4, sinceMs: 1_700_000_000_000, ofMs: 1_700_000_100_000, holds: 2 };
+  const record = { ...RECORD, uid: 'uid-1', appliedBy: 'helm', reverts };
+  expect(parseRecord(annotationsOf(record))).toEqual(record);
+  const held = { ...record, reverts: { ...reverts, untilMs: 1_700_000_600_000 } };
+  expect(parseRecord(annotationsOf(held))).toEqual(held);
+});
+
+it('takes nonsense in it for nothing', () => {
+  const reverts = { count: -1, since: 5, of: 'never', holds: 1e300, until: [] };
+  const status = { v: 1, reverts, uid: 5, appliedBy: {} };
+  expect(parseRecord({ 'backup-image-registry/status': JSON.stringify(status) })).toEqual({
+    originals: new Map(),
+    copies: new Map(),
+    before: new Map(),
+    swappedAtMs: 0,
+    reverts: { count: 0, sinceMs: 0, ofMs: 0, holds: 0 },
+  });
+});
