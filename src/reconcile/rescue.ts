@@ -36,7 +36,7 @@ export function findRescue({ plan, copy, pods }: RescueFacts): VerifiedCopy | un
   return isStuck(plan) && copy?.phase === 'verified' && mayRead(copy, pods) ? copy : undefined;
 }
 
-const LONGEST_QUOTE = 300;
+const LONGEST_QUOTE = 600;
 
 function explain(plan: SlotPlan, { reason, message }: PullFailure): string {
   return `The original of ${slotKey(plan.slot)} cannot be pulled (${reason}: ${message.slice(0, LONGEST_QUOTE)})`;

@@ -12,8 +12,8 @@ import { findRefusal } from './refusal.ts';
 const GRACE_MS = 45_000;
 /** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
 const LONGEST_ROLLOUT_MS = 3_600_000;
-/** Of the kubelet's words in an event. */
-const LONGEST_QUOTE = 400;
+/** Of the kubelet's words in an event: the reason comes last, after the name of the image, twice. */
+const LONGEST_QUOTE = 700;
 
 export interface UndoFacts {
   readonly workload: Workload;

@@ -48,7 +48,7 @@ it('puts the originals back when no pod could pull the copy, says why, and holds
     await kube.create({ ...recreate, spec: { ...recreate.spec, strategy: { type: 'Recreate' } } }),
   );
   expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(
-    /a node cannot run the copy of main: Err\w+: .*no basic auth credentials\. Give the nodes access/,
+    /a node cannot run the copy of main: \w+: .*no basic auth credentials\. Give the nodes access/,
   );
   const restored = await waitForRollout(kube, web);
   expect(imagesOf(restored)).toEqual([reference]);

@@ -51,6 +51,19 @@ describe('a swap whose copy cannot be pulled', () => {
     expect(undo?.event.note).toMatch(/ImagePullBackOff: Back-off pulling image: 401 Unauthorized/);
   });
 
+  it('is told with the reason, which the kubelet says last', () => {
+    const image = `backup.example/${'p'.repeat(60)}/nginx:1.27@${DIGEST}`;
+    const message =
+      `Back-off pulling image "${image}": ErrImagePull: rpc error: code = Unknown desc = failed to pull and unpack ` +
+      `image "${image}": failed to resolve image: authorization failed: no basic auth credentials`;
+    const [container] = aStuckPod().containers;
+    const waiting = { reason: 'ImagePullBackOff', message };
+    const pods = container ? [{ ...aStuckPod(), containers: [{ ...container, waiting }] }] : [];
+    expect(planUndo(someFacts({ pods }))?.event.note).toMatch(
+      /no basic auth credentials\. Give the nodes access/,
+    );
+  });
+
   it('is given a short grace from the start of the pod while other pods serve', () => {
     expect(planUndo(someFacts({ nowMs: SWAPPED_AT_MS + 44_000 }))).toBeUndefined();
     const late = { ...aStuckPod(), createdAtMs: SWAPPED_AT_MS + 50_000 };
