@@ -1,7 +1,14 @@
 import type { Workload } from '../workloads/workload.ts';
 
+const REASONS = ['swapping stopped', 'too many rollouts', 'first swap of the namespace'] as const;
+
 /** Why a workload has to wait for others before it may be swapped. */
-export type PaceReason = 'swapping stopped' | 'too many rollouts' | 'first swap of the namespace';
+export type PaceReason = (typeof REASONS)[number];
+
+/** Whether a workload waits for others, and for nothing of its own. */
+export function isPaceReason(waiting: string | undefined): boolean {
+  return REASONS.some((reason) => reason === waiting);
+}
 
 export interface PaceFacts {
   /** Too many swaps in a row have failed. */
@@ -44,11 +51,12 @@ export interface Waiter {
   readonly key: string;
   readonly namespace: string;
   readonly risk: Risk;
+  readonly purpose: 'swap' | 'restore';
 }
 
 /**
  * Whose turn it is: the least risk first, and among equals who has waited longest. Of a namespace in which no swap
- * has succeeded yet, only one.
+ * has succeeded yet, only one swap; what is restored has run before.
  */
 export function chooseNext(
   waiting: readonly Waiter[],
@@ -61,7 +69,8 @@ export function chooseNext(
       if (chosen.length >= places.free) {
         return chosen;
       }
-      const mayTry = !tried.has(waiter.namespace) || places.isProven(waiter.namespace);
+      const isSure = waiter.purpose === 'restore' || places.isProven(waiter.namespace);
+      const mayTry = isSure || !tried.has(waiter.namespace);
       if (waiter.risk === risk && mayTry) {
         chosen.push(waiter);
         tried.add(waiter.namespace);

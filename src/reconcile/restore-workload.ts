@@ -52,7 +52,7 @@ export async function restoreWorkload(
   const { workload, restore } = job;
   const key = formatWorkloadKey(workload);
   if (restore.place === 'awaited' && !deps.budget.isFree()) {
-    deps.budget.waitForPlace(workload);
+    deps.budget.waitForPlace(workload, 'restore');
     return false;
   }
   if (restore.place !== 'none') {

@@ -155,10 +155,10 @@ export class RolloutBudget {
     return this.#breaker.findStopEndMs(this.#options.nowMs());
   }
 
-  /** Asks to be called when it is the workload's turn. */
-  waitForPlace(workload: Workload): void {
+  /** Asks to be called when it is the workload's turn. Only a swap waits for more than a place. */
+  waitForPlace(workload: Workload, purpose: Waiter['purpose']): void {
     const key = formatWorkloadKey(workload);
-    this.#waiting.set(key, { key, namespace: workload.namespace, risk: findRisk(workload) });
+    this.#waiting.set(key, { key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
   }
 
   countRolling(): number {
@@ -243,13 +243,15 @@ export class RolloutBudget {
 
   #wakeWaiting(): void {
     const free = this.#waiting.size === 0 ? 0 : this.#countFree();
-    if (free <= 0 || this.findStopEndMs() !== undefined) {
+    if (free <= 0) {
       return;
     }
+    const isStopped = this.findStopEndMs() !== undefined;
     const rolling = new Set([...this.#places.values()].map(({ namespace }) => namespace));
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
     const mayStart = [...this.#waiting.values()].filter(
-      ({ namespace }) => isProven(namespace) || !rolling.has(namespace),
+      ({ namespace, purpose }) =>
+        purpose === 'restore' || (!isStopped && (isProven(namespace) || !rolling.has(namespace))),
     );
     for (const { key } of chooseNext(mayStart, { free, isProven })) {
       this.#waiting.delete(key);

@@ -104,7 +104,7 @@ export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): P
   const { workload, isRescue } = job;
   const key = formatWorkloadKey(workload);
   if (!deps.budget.tryReserve(key, workload, { isUrgent: isRescue })) {
-    deps.budget.waitForPlace(workload);
+    deps.budget.waitForPlace(workload, 'swap');
     return 'not yet';
   }
   let isSwapped = false;

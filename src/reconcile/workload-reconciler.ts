@@ -7,6 +7,7 @@ import type { Denials } from './denials.ts';
 import { createFactGatherer } from './facts.ts';
 import { News } from './news.ts';
 import { ObservationLog } from './observation-log.ts';
+import { isPaceReason } from './pace.ts';
 import type { WorkloadStore } from './ports.ts';
 import { releaseImages } from './release-images.ts';
 import { restoreWorkload } from './restore-workload.ts';
@@ -82,8 +83,8 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     if (decision.release) {
       await releaseImages(deps, workload, signal);
     }
-    if (waiting !== undefined && waiting === budget.findReasonToWait(workload)) {
-      budget.waitForPlace(workload);
+    if (isPaceReason(waiting)) {
+      budget.waitForPlace(workload, deps.settings().MODE === 'restore' ? 'restore' : 'swap');
     }
     if (waiting) {
       log.debug({ workload: parseWorkloadKey(key), waiting }, 'workload waits');

@@ -50,7 +50,12 @@ describe('a copy that cannot be pulled would cost', () => {
 });
 
 describe('of those that wait', () => {
-  const waiter = (key: string, risk: Risk, namespace = key): Waiter => ({ key, namespace, risk });
+  const waiter = (key: string, risk: Risk, namespace = key): Waiter => ({
+    key,
+    namespace,
+    risk,
+    purpose: 'swap',
+  });
   const choose = (waiting: readonly Waiter[], free: number, proven: readonly string[] = []) =>
     chooseNext(waiting, { free, isProven: (name) => proven.includes(name) }).map(({ key }) => key);
 
@@ -71,5 +76,7 @@ describe('of those that wait', () => {
     const waiting = [waiter('x', 'one pod', 'shop'), waiter('y', 'other pods serve on', 'shop')];
     expect(choose(waiting, 2)).toEqual(['y']);
     expect(choose(waiting, 2, ['shop'])).toEqual(['y', 'x']);
+    const restores = waiting.map((one) => ({ ...one, purpose: 'restore' as const }));
+    expect(choose(restores, 2)).toEqual(['y', 'x']);
   });
 });

@@ -214,7 +214,7 @@ describe('a namespace in which no swap has succeeded', () => {
 
   it('has as many as allowed once a workload runs from the backup there, and wakes those that wait', () => {
     reserve(first);
-    budget.waitForPlace(second);
+    budget.waitForPlace(second, 'swap');
     observe(swapped({ name: 'first', namespace: 'shop' }));
     expect(freed).toEqual(['second']);
     reserve(second);
@@ -269,7 +269,7 @@ describe('three failed swaps in a row', () => {
 
   it('stop swapping until the settings are edited', () => {
     observe(undone('a'), undone('b'), undone('c'));
-    budget.waitForPlace(OTHER);
+    budget.waitForPlace(OTHER, 'swap');
     nowMs += 1;
     budget.forgiveFailures();
     observe(undone('a', START_MS), undone('b', START_MS), undone('c', START_MS));
@@ -297,14 +297,14 @@ describe('three failed swaps in a row', () => {
 
   it('are none when one of the workloads is gone, as a new leader would see it', () => {
     observe(undone('a'), undone('b'), undone('c'));
-    budget.waitForPlace(OTHER);
+    budget.waitForPlace(OTHER, 'swap');
     budget.observe(formatWorkloadKey(undone('a')), undefined);
     expect(freed).toEqual(['other']);
   });
 
   it('leave those asleep that wait', () => {
     reserve(original('a'));
-    budget.waitForPlace(OTHER);
+    budget.waitForPlace(OTHER, 'swap');
     observe(undone('b'), undone('c'), undone('d'));
     budget.release(formatWorkloadKey(original('a')));
     expect(freed).toEqual([]);
@@ -321,12 +321,24 @@ it('wakes as many waiting workloads as there are places, in order', () => {
   reserve(original('a'));
   reserve(original('b'));
   for (const name of ['c', 'd', 'e']) {
-    budget.waitForPlace(original(name));
+    budget.waitForPlace(original(name), 'swap');
   }
   budget.release(formatWorkloadKey(original('a')));
   expect(freed).toEqual(['c']);
   budget.release(formatWorkloadKey(original('b')));
   expect(freed).toEqual(['c', 'd', 'e']);
+});
+
+it('wakes what waits for a restore for nothing but a place', () => {
+  maxRollouts = 3;
+  observe(undone('x'), undone('y'), undone('z'));
+  for (const name of ['a', 'b', 'c']) {
+    budget.reserve(name, original(name, { namespace: 'shop' }));
+  }
+  budget.waitForPlace(original('d', { namespace: 'shop' }), 'restore');
+  budget.waitForPlace(original('e', { namespace: 'shop' }), 'swap');
+  budget.release('a');
+  expect(freed).toEqual(['d']);
 });
 
 it('watches 10,000 workloads at the cost of looking at each', () => {
@@ -336,7 +348,7 @@ it('watches 10,000 workloads at the cost of looking at each', () => {
   );
   observe(...many);
   for (const workload of many) {
-    budget.waitForPlace(workload);
+    budget.waitForPlace(workload, 'swap');
   }
   const startedAtMs = performance.now();
   for (const workload of many.slice(0, 1_000)) {
