@@ -117,7 +117,8 @@ async function findUnfinished(
   { plans, signal }: { readonly plans: readonly SlotPlan[]; readonly signal: AbortSignal },
 ): Promise<readonly Pod[]> {
   const isInFlight = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
-  if (!isInFlight && !plans.some(({ is }) => is === 'to be backed up')) {
+  const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
+  if (!isInFlight && !mayNeedSwap) {
     return [];
   }
   const unfinished = await deps.unfinishedPods.find(workload, { mayBeOld: !isInFlight }, signal);
