@@ -22,8 +22,13 @@ demo: tools ## Show the whole job on a real control plane and real registries; A
 	@$(RUN) demo -- $(ARGS)
 
 .PHONY: test
-test: check-static tools ## Pass everything: check, and the integration tests on real parts.
+test: check-static tools ## Pass everything: check, and the tests on real parts and on a real node.
 	@SIMULATOR_HISTORIES=2000 $(RUN) test
+	@$(MAKE) --no-print-directory test-node
+
+.PHONY: test-node
+test-node: tools ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbids the test kubelet in its place.
+	@VITEST_JSON_REPORT=$${VITEST_JSON_REPORT:+$$VITEST_JSON_REPORT.node} $(RUN) test:node
 
 .PHONY: check
 check: check-static ## Format, lint, types, unused code and unit tests; under a minute.

@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**'],
+          exclude: ['test/integration/**', 'test/node/**'],
           // Some start real programs, on a machine that may be busy with others.
           testTimeout: 20_000,
         },
@@ -24,6 +24,18 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'node',
+          include: ['test/node/**/*.test.ts'],
+          globalSetup: ['test/support/node/global-setup.ts'],
+          // One node, and one controller at a time.
+          fileParallelism: false,
+          // A real kubelet waits ten seconds and more before it tries again.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -1,18 +1,19 @@
 /**
  * The whole job on real parts: installs `config/default/` into a real control plane, lets the controller back up
- * what a few workloads run, kills the registry the images came from, and shows that new pods start all the same.
+ * what a few workloads run, kills the registry the images came from, and shows that new pods start all the same: on a real
+ * node, where this machine can run one, they answer over HTTP.
  *
  * `--once` ends by itself: exit code 0 only if every image that should runs from the backup.
  */
 import { once } from 'node:events';
 import { parseArgs, styleText } from 'node:util';
 
-import { startCluster, type Cluster } from '../support/cluster.ts';
 import { installController, startController, type Controller } from '../support/controller.ts';
 import { createNamespace } from '../support/namespaces.ts';
-import type { Workload } from '../support/objects.ts';
+import { emptyImageCache, startNodeCluster, type NodeCluster } from '../support/node/node-cluster.ts';
+import { askPod } from '../support/node/serving.ts';
+import type { Pod, Workload } from '../support/objects.ts';
 import { listPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
-import { forgetPulledImages } from '../support/test-kubelet.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { readProgress, type ProgressDeps } from './progress.ts';
 import { Screen } from './screen.ts';
@@ -27,7 +28,7 @@ function title(text: string): void {
 }
 
 async function startWorkloads(
-  { controlPlane: { kube } }: Cluster,
+  { controlPlane: { kube } }: NodeCluster,
   workloads: readonly Workload[],
 ): Promise<void> {
   const namespaces = new Set(workloads.map(({ metadata }) => metadata.namespace ?? ''));
@@ -36,10 +37,10 @@ async function startWorkloads(
   await Promise.all(workloads.map((workload) => waitForRollout(kube, workload)));
 }
 
-async function backUp(cluster: Cluster, prefix: string): Promise<Controller> {
-  const { connection, controlPlane, processes, tools, backup } = cluster;
+async function backUp(cluster: NodeCluster, prefix: string): Promise<Controller> {
+  const { connection, controlPlane, processes, source, backup } = cluster;
   const deps = {
-    tools,
+    tools: connection.tools,
     processes,
     kube: controlPlane.kube,
     connection: connection.kube,
@@ -47,7 +48,8 @@ async function backUp(cluster: Cluster, prefix: string): Promise<Controller> {
   };
   await installController(deps, {
     REGISTRY_PREFIX: prefix,
-    INSECURE_REGISTRIES: `${cluster.source.host},${backup.host}`,
+    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
+    SOURCE_HOSTS: source.host,
   });
   return startController(deps, { registries: [backup] });
 }
@@ -65,15 +67,18 @@ async function watchProgress(deps: ProgressDeps, workloads: readonly Workload[])
 }
 
 /** A pod of the excluded namespace, which has no copy to start from: what happens without a backup. */
-async function waitForFailure(cluster: Cluster, provisioner: Workload): Promise<string> {
+async function waitForFailure(cluster: NodeCluster, provisioner: Workload): Promise<string> {
   const { reason, message = '' } = await waitFor(
-    async () => (await listPods(cluster.controlPlane.kube, provisioner)).flatMap(waitingReasons)[0],
-    { what: 'a pod without a copy to fail' },
+    async () =>
+      (await listPods(cluster.controlPlane.kube, provisioner))
+        .flatMap(waitingReasons)
+        .find((waiting) => waiting.reason === 'ImagePullBackOff'),
+    { what: 'a pod without a copy to fail', deadlineMs: 60_000 },
   );
   return `${reason}: ${message}`.slice(0, 160);
 }
 
-async function scaleUp(cluster: Cluster, workload: Workload, replicas: number): Promise<void> {
+async function scaleUp(cluster: NodeCluster, workload: Workload, replicas: number): Promise<void> {
   const { kind, apiVersion, metadata } = workload;
   const { name, namespace = '' } = metadata;
   await cluster.controlPlane.kube.patch({ apiVersion, kind, name, namespace }, { spec: { replicas } });
@@ -88,30 +93,41 @@ function findWorkload(workloads: readonly Workload[], test: (workload: Workload)
 }
 
 async function showOutage(
-  cluster: Cluster,
+  cluster: NodeCluster,
   progress: ProgressDeps,
   workloads: readonly Workload[],
 ): Promise<void> {
+  const { kube } = cluster.controlPlane;
   const web = findWorkload(workloads, ({ metadata }) => metadata.name === SCALED);
   const provisioner = findWorkload(workloads, ({ metadata }) => metadata.namespace === EXCLUDED_NAMESPACE);
+  const before = new Set((await listPods(kube, web)).map(({ metadata }) => metadata.uid));
   await cluster.source.stop();
-  await forgetPulledImages(cluster.controlPlane.kube);
+  await emptyImageCache(kube, cluster.connection.node);
   await scaleUp(cluster, web, SCALED_REPLICAS);
   await scaleUp(cluster, provisioner, 2);
-  screen.say(
-    `  without a copy  ${EXCLUDED_NAMESPACE}/provisioner  ${styleText('red', await waitForFailure(cluster, provisioner))}`,
-  );
-  await waitForRollout(cluster.controlPlane.kube, web);
+  const failure = await waitForFailure(cluster, provisioner);
+  await waitForRollout(kube, web);
   const [row] = await readProgress(progress, [web]);
   if (row?.stage !== 'running' || row.pods !== `${SCALED_REPLICAS}/${SCALED_REPLICAS}`) {
     throw new Error(`shop/${SCALED} does not run from the backup: ${row?.stage}, ${row?.pods} pods`);
   }
-  screen.say(
-    `  with a copy     shop/${SCALED}  ${styleText('green', `${row.pods} pods run from ${row.to}`)}`,
-  );
+  screen.say(`  without a copy  ${EXCLUDED_NAMESPACE}/provisioner  ${styleText('red', failure)}`);
+  const story = `Running: ${row.pods} pods, from ${row.to}`;
+  screen.say(`  with a copy     shop/${SCALED}  ${styleText('green', story)}`);
+  const started = (await listPods(kube, web)).filter(({ metadata }) => !before.has(metadata.uid));
+  await showAnswers(cluster, started);
 }
 
-function tellWhatNext(cluster: Cluster, controller: Controller): void {
+/** Of pods that have started since the source is dead and the cache empty: their image is from the backup, or from nowhere. */
+async function showAnswers(cluster: NodeCluster, pods: readonly Pod[]): Promise<void> {
+  for (const pod of cluster.connection.node ? pods : []) {
+    const { content } = await askPod(pod);
+    const answer = `"${content}", says http://${pod.status?.podIP}:8080/, ${pod.metadata.name}, a new pod`;
+    screen.say(`  ${styleText('green', answer)}`);
+  }
+}
+
+function tellWhatNext(cluster: NodeCluster, controller: Controller): void {
   const { kubeconfigFile, tools } = cluster.connection;
   title('What to look at next');
   screen.say(`  alias k='${tools.kubectl} --kubeconfig ${kubeconfigFile}'`);
@@ -121,10 +137,10 @@ function tellWhatNext(cluster: Cluster, controller: Controller): void {
   screen.say(`  less ${controller.program.logFile}`);
 }
 
-async function runDemo(cluster: Cluster, isOnce: boolean): Promise<void> {
-  const { images } = cluster;
+async function runDemo(cluster: NodeCluster, isOnce: boolean): Promise<void> {
+  const { images } = cluster.connection;
   const prefix = `${cluster.backup.host}/backup`;
-  const workloads = createWorkloads(cluster);
+  const workloads = createWorkloads(images);
   const digests = new Map(Object.values(images).map(({ reference, digest }) => [reference, digest]));
   const progress = { kube: cluster.controlPlane.kube, backup: cluster.backup, prefix, digests };
 
@@ -136,7 +152,7 @@ async function runDemo(cluster: Cluster, isOnce: boolean): Promise<void> {
   const controller = await backUp(cluster, prefix);
   await watchProgress(progress, workloads);
 
-  title('3. The source registry dies, the nodes lose what they had pulled, two workloads are scaled up');
+  title('3. The source registry dies, the node loses what it had pulled, two workloads are scaled up');
   await showOutage(cluster, progress, workloads);
 
   if (isOnce) {
@@ -150,7 +166,10 @@ async function runDemo(cluster: Cluster, isOnce: boolean): Promise<void> {
 
 const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
 title('Starting a control plane, nodes, and two registries');
-const cluster = await startCluster({ onStep: (step) => screen.say(`  ${step}`) });
+const cluster = await startNodeCluster({
+  onStep: (step) => screen.say(`  ${step}`),
+  onFallback: (text) => screen.say(`  ${styleText('yellow', text.replaceAll('\n', ' '))}`),
+});
 try {
   await runDemo(cluster, values.once);
 } catch (error) {

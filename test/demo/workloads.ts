@@ -1,4 +1,5 @@
-import type { ClusterConnection } from '../support/cluster.ts';
+import type { NodeImages } from '../support/node/node-images.ts';
+import { withProbe } from '../support/node/serving.ts';
 import type { Workload } from '../support/objects.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 
@@ -8,18 +9,17 @@ export const EXCLUDED_NAMESPACE = 'local-path-storage';
 export const SCALED = 'web';
 
 /** What a small company runs: several namespaces, several shapes of image, one namespace that is to be left alone. */
-export function createWorkloads({ images }: Pick<ClusterConnection, 'images'>): readonly Workload[] {
-  const { multiPlatform, dockerList, singleManifest, large } = images;
+export function createWorkloads({ web, dockerWeb, single, sidecar, init }: NodeImages): readonly Workload[] {
   return [
-    aDeployment({ namespace: 'shop', name: SCALED, images: [multiPlatform.reference], replicas: 2 }),
+    aDeployment({ namespace: 'shop', name: SCALED, images: [web.reference], replicas: 2 }),
     aDeployment({
       namespace: 'shop',
       name: 'orders',
-      images: [multiPlatform.reference, dockerList.reference],
-      initImages: [singleManifest.reference],
+      images: [web.reference, sidecar.reference],
+      initImages: [init.reference],
     }),
-    aDeployment({ namespace: 'analytics', name: 'warehouse', images: [large.reference] }),
-    aDaemonSet({ namespace: 'monitoring', name: 'agent', images: [dockerList.reference] }),
-    aDeployment({ namespace: EXCLUDED_NAMESPACE, name: 'provisioner', images: [singleManifest.reference] }),
-  ];
+    aDeployment({ namespace: 'analytics', name: 'warehouse', images: [single.reference] }),
+    aDaemonSet({ namespace: 'monitoring', name: 'agent', images: [dockerWeb.reference] }),
+    aDeployment({ namespace: EXCLUDED_NAMESPACE, name: 'provisioner', images: [single.reference] }),
+  ].map(withProbe);
 }

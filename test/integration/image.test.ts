@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { copyOf, waitForImages } from '../support/backed-up.ts';
+import { findLibraries } from '../support/controller-files.ts';
 import { installController, ROOT, startController, type ControllerImage } from '../support/controller.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -75,8 +76,7 @@ it('has the entry point that the Dockerfile names', async () => {
 it.runIf(process.platform === 'linux')(
   'needs no library that the base image does not have, besides the one that is copied',
   async () => {
-    const { stdout } = await run('ldd', [image.command]);
-    const needed = stdout.split('\n').flatMap((line) => /([\w+-]+)\.so[.\d]*/.exec(line)?.[1] ?? []);
+    const needed = (await findLibraries(image.command)).map(({ name }) => name);
     const ofTheBase = new Set(
       'linux-vdso ld-linux-x86-64 ld-linux-aarch64 libc libdl libm libpthread librt libgcc_s libstdc++'.split(
         ' ',

@@ -15,6 +15,8 @@ export interface ControlPlanePaths {
   readonly auditLog: string;
 }
 
+export const LOOPBACK = '127.0.0.1';
+
 export function etcdArgs(
   paths: ControlPlanePaths,
   urls: { client: string; peer: string },
@@ -34,15 +36,15 @@ export function etcdArgs(
 
 export function apiServerArgs(
   paths: ControlPlanePaths,
-  { etcdUrl, port }: { etcdUrl: string; port: number },
+  { etcdUrl, address, port }: { etcdUrl: string; address: string; port: number },
 ): readonly string[] {
   return [
     `--etcd-servers=${etcdUrl}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
+    `--bind-address=${address}`,
+    `--advertise-address=${address}`,
     `--secure-port=${port}`,
     // Loopback is refused as an endpoint of the Service "kubernetes".
-    '--endpoint-reconciler-type=none',
+    `--endpoint-reconciler-type=${address === LOOPBACK ? 'none' : 'lease'}`,
     `--cert-dir=${paths.certificates}`,
     `--token-auth-file=${paths.tokens}`,
     '--authorization-mode=Node,RBAC',
@@ -51,6 +53,8 @@ export function apiServerArgs(
     `--service-account-signing-key-file=${paths.serviceAccountKey}`,
     '--service-cluster-ip-range=10.0.0.0/24',
     '--allow-privileged=true',
+    // The name of a node means nothing to anybody else.
+    '--kubelet-preferred-address-types=InternalIP',
     `--audit-policy-file=${paths.auditPolicy}`,
     `--audit-log-path=${paths.auditLog}`,
     '--audit-log-mode=blocking',

@@ -6,6 +6,7 @@ import {
   apiServerArgs,
   controllerManagerArgs,
   etcdArgs,
+  LOOPBACK,
   schedulerArgs,
   type ControlPlanePaths,
 } from './control-plane-args.ts';
@@ -15,11 +16,14 @@ import type { KubeConnection } from './kube-transport.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import type { Processes, RunningProgram } from './processes.ts';
 
-/** A real API server on loopback, with TLS and RBAC, and its etcd. */
+/** A real API server with TLS and RBAC, and its etcd. */
 export interface ApiServer {
   /** As a member of system:masters. */
   readonly connection: KubeConnection;
   readonly kubeconfigFile: string;
+  /** Of the node that is called `NODE_NAME`. */
+  readonly kubeletConnection: KubeConnection;
+  readonly kubeProxyConnection: KubeConnection;
   /** JSON lines: every request that a ServiceAccount outside kube-system has made. */
   readonly auditLogFile: string;
   readonly kube: Kube;
@@ -38,7 +42,12 @@ export interface ControlPlane extends ApiServer {
 export interface ControlPlaneOptions {
   readonly tools: Tools;
   readonly processes: Processes;
+  /** Of this machine, where the API server listens; default: loopback. */
+  readonly address?: string;
 }
+
+/** Of the only node that has a kubelet of its own; the test kubelet is the administrator. */
+export const NODE_NAME = 'real-node';
 
 /** The first thing that a controller manager creates: without it no pod is accepted. */
 const DEFAULT_SERVICE_ACCOUNT = {
@@ -79,12 +88,12 @@ export async function startApiServer(options: ControlPlaneOptions): Promise<ApiS
   return apiServer;
 }
 
-async function startEtcdAndApiServer({
-  tools,
-  processes,
-}: ControlPlaneOptions): Promise<ApiServer & { readonly paths: ControlPlanePaths }> {
+async function startEtcdAndApiServer(
+  options: ControlPlaneOptions,
+): Promise<ApiServer & { readonly paths: ControlPlanePaths }> {
+  const { tools, processes, address = LOOPBACK } = options;
   const folder = await processes.createFolder('control-plane');
-  const tokens = { admin: newToken(), controllerManager: newToken(), scheduler: newToken() };
+  const tokens = newTokens();
   const paths = await writeFiles(folder, tokens);
   const etcdUrl = `http://127.0.0.1:${await findFreePort()}`;
   const etcd = await processes.run({
@@ -95,11 +104,11 @@ async function startEtcdAndApiServer({
   });
 
   const port = await findFreePort();
-  const server = `https://127.0.0.1:${port}`;
+  const server = `https://${address}:${port}`;
   const apiServer = await processes.run({
     name: 'kube-apiserver',
     command: tools['kube-apiserver'],
-    args: apiServerArgs(paths, { etcdUrl, port }),
+    args: apiServerArgs(paths, { etcdUrl, address, port }),
     isReady: async () => isApiServerReady({ server, ca: await readAuthority(paths), token: tokens.admin }),
     // It would wait for the watches of all its clients.
     graceMs: 1_000,
@@ -114,6 +123,8 @@ async function startEtcdAndApiServer({
   return {
     connection: connectAs(tokens.admin),
     kubeconfigFile: paths.adminKubeconfig,
+    kubeletConnection: connectAs(tokens.kubelet),
+    kubeProxyConnection: connectAs(tokens.kubeProxy),
     auditLogFile: paths.auditLog,
     kube,
     etcd,
@@ -150,14 +161,17 @@ const AUDIT_POLICY = {
   ],
 };
 
-interface TokenSet {
-  readonly admin: string;
-  readonly controllerManager: string;
-  readonly scheduler: string;
-}
+type TokenSet = ReturnType<typeof newTokens>;
 
-function newToken(): string {
-  return randomBytes(24).toString('hex');
+function newTokens() {
+  const newToken = (): string => randomBytes(24).toString('hex');
+  return {
+    admin: newToken(),
+    controllerManager: newToken(),
+    scheduler: newToken(),
+    kubelet: newToken(),
+    kubeProxy: newToken(),
+  };
 }
 
 async function writeFiles(folder: string, tokens: TokenSet): Promise<ControlPlanePaths> {
@@ -187,11 +201,14 @@ async function writeFiles(folder: string, tokens: TokenSet): Promise<ControlPlan
 }
 
 /** Lines of token, user name, user id, groups. */
-function tokenFile({ admin, controllerManager, scheduler }: TokenSet): string {
+function tokenFile(tokens: TokenSet): string {
+  const { admin, controllerManager, scheduler, kubelet, kubeProxy } = tokens;
   return [
     `${admin},admin,admin,system:masters`,
     `${controllerManager},system:kube-controller-manager,controller-manager`,
     `${scheduler},system:kube-scheduler,scheduler`,
+    `${kubelet},system:node:${NODE_NAME},kubelet,system:nodes`,
+    `${kubeProxy},system:kube-proxy,kube-proxy`,
     '',
   ].join('\n');
 }

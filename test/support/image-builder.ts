@@ -41,8 +41,27 @@ export interface ImageSpec {
   readonly platforms?: readonly string[];
   /** Layers of incompressible bytes besides the small one, for each platform; sizes in bytes. */
   readonly randomLayers?: readonly number[];
+  /** Files of each layer, instead of made-up ones; the same for every platform. */
+  readonly layers?: readonly (readonly ImageFile[])[];
+  /** How its containers are started, as in an image configuration; default: the file of the small layer. */
+  readonly config?: ContainerConfig;
   /** A provenance attestation for each platform, as BuildKit adds it to an index. */
   readonly attestation?: boolean;
+}
+
+export interface ImageFile {
+  /** Without leading slash. Its folders are made by whoever unpacks it. */
+  readonly path: string;
+  readonly bytes: Buffer;
+  /** Default: 0755. */
+  readonly mode?: number;
+}
+
+export interface ContainerConfig {
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly Env?: readonly string[];
+  readonly User?: string;
 }
 
 const DEFAULT_PLATFORMS = ['linux/amd64', 'linux/arm64'];
@@ -75,17 +94,11 @@ interface Part {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-async function buildPlatform(
-  { format, content, randomLayers = [] }: ImageSpec,
-  platform: string,
-): Promise<Part> {
+async function buildPlatform(spec: ImageSpec, platform: string): Promise<Part> {
+  const { format, content, layers: files = madeUpLayers(spec, platform) } = spec;
   const isDocker = format === 'docker-list';
   const [os = '', architecture = ''] = platform.split('/');
-  const contents: Buffer[] = [Buffer.from(`${content} for ${platform}\n`)];
-  for (const [index, sizeBytes] of randomLayers.entries()) {
-    contents.push(pseudoRandomBytes(`${content}/${platform}/${index}`, sizeBytes));
-  }
-  const tars = await Promise.all(contents.map((bytes, index) => tarOf(`app/${index}`, bytes)));
+  const tars = await Promise.all(files.map(tarOf));
   const layers = tars.map((tar) =>
     blobOf(isDocker ? MEDIA_TYPES.dockerLayer : MEDIA_TYPES.ociLayer, gzip(tar)),
   );
@@ -93,7 +106,7 @@ async function buildPlatform(
     created: CREATED,
     architecture,
     os,
-    config: { Entrypoint: ['/app/0'], Labels: { content } },
+    config: { Entrypoint: ['/app/0'], ...spec.config, Labels: { content } },
     rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
     history: tars.map(() => ({ created: CREATED, created_by: 'test' })),
   });
@@ -103,6 +116,16 @@ async function buildPlatform(
     layers,
   );
   return { manifest, blobs: [config, ...layers], platform: { os, architecture } };
+}
+
+function madeUpLayers({ content, randomLayers = [] }: ImageSpec, platform: string): readonly ImageFile[][] {
+  const contents = [
+    Buffer.from(`${content} for ${platform}\n`),
+    ...randomLayers.map((sizeBytes, index) =>
+      pseudoRandomBytes(`${content}/${platform}/${index}`, sizeBytes),
+    ),
+  ];
+  return contents.map((bytes, index) => [{ path: `app/${index}`, bytes }]);
 }
 
 function buildAttestation({ manifest, platform }: Part): Part {
@@ -166,9 +189,11 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-async function tarOf(name: string, content: Buffer): Promise<Buffer<ArrayBuffer>> {
+async function tarOf(files: readonly ImageFile[]): Promise<Buffer<ArrayBuffer>> {
   const archive = pack();
-  archive.entry({ name, mode: 0o755, mtime: new Date(CREATED) }, content);
+  for (const { path: name, bytes, mode = 0o755 } of files) {
+    archive.entry({ name, mode, mtime: new Date(CREATED) }, bytes);
+  }
   archive.finalize();
   return Buffer.from(await buffer(archive));
 }

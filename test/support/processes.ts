@@ -54,6 +54,8 @@ export interface Processes {
   run(program: Program): Promise<RunningProgram>;
   /** A new folder inside the temporary one. */
   createFolder(name: string): Promise<string>;
+  /** A control group that its programs are going to make; removed at the end. */
+  ownCgroup(name: string): void;
   /** Stops everything, the last started first, and removes the folder. */
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export function createProcesses(): Processes {
       await mkdir(join(folder, name), { recursive: true });
       return join(folder, name);
     },
+    ownCgroup: (cgroup) => watchdog.tell({ cgroup }),
     async close() {
       for (const program of programs.toReversed()) {
         await program.stop();

@@ -25,7 +25,7 @@ export interface RegistryConnection {
   readonly logFile: string;
 }
 
-/** A real distribution registry on loopback, plain HTTP. */
+/** A real distribution registry, plain HTTP. */
 export interface Registry extends RegistryConnection {
   readonly program: RunningProgram;
   /** Requests since the first start, oldest first, from the registry's own access log. */
@@ -45,13 +45,15 @@ export interface RegistryOptions {
   readonly auth?: boolean;
   /** Takes an index some of whose manifests it does not have; by default it does not. */
   readonly takesPartialImages?: boolean;
+  /** Of this machine, where it listens; default: loopback. */
+  readonly address?: string;
 }
 
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
-  const { tools, processes, name, auth = false, takesPartialImages = false } = options;
+  const { tools, processes, name, auth = false, takesPartialImages = false, address = '127.0.0.1' } = options;
   const folder = await processes.createFolder(name);
   const port = await findFreePort();
-  const host = `127.0.0.1:${port}`;
+  const host = `${address}:${port}`;
   const url = `http://${host}`;
   const configFile = join(folder, 'config.json');
   await writeFile(configFile, JSON.stringify(configuration({ folder, host, auth, takesPartialImages })));

@@ -25,6 +25,11 @@ export async function listPods(kube: Kube, { metadata, spec }: Workload): Promis
   return kube.list<Pod>({ apiVersion: 'v1', kind: 'Pod', namespace, labelSelector });
 }
 
+/** Pods of a workload that are not on their way out. */
+export async function listLivingPods(kube: Kube, workload: Workload): Promise<readonly Pod[]> {
+  return (await listPods(kube, workload)).filter(({ metadata }) => !metadata.deletionTimestamp);
+}
+
 /** Why a container waits, such as `ImagePullBackOff`: one for each container of the pod that does. */
 export function waitingReasons({ status }: Pod): readonly { reason: string; message?: string }[] {
   const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];

@@ -2,22 +2,32 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, inject } from 'vitest';
 import type { ClusterConnection } from './cluster.ts';
 import { createKube, type Kube } from './kube.ts';
+import type { KubeConnection } from './kube-transport.ts';
 import { createNamespace, deleteNamespace } from './namespaces.ts';
 import { createProcesses, type Processes } from './processes.ts';
 
-/** The cluster of this run, as one test file sees it. */
-export interface TestCluster extends Omit<ClusterConnection, 'kube'> {
+/** A cluster as one test file sees it: what its connection has, and what the file does with it. */
+export type Connected<Connection> = Omit<Connection, 'kube'> & {
   readonly kube: Kube;
-  readonly connection: ClusterConnection['kube'];
+  readonly connection: KubeConnection;
   /** For programs and files of this test file: controllers, registries that are stopped and started. */
   readonly processes: Processes;
   /** A new namespace with a name of its own, deleted after the last test of the file. */
   createNamespace(prefix?: string): Promise<string>;
-}
+};
+
+/** The cluster of this run. */
+export type TestCluster = Connected<ClusterConnection>;
 
 /** Call at the top of a test file or `describe`. */
 export function connectToCluster(): TestCluster {
-  const { kube: connection, ...rest } = inject('cluster');
+  return connectTo(inject('cluster'));
+}
+
+export function connectTo<Connection extends { readonly kube: KubeConnection }>({
+  kube: connection,
+  ...rest
+}: Connection): Connected<Connection> {
   const kube = createKube(connection);
   const processes = createProcesses();
   const namespaces: string[] = [];

@@ -8,9 +8,12 @@
 import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removeCgroup } from './node/cgroups.ts';
 
 export type WatchdogOrder =
   | { readonly folder: string }
+  /** Name of a control group, with everything below it. */
+  | { readonly cgroup: string }
   /** Process id of a child that leads its own process group. */
   | { readonly started: number }
   | { readonly ended: number };
@@ -20,11 +23,14 @@ const POLL_MS = 50;
 
 async function main(): Promise<void> {
   const folders = new Set<string>();
+  const cgroups = new Set<string>();
   const children = new Set<number>();
   for await (const line of createInterface(process.stdin)) {
     const order = JSON.parse(line) as WatchdogOrder;
     if ('folder' in order) {
       folders.add(order.folder);
+    } else if ('cgroup' in order) {
+      cgroups.add(order.cgroup);
     } else if ('started' in order) {
       children.add(order.started);
     } else {
@@ -34,6 +40,9 @@ async function main(): Promise<void> {
   await stop([...children]);
   for (const folder of folders) {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+  for (const cgroup of cgroups) {
+    await removeCgroup(cgroup);
   }
 }
 

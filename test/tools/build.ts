@@ -15,13 +15,17 @@ import {
   buildFlags,
   moduleFolder,
   moduleKey,
+  NODE_TOOL_MODULES,
   TOOL_MODULES,
+  type NodeToolName,
   type ToolModule,
   type ToolName,
 } from './tool-modules.ts';
 
 /** Absolute path of each program. */
 export type Tools = Readonly<Record<ToolName, string>>;
+/** The same of what a real node needs besides. */
+export type NodeTools = Readonly<Record<NodeToolName, string>>;
 
 export interface EnsureToolsOptions {
   readonly environment?: NodeJS.ProcessEnv;
@@ -34,15 +38,31 @@ export interface EnsureToolsOptions {
  * @throws {Error} that says what to do, when Go is missing or too old or a build fails.
  */
 export async function ensureTools(options: EnsureToolsOptions = {}): Promise<Tools> {
-  const { environment = process.env, progress = createProgress(process.stderr) } = options;
-  const tools: Partial<Record<ToolName, string>> = await findInstalledTools(environment);
+  const installed = await findInstalledTools(options.environment ?? process.env);
+  return (await ensurePrograms(TOOL_MODULES, installed, options)) as Tools;
+}
+
+/** The same for what a real node needs. */
+export async function ensureNodeTools(options: EnsureToolsOptions = {}): Promise<NodeTools> {
+  return (await ensurePrograms(NODE_TOOL_MODULES, {}, options)) as NodeTools;
+}
+
+type ProgramName = ToolName | NodeToolName;
+type Programs = Partial<Record<ProgramName, string>>;
+
+async function ensurePrograms(
+  modules: readonly ToolModule[],
+  installed: Programs,
+  { environment = process.env, progress = createProgress(process.stderr) }: EnsureToolsOptions,
+): Promise<Programs> {
+  const programs: Programs = { ...installed };
   const builds: ModuleBuild[] = [];
-  for (const module of TOOL_MODULES) {
-    const wanted = namesOf(module).filter((name) => !tools[name]);
+  for (const module of modules) {
+    const wanted = namesOf(module).filter((name) => !programs[name]);
     if (wanted.length > 0) {
       const folder = await cacheFolder(module, environment);
       const missing = await filter(wanted, async (name) => !(await isProgram(join(folder, name))));
-      Object.assign(tools, Object.fromEntries(wanted.map((name) => [name, join(folder, name)])));
+      Object.assign(programs, Object.fromEntries(wanted.map((name) => [name, join(folder, name)])));
       builds.push({ module, folder, missing });
     }
   }
@@ -50,13 +70,13 @@ export async function ensureTools(options: EnsureToolsOptions = {}): Promise<Too
     builds.filter((build) => build.missing.length > 0),
     progress,
   );
-  return tools as Tools;
+  return programs;
 }
 
 interface ModuleBuild {
   readonly module: ToolModule;
   readonly folder: string;
-  readonly missing: readonly ToolName[];
+  readonly missing: readonly ProgramName[];
 }
 
 async function buildMissing(builds: readonly ModuleBuild[], progress: Progress): Promise<void> {
@@ -115,7 +135,7 @@ async function removeLeftovers(folder: string): Promise<void> {
 
 /** Go names a program after the last folder of its package, whatever we call it. */
 function programName(goName: string, module: ToolModule): string {
-  const isSame = (name: ToolName): boolean =>
+  const isSame = (name: ProgramName): boolean =>
     basename((module.packages[name] as string).replace(/\/v\d+$/, '')) === goName;
   return namesOf(module).find(isSame) ?? goName;
 }
@@ -126,8 +146,8 @@ async function cacheFolder(module: ToolModule, environment: NodeJS.ProcessEnv): 
   return join(caches, 'backup-image-registry', 'tools', `${module.name}-${key}`);
 }
 
-function namesOf(module: ToolModule): ToolName[] {
-  return Object.keys(module.packages) as ToolName[];
+function namesOf(module: ToolModule): ProgramName[] {
+  return Object.keys(module.packages) as ProgramName[];
 }
 
 async function filter<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<T[]> {

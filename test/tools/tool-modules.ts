@@ -14,17 +14,38 @@ export type ToolName =
   | 'reference'
   | 'election-candidate';
 
+/** What only a real node needs. */
+export type NodeToolName =
+  | 'containerd'
+  | 'containerd-shim-runc-v2'
+  | 'ctr'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'node-program';
+
+type AnyToolName = ToolName | NodeToolName;
+
 /** A Go module beside this file, and the programs that are built from it. */
 export interface ToolModule {
   readonly name: string;
+  /** Default: named as the module. */
+  readonly folder?: string;
   readonly ldflags: string;
+  readonly tags?: string;
   /** Go package of each program. */
-  readonly packages: Readonly<Partial<Record<ToolName, string>>>;
+  readonly packages: Readonly<Partial<Record<AnyToolName, string>>>;
 }
 
 const STRIPPED = '-s -w';
 const KUBERNETES_VERSION = '1.37.2';
 const STAMP = 'k8s.io/component-base/version';
+/** Without the stamp the API server calls itself v0.0.0-master, and clients believe it. */
+const KUBERNETES_LDFLAGS = [
+  STRIPPED,
+  `-X ${STAMP}.gitVersion=v${KUBERNETES_VERSION}`,
+  `-X ${STAMP}.gitMajor=${KUBERNETES_VERSION.split('.')[0]}`,
+  `-X ${STAMP}.gitMinor=${KUBERNETES_VERSION.split('.')[1]}`,
+].join(' ');
 
 /** Quick ones first: whoever has a broken network or too old a Go learns it within seconds. */
 export const TOOL_MODULES: readonly ToolModule[] = [
@@ -39,13 +60,7 @@ export const TOOL_MODULES: readonly ToolModule[] = [
   { name: 'helm', ldflags: STRIPPED, packages: { helm: 'helm.sh/helm/v4/cmd/helm' } },
   {
     name: 'kubernetes',
-    // Without the stamp the API server calls itself v0.0.0-master, and clients believe it.
-    ldflags: [
-      STRIPPED,
-      `-X ${STAMP}.gitVersion=v${KUBERNETES_VERSION}`,
-      `-X ${STAMP}.gitMajor=${KUBERNETES_VERSION.split('.')[0]}`,
-      `-X ${STAMP}.gitMinor=${KUBERNETES_VERSION.split('.')[1]}`,
-    ].join(' '),
+    ldflags: KUBERNETES_LDFLAGS,
     packages: {
       etcd: 'go.etcd.io/etcd/server/v3',
       'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
@@ -56,13 +71,39 @@ export const TOOL_MODULES: readonly ToolModule[] = [
   },
 ];
 
+/** Built only where a real node can run: they take a third as long again. */
+export const NODE_TOOL_MODULES: readonly ToolModule[] = [
+  { name: 'node-program', ldflags: STRIPPED, packages: { 'node-program': '.' } },
+  {
+    name: 'containerd',
+    ldflags: STRIPPED,
+    // Snapshotters that need a file system or a device of their own.
+    tags: 'no_btrfs,no_zfs,no_devmapper',
+    packages: {
+      containerd: 'github.com/containerd/containerd/v2/cmd/containerd',
+      'containerd-shim-runc-v2': 'github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2',
+      ctr: 'github.com/containerd/containerd/v2/cmd/ctr',
+    },
+  },
+  {
+    name: 'kubernetes-node',
+    folder: 'kubernetes',
+    ldflags: KUBERNETES_LDFLAGS,
+    packages: {
+      kubelet: 'k8s.io/kubernetes/cmd/kubelet',
+      'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy',
+    },
+  },
+];
+
 export function moduleFolder(module: ToolModule): string {
-  return join(import.meta.dirname, module.name);
+  return join(import.meta.dirname, module.folder ?? module.name);
 }
 
 /** Without debug information the first build is a third shorter and takes half the disk. */
 export function buildFlags(module: ToolModule): readonly string[] {
-  return ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags', module.ldflags];
+  const { tags, ldflags } = module;
+  return ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags', ldflags, ...(tags ? ['-tags', tags] : [])];
 }
 
 /** Changes whenever the programs built from the module could. */
