@@ -1,6 +1,6 @@
 /**
  * Finds or builds the real programs that tests and demo run: etcd, the Kubernetes control plane, kubectl, helm, the
- * distribution registry and regctl.
+ * distribution registry and regctl; and where this machine can run a real node, containerd, kubelet and kube-proxy.
  *
  * They are built from the Go modules beside this file into a cache outside the checkout, in one folder per module and
  * key (see `moduleKey`), so a second clone starts at once. The folder may be deleted at any time.
@@ -8,6 +8,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { findNodeProblems, readMachineFacts } from '../support/node/conditions.ts';
 import { findInstalledTools, isProgram } from './found-tools.ts';
 import { buildWithGo, findGo, seconds } from './go-build.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -90,6 +91,9 @@ async function buildMissing(builds: readonly ModuleBuild[], progress: Progress):
       'On two cores the first time takes 7 to 12 minutes, plus the download of about 280 MB of source.',
     );
   }
+  if (names.includes('containerd')) {
+    progress.say('On two cores the first time takes 2 to 3 minutes: what a real node needs.');
+  }
   for (const build of builds) {
     await buildModule(build, progress);
   }
@@ -158,7 +162,8 @@ async function filter<T>(items: readonly T[], test: (item: T) => Promise<boolean
 if (process.argv[1] === import.meta.filename) {
   try {
     const tools = await ensureTools();
-    for (const [name, path] of Object.entries(tools)) {
+    const hasNode = findNodeProblems(await readMachineFacts()).length === 0;
+    for (const [name, path] of Object.entries({ ...tools, ...(hasNode && (await ensureNodeTools())) })) {
       process.stdout.write(`${name.padEnd(24)} ${path}\n`);
     }
   } catch (error) {
