@@ -6,7 +6,7 @@ import { planObservation } from './observe.ts';
 import { isReleaseDue } from './ownership.ts';
 import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
 import { planRevert } from './revert.ts';
-import { isCopied } from './slot-plan.ts';
+import { findOther, isCopied } from './slot-plan.ts';
 import { planSwapPatch } from './swap-patch.ts';
 import { planEvents, tellForeign } from './tell.ts';
 import { isSwapInFlight, planUndo } from './undo.ts';
@@ -14,7 +14,7 @@ import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from 
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
 function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
-  if (!isCopied(plan) || plan.runsOther !== undefined || copy?.phase !== 'verified') {
+  if (!isCopied(plan) || copy?.phase !== 'verified' || findOther(plan, copy) !== undefined) {
     return undefined;
   }
   if (plan.is === 'to be backed up') {

@@ -5,7 +5,7 @@ import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../
 import { type Reference, formatReference, isSameRepository, parseReference } from '../images/reference.ts';
 import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
-import type { CopyRequest } from './copy-state.ts';
+import type { CopyRequest, CopyState } from './copy-state.ts';
 import { type AppliedPolicy, isIgnored } from './policy.ts';
 import { type PullFailure, findPullFailure } from './pull-failure.ts';
 import { findFormerCopy } from './revert.ts';
@@ -65,18 +65,25 @@ interface Running {
   readonly other?: string;
 }
 
+/** A node that has the same image under several names reports any of them: a pod of the source may be said to run the copy. */
+function isImageOf(reported: Reference, image: Reference, destination: Destination): boolean {
+  return (
+    isSameRepository(reported, image) || isSameRepository(reported, copyRepositoryOf(image, destination))
+  );
+}
+
 /** What Ready pods run in a slot, as the kubelet reports it. A bare id of an image says nothing. */
-function findRunning(slot: Slot, image: Reference, pods: readonly Pod[]): Running {
+function findRunning(slot: Slot, image: Reference, facts: SlotPlanFacts): Running {
   const counts = new Map<string, number>();
   let other: string | undefined;
-  const containers = pods
+  const containers = facts.pods
     .filter((pod) => pod.ready)
     .flatMap((pod) => pod.containers)
     .filter((container) => container.name === slot.name && container.image === slot.image);
   for (const { imageId } of containers) {
     const reported = tryParse(imageId.replace(/^[a-z-]+:\/\//, ''));
     if (!(reported instanceof Error) && reported.digest) {
-      const isSame = isSameRepository(reported, image);
+      const isSame = isImageOf(reported, image, facts);
       other ??= isSame ? undefined : imageId;
       counts.set(reported.digest, (counts.get(reported.digest) ?? 0) + (isSame ? 1 : 0));
     }
@@ -142,7 +149,7 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  const running = findRunning(slot, image, facts.pods);
+  const running = findRunning(slot, image, facts);
   const request = planRequest(findHeld(slot, image, facts), source, { running, pods: facts.pods });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const original = recorded?.text ?? slot.image;
@@ -170,27 +177,36 @@ function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
  * A slot whose original the nodes cannot pull takes what the backup has of it: of what other pods run, if there are any
  * that got it, otherwise of what the tag last meant.
  */
-function planRescue(plan: SlotPlan, pods: readonly Pod[]): SlotPlan {
-  const stuck = plan.is === 'to be backed up' ? findPullFailure([plan.slot], pods) : undefined;
+function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
+  const stuck = plan.is === 'to be backed up' ? findPullFailure([plan.slot], facts.pods) : undefined;
   if (!stuck || plan.is !== 'to be backed up') {
     return plan;
   }
   const { slot, request } = plan;
   const { source } = request;
-  const running = findRunning(slot, parseReference(slot.image), pods).digest;
+  const running = findRunning(slot, parseReference(slot.image), facts).digest;
   const digest = source.digest === undefined ? running : undefined;
   const isProven = running !== undefined && (source.digest ?? running) === running;
   return { ...plan, stuck, request: { source, ...(digest && { digest }), isProven, isRescue: true } };
 }
 
+/**
+ * What Ready pods run instead of what the copy holds. A node that has the same image under several names reports any of them:
+ * with the digest of the copy it is no other image.
+ */
+export function findOther({ runsOther }: CopiedSlot, copy: CopyState | undefined): string | undefined {
+  const isSame = copy?.phase === 'verified' && runsOther?.endsWith(`@${copy.digest}`);
+  return isSame ? undefined : runsOther;
+}
+
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
-  const pods = facts.unfinishedPods ?? [];
+  const unfinished = { ...facts, pods: facts.unfinishedPods ?? [] };
   return facts.workload.slots.map((slot) => {
     const plan = planSlot(slot, facts);
     return isIgnored(slot, facts.policy) && plan.is !== 'backed up'
       ? { is: 'left alone', slot, why: 'ignored' }
-      : planRescue(plan, pods);
+      : planRescue(plan, unfinished);
   });
 }
 

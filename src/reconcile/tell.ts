@@ -2,7 +2,7 @@ import { formatReference, quote } from '../images/reference.ts';
 import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { ObjectEvent } from './ports.ts';
-import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+import { findOther, type CopiedSlot, type SlotPlan } from './slot-plan.ts';
 
 function warn(reason: string, note: string): ObjectEvent {
   return { type: 'Warning', reason, action: 'CopyImage', note };
@@ -100,8 +100,9 @@ export function planEvents(
   if (plan.is === 'refused') {
     return [warn(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
   }
-  if (plan.runsOther !== undefined) {
-    return [tellOther(plan, plan.runsOther)];
+  const other = findOther(plan, copy);
+  if (other !== undefined) {
+    return [tellOther(plan, other)];
   }
   if (copy?.phase === 'failed') {
     const failure = tellFailed(plan, copy);

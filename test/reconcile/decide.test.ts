@@ -190,6 +190,17 @@ it('does not touch a workload whose pods run another image than the template nam
   expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
 });
 
+it('swaps a workload whose pods run the image of the copy, which a node reports under another of its names', () => {
+  const facts = someFacts(aWorkload(), { app: aVerifiedCopy(COPY) });
+  const slots = facts.slots.map(({ plan, copy }) => ({
+    plan: { ...plan, runsOther: `quay.io/mirror/nginx@${DIGEST}` },
+    copy,
+  }));
+  const decision = decide({ ...facts, slots });
+  expect(decision.swap?.slots).toHaveLength(1);
+  expect(decision.events).not.toMatchObject([{ reason: 'OtherImageRuns' }]);
+});
+
 it('waits for its turn while too many workloads roll out', () => {
   const decision = decide(
     someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { pace: 'too many rollouts' }),

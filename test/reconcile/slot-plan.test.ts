@@ -105,6 +105,14 @@ describe('which digest runs', () => {
     });
   });
 
+  it('is what a pod says that a node reports under the name of the copy, which it has pulled as well', () => {
+    const imageId = `backup.example/p/docker.io/library/nginx@${DIGEST}`;
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
+    const planned = plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] });
+    expect(planned).toMatchObject({ request: { digest: DIGEST, isProven: true } });
+    expect(planned).not.toHaveProperty('runsOther');
+  });
+
   it('is what the user has pinned, whatever a pod says', () => {
     const pinned = aSlot(`nginx@${DIGEST}`);
     const pods = [aPodOf(aWorkload({ slots: [pinned] }), OTHER_DIGEST)];
