@@ -19,7 +19,7 @@ import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 const cluster = connectToCluster();
 const { kube, source, images, tools, processes } = cluster;
 
-/** `image` of every container status, with the digest that runs. */
+/** Of every container status: the name that the node has the image under, and the digest that runs. */
 function imageIDs(pods: readonly Pod[]): string[] {
   return pods.flatMap(({ status }) => status?.containerStatuses ?? []).map(({ imageID }) => imageID);
 }
@@ -37,14 +37,35 @@ describe('pods', () => {
     'run the image that the tag names (%s)',
     async (sample) => {
       const namespace = await cluster.createNamespace();
-      const { reference, host, repository, digest } = images[sample];
+      const { reference, digest } = images[sample];
       const created = await kube.create(aDeployment({ namespace, images: [reference], replicas: 2 }));
       const deployment = await waitForRollout(kube, created);
 
-      const imageID = `${host}/${repository}@${digest}`;
-      expect(imageIDs(await listPods(kube, deployment))).toEqual([imageID, imageID]);
+      const digests = imageIDs(await listPods(kube, deployment)).map((id) => id.split('@')[1]);
+      expect(digests).toEqual([digest, digest]);
     },
   );
+
+  it('report the first in the alphabet of the names that the node has their image under', async () => {
+    const namespace = await cluster.createNamespace();
+    const spec = { ...SAMPLE_IMAGES.singleManifest.spec, content: namespace };
+    const [second, first] = [
+      await pushImage(source, { repository: `${namespace}/b`, tag: '1', spec }),
+      await pushImage(source, { repository: `${namespace}/a`, tag: '1', spec }),
+    ];
+    const reportedFor = async (name: string, image: string): Promise<readonly string[]> => {
+      // Both on one node.
+      const podSpec = { nodeName: cluster.nodes[0] ?? '' };
+      const created = await kube.create(aDeployment({ namespace, name, images: [image], podSpec }));
+      return imageIDs(await listPods(kube, await waitForRollout(kube, created)));
+    };
+    expect(await reportedFor('one', second.reference)).toEqual([
+      `${source.host}/${second.repository}@${second.digest}`,
+    ]);
+    const reported = [`${source.host}/${first.repository}@${first.digest}`];
+    expect(await reportedFor('two', first.reference)).toEqual(reported);
+    expect(await reportedFor('three', second.reference)).toEqual(reported);
+  });
 
   it('wait with the words of the kubelet while their image is missing, and run once it is there', async () => {
     const namespace = await cluster.createNamespace();
@@ -190,9 +211,7 @@ describe('workloads', () => {
     const running = imageIDs(
       (await listPods(kube, deployment)).filter((pod) => !pod.metadata.deletionTimestamp),
     );
-    expect(new Set(running)).toEqual(
-      new Set([`${source.host}/${multiPlatformNext.repository}@${multiPlatformNext.digest}`]),
-    );
+    expect(new Set(running.map((id) => id.split('@')[1]))).toEqual(new Set([multiPlatformNext.digest]));
     const replicaSets = await kube.list({ apiVersion: 'apps/v1', kind: 'ReplicaSet', namespace });
     expect(replicaSets).toHaveLength(2);
   });

@@ -1,5 +1,5 @@
 /**
- * Does with pods what a kubelet does with their images, and nothing else.
+ * Does with pods what a kubelet does with their images, and nothing else. `test/node` has the real one.
  *
  * Registers nodes; for every pod that the scheduler binds to one of them asks the registry for each image, with the
  * credentials of the pod's `imagePullSecrets` and of the node; reports Running and Ready with `imageID` when all are there, and
@@ -11,6 +11,11 @@
  *   manifest says, or whose program crashes is Running here. Probes, hooks, volumes and networks are not looked at.
  * - Registries off loopback count as unreachable, so that no test leaves the machine; TLS and bearer tokens are not spoken.
  * - Credential providers are unknown, and for an image that the node has already no credentials are asked for.
+ * - While an image is being pulled a pod has no container status at all; a real one waits with `ContainerCreating` or
+ *   `PodInitializing` first. After a failure it waits one second, a real kubelet ten.
+ * - containerd reports `imageID` by the first, in the alphabet, of the names under which the node has an image; the same is
+ *   done here for names of one digest. It goes by the configuration of the image, so for containerd an index and a single
+ *   manifest of the same image are one as well.
  * - A pod is deleted at once; containers never take their grace period.
  * - Changing the image of a running pod, restarts, eviction, and events of the kubelet do not exist.
  */

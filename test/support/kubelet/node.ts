@@ -38,11 +38,20 @@ export class TestNode {
       this.forgotten = asked;
       this.images.clear();
     }
-    return this.images.get(image);
+    return this.asReported(this.images.get(image));
   }
 
-  keepImage(image: string, pulled: PulledImage): void {
+  keepImage(image: string, pulled: PulledImage): PulledImage {
     this.images.set(image, pulled);
+    return this.asReported(pulled);
+  }
+
+  /** As containerd reports it: by the first, in the alphabet, of the names that the node has this image under. */
+  private asReported<T extends PulledImage | undefined>(pulled: T): T {
+    const digest = pulled?.imageID.split('@')[1];
+    const names = [...this.images.values()].map(({ imageID }) => imageID);
+    const [imageID] = names.filter((name) => name.split('@')[1] === digest).toSorted();
+    return pulled && imageID !== undefined ? { ...pulled, imageID } : pulled;
   }
 }
 

@@ -103,8 +103,7 @@ async function pull(deps: PodWorkerDeps, pod: Pod, wanted: Wanted): Promise<Pull
       return { reason: 'ErrImageNeverPull', message };
     }
     const pulled = await pullImage(image, await findAuthorizations(deps, pod, image));
-    node.keepImage(image, pulled);
-    return pulled;
+    return node.keepImage(image, pulled);
   } catch (error) {
     if (error instanceof PullError) {
       return { reason: error.reason, message: error.message };
