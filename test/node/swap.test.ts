@@ -119,19 +119,24 @@ describe('a DaemonSet', () => {
   });
 
   it('that is updated on deletion runs from the backup once its pod was deleted', async () => {
-    const created = await createWorkload(
+    const workload = withProbe(
       aDaemonSet({ namespace, name: 'on-delete', images: [images.single.reference] }),
-      { updateStrategy: { type: 'OnDelete' } },
     );
+    const updateStrategy = { type: 'OnDelete' };
+    const created = await kube.create({ ...workload, spec: { ...workload.spec, updateStrategy } });
     await waitFor(async () => imagesOf(await read(kube, created))[0] === copyTo(images.single), {
       what: 'the template to name the copy',
     });
     const [old] = await listLivingPods(kube, created);
     expect(old?.spec.containers[0]?.image).toBe(images.single.reference);
     await kube.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name: old?.metadata.name ?? '' });
-    const swapped = await waitForImages(kube, created, [copyTo(images.single)]);
-    const [pod] = await listLivingPods(kube, swapped);
-    expect(pod?.spec.containers[0]?.image).toBe(copyTo(images.single));
+    // Such a DaemonSet does not count its updated pods.
+    const pod = await waitFor(
+      async () =>
+        (await listLivingPods(kube, created)).find(({ status }) => status?.containerStatuses?.[0]?.ready),
+      { what: 'the new pod to be ready' },
+    );
+    expect(pod.spec.containers[0]?.image).toBe(copyTo(images.single));
   });
 });
 
