@@ -155,6 +155,8 @@ function headOf(registry: string, { repository, name }: ParsedImage): string {
   return `failed to resolve image: failed to do request: Head "${url}": `;
 }
 
-function failure(text: string, what: string, code = 'Unknown'): PullError {
-  return new PullError(`rpc error: code = ${code} desc = failed to pull and unpack image "${text}": ${what}`);
+/** The kubelet shows the code of an answer of containerd only when it is a known one. */
+function failure(text: string, what: string, code?: 'NotFound'): PullError {
+  const message = `failed to pull and unpack image "${text}": ${what}`;
+  return new PullError(code ? `rpc error: code = ${code} desc = ${message}` : message);
 }
