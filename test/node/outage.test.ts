@@ -83,16 +83,15 @@ it('all pods of the backed-up workload can be replaced, as when a node is draine
   for (const pod of before) {
     await evict(pod);
   }
-  const after = await waitFor(
+  const old = new Set(before.map(({ metadata }) => metadata.uid));
+  await waitFor(
     async () => {
       await waitForRollout(kube, backedUp);
       const pods = await listLivingPods(kube, backedUp);
-      const old = new Set(before.map(({ metadata }) => metadata.uid));
-      return pods.every(({ metadata }) => !old.has(metadata.uid)) && pods;
+      return pods.length === 3 && pods.every(({ metadata }) => !old.has(metadata.uid));
     },
-    { what: 'new pods', deadlineMs: 60_000 },
+    { what: 'three new pods', deadlineMs: 60_000 },
   );
-  expect(after).toHaveLength(3);
 });
 
 /** As `kubectl drain` does with each pod of a node. */
