@@ -114,6 +114,11 @@ function planRest({ facts, decision }: Preview, slots: readonly SlotRow[]): Acti
   return { action: 'none', reasons: slots.some(isTrouble) ? [] : [tellNone(facts, slots)] };
 }
 
+/** Why a copy that is there does not help pods that cannot pull the original. */
+function tellNotRescued({ events }: Decision): readonly string[] {
+  return events.flatMap(({ reason, note }) => (reason === 'NotRescued' ? [note] : []));
+}
+
 /** A pod can come to any node, so one for which nothing is copied keeps the workload from the copies. */
 function tellForeign({ foreignPlatforms = [] }: WorkloadFacts): readonly string[] {
   return foreignPlatforms.length === 0
@@ -127,7 +132,13 @@ export function toPlanRow(one: Preview): PlanRow {
   const slots = one.facts.slots.map(toSlotRow);
   const { action, reasons } = planChange(one.decision, slots) ?? planRest(one, slots);
   const troubles = one.decision.observation ? [] : listTrouble(slots);
-  const why = [...reasons, ...troubles, ...tellForeign(one.facts), ...one.facts.policy.problems].join('; ');
+  const why = [
+    ...reasons,
+    ...troubles,
+    ...tellNotRescued(one.decision),
+    ...tellForeign(one.facts),
+    ...one.facts.policy.problems,
+  ].join('; ');
   return { kind, namespace, name, action, why, slots };
 }
 

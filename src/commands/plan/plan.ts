@@ -1,11 +1,9 @@
 import { pino } from 'pino';
 
-import { type Clock, systemClock } from '../../clock.ts';
+import { systemClock } from '../../clock.ts';
 import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { createWorkloadClient } from '../../kubernetes/workload-client.ts';
 import { preview } from '../../reconcile/preview.ts';
-import { createImageRegistry, type BackupImageRegistry } from '../../registry/image-registry.ts';
-import type { Settings } from '../../settings.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { findExclusion } from '../../workloads/scope.ts';
 import {
@@ -18,29 +16,14 @@ import {
 } from '../cli/cluster.ts';
 import { type Selection, selectWorkloads } from '../cli/selection.ts';
 import { formatJson, formatTable } from '../cli/text-table.ts';
+import { toRegistrySettings } from '../copy-loop.ts';
+import { createControllerRegistry } from '../registry.ts';
 import { createScope } from '../whereabouts.ts';
 import { type PlanRow, toExcludedRow, toPlanRow } from './plan-row.ts';
 
 export interface PlanOptions extends CommandOptions {
   readonly selection: Selection;
   readonly output: 'table' | 'json';
-}
-
-/** The registries as the controller asks them. Nothing here has a copy made, so the engine need not be there. */
-function createRegistry(settings: Settings, options: PlanOptions, clock: Clock): BackupImageRegistry {
-  const { environment } = options;
-  return createImageRegistry({
-    settings: () => ({
-      copyConcurrency: settings.COPY_CONCURRENCY,
-      copyTimeoutMs: settings.COPY_TIMEOUT,
-      insecureRegistries: settings.INSECURE_REGISTRIES,
-      copyReferrers: settings.COPY_REFERRERS,
-    }),
-    configFolder: environment['DOCKER_CONFIG'],
-    program: 'regctl',
-    environment,
-    clock,
-  });
 }
 
 async function planRows(connection: Connection, options: PlanOptions): Promise<readonly PlanRow[]> {
@@ -52,7 +35,12 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
   const chosen = selectWorkloads(workloads, options.selection);
   const all = workloads.filter((workload) => findExclusion(workload, scope) === undefined);
   const inScope = new Set(all);
-  const registry = createRegistry(settings, options, systemClock);
+  const registry = createControllerRegistry({
+    environment: options.environment,
+    clock: systemClock,
+    settings: () => toRegistrySettings(settings),
+    onSent: () => undefined,
+  });
   const client = createWorkloadClient({
     connection,
     clock: systemClock,

@@ -37,20 +37,30 @@ function rowOf(
   copy: CopyState | undefined,
   options: {
     pods?: readonly Pod[];
+    unfinishedPods?: readonly Pod[];
     foreignPlatforms?: readonly string[];
     mode?: Settings['MODE'];
     namespacePolicy?: string;
   } = {},
 ) {
-  const { pods = [], foreignPlatforms = [], mode = 'swap', namespacePolicy } = options;
+  const { pods = [], unfinishedPods = [], foreignPlatforms = [], mode = 'swap', namespacePolicy } = options;
   const policy = findPolicy(workload, namespacePolicy);
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = someSettings();
   const record = parseRecord(workload.annotations);
-  const plans = planSlots({ workload, record, policy, pods, prefix, naming, sourceHosts: ['docker.io'] });
+  const plans = planSlots({
+    workload,
+    record,
+    policy,
+    pods,
+    unfinishedPods,
+    prefix,
+    naming,
+    sourceHosts: ['docker.io'],
+  });
   const facts = {
     workload,
     record,
-    pods,
+    pods: unfinishedPods,
     mode,
     policy,
     destination: { prefix, naming },
@@ -184,6 +194,24 @@ it('tells of pods that run something else than the registry has', () => {
   expect(rowOf(web, THERE, { pods: [pod] })).toMatchObject({
     action: 'wait',
     why: expect.stringMatching(/^no copy; app copied: ready pods run "localhost\/loaded@sha256:/),
+  });
+});
+
+it('tells of a swap to the rescue', () => {
+  const web = aWorkload({ rollout: { available: 0 } });
+  const waiting = { reason: 'ImagePullBackOff', message: 'manifest unknown' };
+  const stuck = aPodOf(web, DIGEST, {
+    ready: false,
+    containers: [{ name: 'app', image: 'nginx:1.27', imageId: '', waiting }],
+  });
+  const known: CopyState = { phase: 'verified', digest: DIGEST, written: COPY, isPublic: true };
+  expect(rowOf(web, known, { unfinishedPods: [stuck] })).toMatchObject({
+    action: 'swap',
+    why: '1 image to run from the backup; at once, because the original cannot be pulled',
+  });
+  expect(rowOf(web, THERE, { unfinishedPods: [stuck] })).toMatchObject({
+    action: 'wait',
+    why: expect.stringMatching(/^no copy; The original of app cannot be pulled .*not known to be public/),
   });
 });
 
