@@ -1,7 +1,7 @@
 import { formatReference, quote } from '../../images/reference.ts';
 import type { CopyState } from '../../reconcile/copy-state.ts';
 import type { PlannedSlot } from '../../reconcile/decision.ts';
-import { type CopiedSlot, isCopied } from '../../reconcile/slot-plan.ts';
+import { type CopiedSlot, findOther, isCopied } from '../../reconcile/slot-plan.ts';
 import { slotKey } from '../../workloads/record.ts';
 
 /** How far a slot is; part of the JSON output, so a name is never given another meaning. */
@@ -52,7 +52,7 @@ function rateCopied(
     return { state: 'failed', problem: `${copy.reason}: ${copy.message}` };
   }
   const { written } = copy;
-  const other = plan.runsOther;
+  const other = findOther(plan, copy);
   const problem = other !== undefined && {
     problem: `ready pods run ${quote(other)}, which is no image of this source`,
   };

@@ -10,6 +10,7 @@ import type { Settings } from '../../../src/settings.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import {
   DIGEST,
+  OTHER_DIGEST,
   aPodOf,
   aSlot,
   aVerifiedCopy,
@@ -189,7 +190,7 @@ it.each([
 it('tells of pods that run something else than the registry has', () => {
   const web = aWorkload();
   const pod = aPodOf(web, DIGEST, {
-    containers: [{ name: 'app', image: 'nginx:1.27', imageId: `localhost/loaded@${DIGEST}` }],
+    containers: [{ name: 'app', image: 'nginx:1.27', imageId: `localhost/loaded@${OTHER_DIGEST}` }],
   });
   expect(rowOf(web, THERE, { pods: [pod] })).toMatchObject({
     action: 'wait',
