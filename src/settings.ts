@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { UsageError } from './errors.ts';
 import { parsePrefix } from './images/copy-name.ts';
 import { parsePlatforms } from './images/platforms.ts';
+import { KIND_NAMES, type WorkloadKind } from './workloads/kinds.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -64,6 +65,11 @@ function list(
     });
 }
 
+const workloadKinds: z.ZodType<readonly WorkloadKind[], string | undefined> = list('Deployment,DaemonSet', {
+  pattern: new RegExp(`^(?:${KIND_NAMES.join('|')})$`),
+  what: `kinds, of which there are ${KIND_NAMES.join(', ')}`,
+}).transform((names) => KIND_NAMES.filter((kind) => names.includes(kind)));
+
 const backupPrefix = z
   .string({ error: 'is required: the registry, with a path if it has one, that keeps the copies' })
   .transform((text, context) => {
@@ -114,6 +120,9 @@ const SCHEMA = z.object({
       '`swap` copies images and points workloads at the copies, `copy` only copies, `observe` only writes into the ' +
         'log what it would do, `restore` puts every original back.',
     ),
+  WORKLOAD_KINDS: workloadKinds.describe(
+    'Kinds of workload that are looked after: `Deployment`, `DaemonSet`, `StatefulSet`, `CronJob`.',
+  ),
   NAMING: z
     .enum(['auto', 'nested', 'flat'], { error: 'must be auto, nested or flat' })
     .default('auto')
@@ -141,6 +150,14 @@ const SCHEMA = z.object({
     .describe(
       'What happens when a tag means another image at its source, which is looked at together with the copy: ' +
         '`copy` backs the new image up too, `swap` also rolls the workload to it, `ignore` does not look.',
+    ),
+  PULL_SECRET: z
+    .string()
+    .regex(/^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?$/, { error: 'must be the name of a Secret' })
+    .default('')
+    .describe(
+      'Name of a Secret of the type `kubernetes.io/dockerconfigjson` in the namespace of the controller, with which nodes ' +
+        'may pull the copies; see below.',
     ),
   SOURCE_HOSTS: list('*', {
     pattern: /^[A-Za-z0-9.\-[\]:*?]{1,255}$/,

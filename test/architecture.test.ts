@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'clock.ts': [],
   images: ['errors.ts'],
   workloads: [],
-  'settings.ts': ['errors.ts', 'images'],
+  'settings.ts': ['errors.ts', 'images', 'workloads'],
   'live-settings.ts': ['errors.ts', 'settings.ts'],
   queue: ['errors.ts', 'clock.ts'],
   reconcile: ['errors.ts', 'images', 'workloads', 'settings.ts'],

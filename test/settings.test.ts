@@ -98,3 +98,18 @@ it('describes every setting, and every default is accepted', () => {
     parseSettings(PREFIX, {}),
   );
 });
+
+it('knows the kinds of workload, each once', () => {
+  const kinds = (text: string) => parseSettings({ ...PREFIX, WORKLOAD_KINDS: text }, {}).WORKLOAD_KINDS;
+  expect(kinds('')).toEqual(['Deployment', 'DaemonSet']);
+  expect(kinds('CronJob, StatefulSet,CronJob')).toEqual(['StatefulSet', 'CronJob']);
+  expect(refuse({ ...PREFIX, WORKLOAD_KINDS: 'Deployment,Job' })).toMatch(
+    /^WORKLOAD_KINDS must be a comma-separated list of kinds, of which there are Deployment, DaemonSet, Stat/,
+  );
+});
+
+it('takes the name of a Secret, or none', () => {
+  expect(parseSettings(PREFIX, {}).PULL_SECRET).toBe('');
+  expect(parseSettings({ ...PREFIX, PULL_SECRET: 'backup.pull-1' }, {}).PULL_SECRET).toBe('backup.pull-1');
+  expect(refuse({ ...PREFIX, PULL_SECRET: 'shop/pull' })).toBe('PULL_SECRET must be the name of a Secret');
+});

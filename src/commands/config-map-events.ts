@@ -1,4 +1,5 @@
 import type { ObjectEvent } from '../reconcile/ports.ts';
+import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 
 /** An edit of the ConfigMap is not in force. */
 export function planRefusedEvent(problem: string): ObjectEvent {
@@ -13,4 +14,14 @@ export function planStoppedEvent(untilMs: number): ObjectEvent {
     `and SwapDenied of the workloads say why. Swapping goes on after ${new Date(untilMs).toISOString()}, ` +
     'or at once with an edit of the settings.';
   return { type: 'Warning', reason: 'SwappingStopped', action: 'SwapImage', note };
+}
+
+/** The API server refuses to show these kinds. */
+export function planForbiddenEvent(kinds: readonly WorkloadKind[]): ObjectEvent {
+  const resources = kinds.map((kind) => KINDS[kind].plural).join(', ');
+  const note =
+    `Workloads of the kind ${kinds.join(', ')} are not looked after: listing and watching ${resources} in all ` +
+    'namespaces is not permitted. Apply config/default/rbac.yaml again, or take the kind out of WORKLOAD_KINDS. ' +
+    'The other kinds are not affected, and nothing has to be restarted.';
+  return { type: 'Warning', reason: 'KindForbidden', action: 'ReadWorkloads', note };
 }

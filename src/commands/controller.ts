@@ -19,11 +19,12 @@ import { type Scope, isInScope } from '../workloads/scope.ts';
 import { toRegistrySettings } from './copy-loop.ts';
 import { createControllerRegistry } from './registry.ts';
 import { watchCredentials } from './credentials-watch.ts';
-import { planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
+import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops.ts';
+import { PullSecretLoop } from './pull-secret-loop.ts';
 import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './settings-watch.ts';
-import { LEASE_NAME, createScope } from './whereabouts.ts';
+import { LEASE_NAME, createScope, findKinds } from './whereabouts.ts';
 import { type WorkloadWatch, createWorkloadWatch } from './workload-watch.ts';
 
 /** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */
@@ -52,7 +53,10 @@ export class Controller {
   readonly #registry: BackupImageRegistry;
   readonly #events: Events;
   readonly #election: LeaderElection | undefined;
+  readonly #pullSecrets: PullSecretLoop;
   readonly #loops: Loops;
+  readonly #assertMayWrite = (): void => this.#election?.assertMayWrite();
+  readonly #synced = Promise.withResolvers<void>();
   readonly #lost = new AbortController();
   readonly #stopWatching = new AbortController();
   #isLeading = false;
@@ -80,16 +84,29 @@ export class Controller {
       connection,
       clock,
       log,
-      isInScope: (name) => this.#live.isKnown && isInScope(name, this.#scope()),
+      isInScope: (name) => this.#live.isKnown && isInScope(name, createScope(this.#live.current, deps.self)),
       onChange: (key, workload) => this.#loops.observe(key, workload),
+      onSynced: () => {
+        this.#synced.resolve();
+        this.#loops.watchRestore();
+        this.#startWorking();
+      },
+      onForbidden: () => this.#tellForbidden(),
     });
     this.#events = createEvents({ connection, instance, clock, log });
     this.#election = deps.leaderElect ? this.#createElection() : undefined;
     this.#registry = createControllerRegistry({
-      environment,
-      clock,
+      ...deps,
       settings: () => toRegistrySettings(this.#live.current),
       onSent: (bytes) => this.metrics.copyBytes.inc(bytes),
+    });
+    this.#pullSecrets = new PullSecretLoop({
+      ...deps,
+      assertMayWrite: this.#assertMayWrite,
+      workloads: this.#workloads,
+      settings: this.#live,
+      events: this.#events,
+      metrics: this.metrics.forQueue('pull-secrets'),
     });
     this.#loops = this.#createLoops();
     const parts = {
@@ -116,10 +133,12 @@ export class Controller {
     const stopped = AbortSignal.any([signal, this.#lost.signal]);
     try {
       await this.#findSettings(stopped);
-      // Before that, the rollouts in flight cannot be counted.
-      await Promise.race([this.#workloads.synced, untilAborted(stopped)]);
+      if (this.#live.isKnown) {
+        await Promise.race([this.#synced.promise, untilAborted(stopped)]);
+      }
       if (!stopped.aborted) {
-        this.#watchCredentials(stopped);
+        const onChange = (): void => this.#loops.retryWithNewCredentials();
+        watchCredentials(this.#deps.environment['DOCKER_CONFIG'], onChange, stopped);
         const electing = this.#elect();
         await untilAborted(stopped);
         await this.#stopWork();
@@ -127,7 +146,7 @@ export class Controller {
       }
     } finally {
       this.#stopWatching.abort();
-      await watching;
+      await Promise.all([watching, this.#pullSecrets.stop()]);
       this.#registry.close();
       this.#deps.connection.close();
     }
@@ -172,12 +191,17 @@ export class Controller {
     if (this.#live.problem !== undefined) {
       this.#tellOwn(planRefusedEvent(this.#live.problem));
     }
+    this.#tellForbidden();
     this.#startWorking();
   }
 
-  /** Once leading and once the settings are known, whichever comes last. */
+  /**
+   * Once leading, once the settings are known and once the workloads are, whichever comes last: before that, the
+   * rollouts in flight cannot be counted.
+   */
   #startWorking(): void {
-    if (this.#isLeading && this.#live.isKnown && !this.#isWorking) {
+    const isReady = this.#isLeading && this.#live.isKnown && this.#workloads.hasSynced();
+    if (isReady && !this.#isWorking) {
       this.#isWorking = true;
       this.#deps.log.info('working');
       this.#loops.start();
@@ -191,8 +215,8 @@ export class Controller {
     log.info({ mode, prefix: `${prefix.host}/${prefix.path}`, excluded }, 'settings applied');
     this.metrics.settingsReloads.inc({ result: 'applied' });
     this.metrics.isSettingsApplied.set(1);
+    this.#workloads.setKinds(findKinds(settings));
     this.#loops.applySettings(settings);
-    this.#startWorking();
   }
 
   #refuseSettings(problem: string): void {
@@ -213,37 +237,24 @@ export class Controller {
     }
   }
 
+  #tellForbidden(): void {
+    const kinds = this.#workloads.listForbidden();
+    if (this.#isLeading && kinds.length > 0) {
+      this.#tellOwn(planForbiddenEvent(kinds));
+    }
+  }
+
   #tellStopped(untilMs: number): void {
     this.#deps.log.error({ until: new Date(untilMs).toISOString() }, 'swapping stopped');
     this.#tellOwn(planStoppedEvent(untilMs));
   }
 
-  /** A changed Secret may help the copies that failed. */
-  #watchCredentials(signal: AbortSignal): void {
-    const folder = this.#deps.environment['DOCKER_CONFIG'];
-    const onChange = (): void => {
-      this.#deps.log.info('registry credentials changed');
-      this.#loops.retryWithNewCredentials();
-    };
-    if (folder) {
-      watchCredentials(folder, onChange, signal);
-    }
-  }
-
-  #scope(): Scope {
-    return createScope(this.#live.current, this.#deps.self);
-  }
-
   #createElection(): LeaderElection {
-    const { connection, namespace, instance, clock, log } = this.#deps;
     return createLeaderElection({
-      connection,
-      namespace,
+      ...this.#deps,
       name: LEASE_NAME,
-      identity: createIdentity(instance),
-      clock,
+      identity: createIdentity(this.#deps.instance),
       random: Math.random,
-      log,
       onStartedLeading: () => this.#startLeading(),
       onLost: () => this.#lost.abort(),
     });
@@ -251,14 +262,11 @@ export class Controller {
 
   #createLoops(): Loops {
     const { connection, clock, log } = this.#deps;
-    const client = createWorkloadClient({
-      connection,
-      assertMayWrite: () => this.#election?.assertMayWrite(),
-      clock,
-    });
     return new Loops({
       workloads: this.#workloads,
-      client,
+      areWorkloadsKnown: () => this.#workloads.hasSynced(),
+      client: createWorkloadClient({ connection, clock, assertMayWrite: this.#assertMayWrite }),
+      pullSecrets: this.#pullSecrets,
       registry: this.#registry,
       events: this.#events,
       settings: this.#live,

@@ -9,6 +9,7 @@ import { Denials } from '../reconcile/denials.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../reconcile/ports.ts';
 import { RecordedWorkloads } from '../reconcile/recorded-workloads.ts';
 import { RolloutBudget } from '../reconcile/rollout-budget.ts';
+import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { createWorkloadReconciler } from '../reconcile/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
 import type { Metrics, StateReader } from '../telemetry/metrics.ts';
@@ -20,9 +21,14 @@ import type { Workload } from '../workloads/workload.ts';
 const WORKLOAD_CONCURRENCY = 8;
 export interface LoopsDeps {
   readonly workloads: WorkloadStore;
+  readonly areWorkloadsKnown: () => boolean;
   readonly client: WorkloadClient;
   readonly registry: ImageRegistry;
   readonly events: EventRecorder;
+  readonly pullSecrets: Pick<
+    PullSecretLoop,
+    'secrets' | 'start' | 'applySettings' | 'observe' | 'drain' | 'shutDown'
+  >;
   readonly settings: LiveSettings;
   readonly clock: Clock;
   readonly log: Logger;
@@ -74,11 +80,12 @@ export class Loops {
   /** Begins to work, with all workloads: until now none was waiting. */
   start(): void {
     this.#isWorking = true;
-    this.#watchRestore();
+    this.watchRestore();
     this.#budget.start();
     this.#lookAtAll();
     this.#workloadQueue.start();
     this.#copyQueue.start();
+    this.#deps.pullSecrets.start();
   }
 
   /** To be told of every change of a workload, and with undefined of its end. */
@@ -86,6 +93,7 @@ export class Loops {
     if (this.#deps.settings.isKnown) {
       this.#budget.observe(key, workload);
       this.#recorded.observe(key, workload);
+      this.#deps.pullSecrets.observe(key, workload);
     }
     // A follower may wait for months: the keys of all workloads that came and went would wait with it.
     if (this.#isWorking) {
@@ -103,14 +111,16 @@ export class Loops {
       this.#budget.forgiveFailures();
     }
     this.#hasSettings = true;
+    this.#deps.pullSecrets.applySettings();
     for (const workload of this.#deps.workloads.list()) {
       this.observe(formatWorkloadKey(workload), workload);
     }
-    this.#watchRestore();
+    this.watchRestore();
   }
 
   /** The credentials have changed: what could not be copied, or not be looked up before a swap, may work now. */
   retryWithNewCredentials(): void {
+    this.#deps.log.info('registry credentials changed');
     for (const key of this.#copies.listFailed()) {
       this.#copyQueue.add(key);
     }
@@ -123,6 +133,13 @@ export class Loops {
     for (const workload of this.#deps.workloads.list()) {
       this.#workloadQueue.add(formatWorkloadKey(workload));
     }
+  }
+
+  /** To be called when all workloads are known: says when nothing is left to be restored. */
+  watchRestore(): void {
+    const { settings, areWorkloadsKnown } = this.#deps;
+    const isRestoring = settings.isKnown && settings.current.MODE === 'restore';
+    this.#recorded.watch(this.#isWorking && areWorkloadsKnown() && isRestoring);
   }
 
   readState(): ReturnType<StateReader> {
@@ -142,18 +159,15 @@ export class Loops {
 
   /** Starts nothing new, and gives what is running until the deadline. */
   async drain(deadlineMs: number): Promise<void> {
-    await Promise.all([this.#workloadQueue.drain(deadlineMs), this.#copyQueue.drain(deadlineMs)]);
+    const queues = [this.#workloadQueue, this.#copyQueue, this.#deps.pullSecrets];
+    await Promise.all(queues.map((queue) => queue.drain(deadlineMs)));
   }
 
   /** Ends everything at once, child processes too. */
   shutDown(): void {
     this.#workloadQueue.shutDown();
     this.#copyQueue.shutDown();
-  }
-
-  #watchRestore(): void {
-    const { settings } = this.#deps;
-    this.#recorded.watch(this.#isWorking && settings.isKnown && settings.current.MODE === 'restore');
+    this.#deps.pullSecrets.shutDown();
   }
 
   #createWorkloadQueue(): WorkQueue {
@@ -168,6 +182,7 @@ export class Loops {
         copies: this.#copies,
         budget: this.#budget,
         denials: this.#denials,
+        pullSecrets: this.#deps.pullSecrets.secrets,
         events,
         settings: () => settings.current,
         log: log.child({ component: 'workloads' }),

@@ -1,4 +1,5 @@
 import type { Settings } from '../settings.ts';
+import { KIND_NAMES, type WorkloadKind } from '../workloads/kinds.ts';
 import type { Scope } from '../workloads/scope.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,6 +20,11 @@ export function findSelf(environment: Environment): Scope['self'] {
 
 /** In the namespace of the controller. */
 export const LEASE_NAME = 'k8s-backup-image-registry-controller';
+
+/** Kinds that the controller watches: what was swapped before its kind was taken out gets its originals back, too. */
+export function findKinds({ MODE, WORKLOAD_KINDS }: Settings): readonly WorkloadKind[] {
+  return MODE === 'restore' ? KIND_NAMES : WORKLOAD_KINDS;
+}
 
 /** Which workloads the controller deals with. */
 export function createScope(

@@ -1,10 +1,11 @@
 import { type CopyOnlyReason, findCopyOnlyReason } from '../workloads/copy-only.ts';
-import type { WorkloadKind } from '../workloads/kinds.ts';
+import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
-import type { FormerTemplate, Pod, PodContainer, Rollout, Slot, Workload } from '../workloads/workload.ts';
+import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../workloads/workload.ts';
 import { projectImageOwners } from './image-owners.ts';
-import { type JsonObject, asArray, asCount, asObject, asText } from './json.ts';
+import { type JsonObject, asArray, asObject, asText } from './json.ts';
 import { formatPodSelector } from './pod-selector.ts';
+import { projectRollout } from './rollout-projection.ts';
 
 /** No reference is longer; kept texts end in something that no reference has, so they stay as invalid as they are. */
 const LONGEST_IMAGE = 4_096;
@@ -12,6 +13,9 @@ const LONGEST_IMAGE = 4_096;
 const LONGEST_ANNOTATION = 64 * 1024;
 /** Of what kubelet and controllers say, whose messages quote texts of others. */
 const LONGEST_MESSAGE = 1_000;
+
+/** Pods of all Jobs: a CronJob has no selector, so its own are told apart by the name of their Job. */
+const JOB_PODS = 'job-name';
 
 function limitImage(image: string): string {
   return image.length > LONGEST_IMAGE ? `${image.slice(0, LONGEST_IMAGE)} (cut)` : image;
@@ -46,8 +50,12 @@ function volumeSlots(list: unknown): Slot[] {
   });
 }
 
-function projectSlots(template: unknown): Slot[] {
-  const spec = asObject(asObject(template)['spec']);
+function findPodSpec(kind: WorkloadKind, object: JsonObject): JsonObject {
+  const template = KINDS[kind].template.reduce((part, field) => asObject(part[field]), object);
+  return asObject(template['spec']);
+}
+
+function projectSlots(spec: JsonObject): Slot[] {
   return [
     ...containerSlots('containers', spec['containers']),
     ...containerSlots('initContainers', spec['initContainers']),
@@ -66,10 +74,12 @@ function projectAnnotations(annotations: unknown): Record<string, string> {
   );
 }
 
+function findController(references: unknown): JsonObject {
+  return asObject(asArray(references).find((reference) => asObject(reference)['controller'] === true));
+}
+
 function projectOwner(references: unknown): string | undefined {
-  const controller = asObject(
-    asArray(references).find((reference) => asObject(reference)['controller'] === true),
-  );
+  const controller = findController(references);
   const kind = asText(controller['kind']);
   return kind === undefined ? undefined : `${kind}/${asText(controller['name']) ?? ''}`;
 }
@@ -85,62 +95,10 @@ function projectCopyOnly(kind: WorkloadKind, object: JsonObject): CopyOnlyReason
   });
 }
 
-type PodCounts = Pick<Rollout, 'desired' | 'current' | 'updated' | 'available'>;
-
-/** How the kinds count their pods. */
-const PROJECT_COUNTS: Readonly<Record<WorkloadKind, (spec: JsonObject, status: JsonObject) => PodCounts>> = {
-  Deployment: (spec, status) => ({
-    desired: asCount(spec['replicas']) ?? 1,
-    current: asCount(status['replicas']) ?? 0,
-    updated: asCount(status['updatedReplicas']) ?? 0,
-    available: asCount(status['availableReplicas']) ?? 0,
-  }),
-  DaemonSet: (_, status) => ({
-    desired: asCount(status['desiredNumberScheduled']) ?? 0,
-    current: asCount(status['currentNumberScheduled']) ?? 0,
-    updated: asCount(status['updatedNumberScheduled']) ?? 0,
-    available: asCount(status['numberAvailable']) ?? 0,
-  }),
-};
-
-/** A Deployment says when its pods are refused, and quotes the API server. */
-function projectRefused(conditions: unknown): Rollout['refused'] {
-  const failure = asObject(
-    asArray(conditions).find((item) => {
-      const { type, status } = asObject(item);
-      return type === 'ReplicaFailure' && status === 'True';
-    }),
-  );
-  return failure['type'] === undefined
-    ? undefined
-    : {
-        sinceMs: Date.parse(asText(failure['lastTransitionTime']) ?? '') || 0,
-        message: (asText(failure['message']) ?? '').slice(0, LONGEST_MESSAGE),
-      };
-}
-
-function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout {
-  const metadata = asObject(object['metadata']);
-  const spec = asObject(object['spec']);
-  const status = asObject(object['status']);
-  const refused = projectRefused(status['conditions']);
-  return {
-    ...PROJECT_COUNTS[kind](spec, status),
-    generation: asCount(metadata['generation']) ?? 0,
-    observedGeneration: asCount(status['observedGeneration']) ?? 0,
-    paused: spec['paused'] === true,
-    terminating: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
-    onDelete: kind === 'DaemonSet' && asObject(spec['updateStrategy'])['type'] === 'OnDelete',
-    recreate: asObject(spec['strategy'])['type'] === 'Recreate',
-    ...(refused && { refused }),
-  };
-}
-
-/** What the controller keeps of a raw Deployment or DaemonSet; undefined for what cannot be one. */
+/** What the controller keeps of a raw workload; undefined for what cannot be one. */
 export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | undefined {
   const object = asObject(raw);
   const metadata = asObject(object['metadata']);
-  const spec = asObject(object['spec']);
   const name = asText(metadata['name']);
   const namespace = asText(metadata['namespace']);
   const uid = asText(metadata['uid']);
@@ -148,6 +106,7 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
   if (!name || !namespace || !uid || !resourceVersion) {
     return undefined;
   }
+  const podSpec = findPodSpec(kind, object);
   const owner = projectOwner(metadata['ownerReferences']);
   const copyOnly = projectCopyOnly(kind, object);
   return {
@@ -156,12 +115,13 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     name,
     uid,
     resourceVersion,
-    slots: projectSlots(spec['template']),
+    slots: projectSlots(podSpec),
+    pullSecrets: asArray(podSpec['imagePullSecrets']).flatMap((item) => asText(asObject(item)['name']) ?? []),
     annotations: projectAnnotations(metadata['annotations']),
     ...(owner === undefined ? {} : { owner }),
     ...(copyOnly === undefined ? {} : { copyOnly }),
     ...projectImageOwners(metadata['managedFields']),
-    podSelector: formatPodSelector(spec['selector']),
+    podSelector: kind === 'CronJob' ? JOB_PODS : formatPodSelector(asObject(object['spec'])['selector']),
     rollout: projectRollout(kind, object),
   };
 }
@@ -173,7 +133,7 @@ export function projectFormerTemplate(raw: unknown, uid: string): FormerTemplate
   const isOwned = asArray(ownerReferences).some((reference) => asObject(reference)['uid'] === uid);
   return isOwned
     ? {
-        slots: projectSlots(asObject(spec)['template']),
+        slots: projectSlots(asObject(asObject(asObject(spec)['template'])['spec'])),
         annotations: projectAnnotations(annotations),
       }
     : undefined;
@@ -211,6 +171,12 @@ function projectContainers(specs: unknown, statuses: unknown): PodContainer[] {
   });
 }
 
+function projectMade(metadata: JsonObject): Pod['made'] {
+  const controller = findController(metadata['ownerReferences']);
+  const [uid, byUid, name] = [metadata['uid'], controller['uid'], controller['name']].map(asText);
+  return uid && byUid && name ? { uid, by: { uid: byUid, name } } : undefined;
+}
+
 /** What the controller reads of a raw Pod; undefined for what cannot be one. */
 export function projectPod(raw: unknown): Pod | undefined {
   const object = asObject(raw);
@@ -221,8 +187,10 @@ export function projectPod(raw: unknown): Pod | undefined {
   if (!name) {
     return undefined;
   }
+  const made = projectMade(metadata);
   return {
     name,
+    ...(made && { made }),
     createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
     ready: isReady(metadata, status),
     containers: [

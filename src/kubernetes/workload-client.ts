@@ -1,16 +1,27 @@
 import type { Clock } from '../clock.ts';
-import { ApiError, ConflictError, WriteDeniedError } from '../errors.ts';
-import type { WorkloadClient, WorkloadPatch } from '../reconcile/ports.ts';
+import { ApiError, ConflictError } from '../errors.ts';
+import type { PodPatch, WorkloadClient, WorkloadPatch } from '../reconcile/ports.ts';
 import { FIELD_MANAGER } from '../workloads/image-owner.ts';
 import { KINDS } from '../workloads/kinds.ts';
-import type { SlotPlace, Workload } from '../workloads/workload.ts';
+import type { Pod, SlotPlace, Workload } from '../workloads/workload.ts';
 import type { Connection } from './connection/api-client.ts';
-import type { StatusDetails } from './connection/api-errors.ts';
 import { listPages } from './reflector/list-pages.ts';
 import { createNodePlatforms } from './node-platforms.ts';
+import { explainRefusal } from './refusal.ts';
 import { projectFormerTemplate, projectPod } from './projection.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
+
+function podsPath({ namespace }: Workload): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
+}
+
+/** Runs of a CronJob are Jobs called `<name>-<minutes since 1970>`; all Jobs of a namespace share one selector. */
+function isOfWorkload({ kind, name }: Workload, pod: Pod): boolean {
+  const job = pod.made?.by.name;
+  const isRun = job?.startsWith(`${name}-`) === true && /^\d+$/.test(job.slice(name.length + 1));
+  return kind !== 'CronJob' || isRun;
+}
 
 function workloadPath({ kind, namespace, name }: Workload): string {
   const { path, plural } = KINDS[kind];
@@ -26,19 +37,39 @@ function slotFields(slots: readonly PatchedSlot[], place: SlotPlace): object[] |
   return fields.length > 0 ? fields : undefined;
 }
 
-/**
- * The strategic-merge patch: the identity of what was read, annotations, and of the template nothing but
- * names and images. Without the resource version a container that was renamed meanwhile would be added.
- */
-function patchBody(workload: Workload, { slots, annotations }: WorkloadPatch): object {
-  const template = {
+function podSpecFields(slots: readonly PatchedSlot[]): object {
+  return {
     containers: slotFields(slots, 'containers'),
     initContainers: slotFields(slots, 'initContainers'),
     volumes: slotFields(slots, 'volumes'),
   };
+}
+
+/** By name, so that entries of others stay as they are. */
+function pullSecretFields({ add, remove }: NonNullable<WorkloadPatch['pullSecrets']>): object[] {
+  return [
+    ...(add === undefined ? [] : [{ name: add }]),
+    ...(remove === undefined ? [] : [{ $patch: 'delete', name: remove }]),
+  ];
+}
+
+/**
+ * The strategic-merge patch: the identity of what was read, annotations, and of the template nothing but
+ * names, images and one pull secret. Without the resource version a container that was renamed meanwhile would be added.
+ */
+function patchBody(workload: Workload, { slots, annotations, pullSecrets }: WorkloadPatch): object {
+  const metadata = { uid: workload.uid, resourceVersion: workload.resourceVersion, annotations };
+  if (slots.length === 0 && !pullSecrets) {
+    return { metadata };
+  }
+  const podSpec = {
+    ...podSpecFields(slots),
+    ...(pullSecrets && { imagePullSecrets: pullSecretFields(pullSecrets) }),
+  };
+  const path = [...KINDS[workload.kind].template, 'spec'];
   return {
-    metadata: { uid: workload.uid, resourceVersion: workload.resourceVersion, annotations },
-    ...(slots.length > 0 ? { spec: { template: { spec: template } } } : {}),
+    metadata,
+    ...path.reduceRight<object>((inner, field) => ({ [field]: inner }), podSpec),
   };
 }
 
@@ -61,27 +92,6 @@ function explainFailedTest(error: unknown): unknown {
   return error instanceof ApiError && [404, 409, 422].includes(error.status)
     ? new ConflictError(error.message, { cause: error })
     : explainRefusal(error);
-}
-
-/** A workload of the same name but another identity is refused as if the patch were wrong. */
-function isOtherIdentity(error: ApiError): boolean {
-  const details = error.cause as StatusDetails | undefined;
-  return (
-    error.status === 422 &&
-    (details?.causes.some(({ field }) => ['metadata.uid', 'metadata.resourceVersion'].includes(field)) ===
-      true ||
-      /precondition/iu.test(details?.message ?? ''))
-  );
-}
-
-function explainRefusal(error: unknown): unknown {
-  if (!(error instanceof ApiError)) {
-    return error;
-  }
-  if ([404, 409].includes(error.status) || isOtherIdentity(error)) {
-    return new ConflictError(error.message, { cause: error });
-  }
-  return [403, 422].includes(error.status) ? new WriteDeniedError(error.message, { cause: error }) : error;
 }
 
 /** Objects of a workload's namespace that its selector matches, as far as they can be projected. */
@@ -122,13 +132,13 @@ export function createWorkloadClient(options: {
   const { connection, assertMayWrite, clock } = options;
 
   async function send(
-    workload: Workload,
+    path: string,
     { body, type }: { body: object; type: 'strategic-merge-patch' | 'json-patch' },
     signal: AbortSignal,
   ): Promise<void> {
     await connection.request({
       method: 'PATCH',
-      path: workloadPath(workload),
+      path,
       query: { fieldManager: FIELD_MANAGER },
       body,
       contentType: `application/${type}+json`,
@@ -137,9 +147,19 @@ export function createWorkloadClient(options: {
     });
   }
 
+  async function merge(path: string, body: object, signal: AbortSignal): Promise<void> {
+    try {
+      await send(path, { body, type: 'strategic-merge-patch' }, signal);
+    } catch (error) {
+      throw explainRefusal(error);
+    }
+  }
+
   return {
-    listPods: (workload, signal) =>
-      listSelected(connection, { workload, path: '/api/v1', plural: 'pods', project: projectPod, signal }),
+    async listPods(workload, signal) {
+      const list = { workload, path: '/api/v1', plural: 'pods', project: projectPod, signal };
+      return (await listSelected(connection, list)).filter((pod) => isOfWorkload(workload, pod));
+    },
     listFormerTemplates: async (workload, signal) =>
       workload.kind === 'Deployment'
         ? listSelected(connection, {
@@ -151,16 +171,14 @@ export function createWorkloadClient(options: {
           })
         : [],
     listNodePlatforms: createNodePlatforms(connection, clock),
-    async patch(workload, patch, signal) {
-      try {
-        await send(workload, { body: patchBody(workload, patch), type: 'strategic-merge-patch' }, signal);
-      } catch (error) {
-        throw explainRefusal(error);
-      }
+    patch: (workload, patch, signal) => merge(workloadPath(workload), patchBody(workload, patch), signal),
+    patchPod(workload, { name, uid, slots }: PodPatch, signal) {
+      const path = `${podsPath(workload)}/${encodeURIComponent(name)}`;
+      return merge(path, { metadata: { uid }, spec: podSpecFields(slots) }, signal);
     },
     async releaseImages(workload, signal) {
       try {
-        await send(workload, { body: releaseBody(workload), type: 'json-patch' }, signal);
+        await send(workloadPath(workload), { body: releaseBody(workload), type: 'json-patch' }, signal);
       } catch (error) {
         throw explainFailedTest(error);
       }

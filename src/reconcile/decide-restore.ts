@@ -4,6 +4,7 @@ import type { Workload } from '../workloads/workload.ts';
 import { isReleaseDue } from './ownership.ts';
 import type { WorkloadPatch } from './ports.ts';
 import { planRestore } from './restore.ts';
+import { mayHaveStuckPods } from './stuck-pods.ts';
 
 /** The patch of a restore, and what it means for the rollout budget. */
 export interface Restore {
@@ -22,6 +23,7 @@ export interface RestoreFacts {
   /** True when one more workload may roll out because of us. */
   readonly isPlaceFree: boolean;
   readonly requeueAfterMs: number;
+  readonly nowMs: number;
 }
 
 function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place'] {
@@ -36,11 +38,16 @@ function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place
  * Decides whether a workload gets its originals back now. It is the user's wish, so nothing but pace holds it up: neither
  * a policy, nor a hold, nor a rollout that is stuck, nor a pause.
  */
-export function decideRestore({ workload, record, isPlaceFree, requeueAfterMs }: RestoreFacts) {
+export function decideRestore({ workload, record, isPlaceFree, requeueAfterMs, nowMs }: RestoreFacts) {
   const patch = workload.rollout.terminating ? undefined : planRestore(workload, record);
   if (!patch) {
-    // What stands there now is what the user wrote: they, or their tool, should meet no conflict over it.
-    return { events: [], ...(isReleaseDue(workload, record) && ({ release: true } as const)) };
+    const isWatched = mayHaveStuckPods(workload, record, { isRestoring: true, nowMs });
+    return {
+      events: [],
+      // What stands there now is what the user wrote: they, or their tool, should meet no conflict over it.
+      ...(isReleaseDue(workload, record) && ({ release: true } as const)),
+      ...(isWatched && { lookAgainMs: requeueAfterMs }),
+    };
   }
   const place = findPlace(workload, patch);
   if (place === 'awaited' && !isPlaceFree) {

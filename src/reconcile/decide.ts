@@ -1,12 +1,13 @@
 import { whyNotSwappable } from '../workloads/rollout.ts';
 import { decideRestore } from './decide-restore.ts';
-import type { Decision, PlannedSlot, SlotSwap, WorkloadFacts } from './decision.ts';
+import type { Decision, PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './deferral.ts';
 import { planObservation } from './observe.ts';
 import { isReleaseDue } from './ownership.ts';
 import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
 import { planRevert } from './revert.ts';
 import { findOther, isCopied } from './slot-plan.ts';
+import { mayHaveStuckPods } from './stuck-pods.ts';
 import { planSwapPatch } from './swap-patch.ts';
 import { planEvents, tellForeign } from './tell.ts';
 import { isSwapInFlight, planUndo } from './undo.ts';
@@ -48,7 +49,11 @@ function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
 /** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
 function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
   const LONGEST_MS = 10_000;
-  if (isSwapInFlight(facts.workload, facts.record, facts.nowMs)) {
+  const { workload, record, nowMs } = facts;
+  if (
+    isSwapInFlight(workload, record, nowMs) ||
+    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })
+  ) {
     return { lookAgainMs: Math.min(facts.requeueAfterMs, LONGEST_MS) };
   }
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
@@ -67,6 +72,12 @@ function collectEvents(facts: WorkloadFacts): Decision['events'] {
     ]),
     ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
   ];
+}
+
+/** What the user should know about the wait. */
+function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events'] {
+  const problem = waiting === 'no pull secret' ? facts.pullSecretProblem : undefined;
+  return problem ? [problem] : planDeferral(waiting, facts);
 }
 
 function decideSwap(facts: WorkloadFacts): Decision {
@@ -93,7 +104,7 @@ function decideSwap(facts: WorkloadFacts): Decision {
     return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps, revert), isRescue: false } };
   }
   return {
-    events: [...events, ...planDeferral(waiting, facts)],
+    events: [...events, ...tellWaiting(facts, waiting)],
     ...release,
     waiting,
     ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),

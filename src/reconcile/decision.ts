@@ -29,6 +29,9 @@ export interface WorkloadFacts {
   readonly pace: PaceReason | undefined;
   /** Until when the API server is not asked again for a swap that it has refused. */
   readonly deniedUntilMs: number | undefined;
+  /** PULL_SECRET, and why it cannot be used for this workload. */
+  readonly pullSecret?: string | undefined;
+  readonly pullSecretProblem?: ObjectEvent | undefined;
   readonly requeueAfterMs: number;
   /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
   readonly foreignPlatforms?: readonly string[];
@@ -61,6 +64,7 @@ export type Waiting =
   | 'held after a swap that failed'
   | 'held after a swap that was reverted'
   | 'refused by the API server'
+  | 'no pull secret'
   | NotSwappable
   | PaceReason;
 

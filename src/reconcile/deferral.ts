@@ -66,6 +66,13 @@ export function planDeferral(
             'it is swapped once it is resumed.',
         ),
       ];
+    case 'rolled out by hand':
+      return [
+        defer(
+          'Copied, but not swapped, because its update strategy (OnDelete, or a partition above 0) lets you say ' +
+            'which pods get a new template.',
+        ),
+      ];
     case 'scaled to zero':
       return [defer('Copied, but not swapped while it has no pods that would show whether the copy works.')];
     default:

@@ -8,11 +8,13 @@ import type { WorkloadFacts } from './decision.ts';
 import type { Denials } from './denials.ts';
 import { type AppliedPolicy, findPolicy } from './policy.ts';
 import type { WorkloadClient, WorkloadStore } from './ports.ts';
+import type { SwapPullSecrets } from './pull-secrets.ts';
 import { Refreshes } from './refreshes.ts';
 import { isStuck } from './rescue.ts';
 import type { RolloutBudget } from './rollout-budget.ts';
 import { RunningPods } from './running-pods.ts';
 import { type CopiedSlot, type SlotPlan, isCopied, planSlots } from './slot-plan.ts';
+import { mayHaveStuckPods } from './stuck-pods.ts';
 import { isSwapInFlight } from './undo.ts';
 import { UnfinishedPods } from './unfinished-pods.ts';
 
@@ -22,6 +24,7 @@ export interface FactDeps {
   readonly copies: Pick<CopyStore, 'get' | 'want' | 'recheck'>;
   readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
   readonly denials: Pick<Denials, 'findEndMs'>;
+  readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
   readonly settings: () => Settings;
   readonly nowMs: () => number;
 }
@@ -89,6 +92,8 @@ function collectFacts(
     isPlaceFree: deps.budget.isFree(),
     pace: deps.budget.findReasonToWait(workload),
     deniedUntilMs: deps.denials.findEndMs(workload, deps.nowMs()),
+    pullSecret: deps.pullSecrets.wanted,
+    pullSecretProblem: deps.pullSecrets.findProblem(workload),
     requeueAfterMs: deps.settings().REQUEUE_AFTER,
     nowMs: deps.nowMs(),
   };
@@ -116,7 +121,11 @@ async function findUnfinished(
   workload: Workload,
   { plans, signal }: { readonly plans: readonly SlotPlan[]; readonly signal: AbortSignal },
 ): Promise<readonly Pod[]> {
-  const isInFlight = isSwapInFlight(workload, parseRecord(workload.annotations), deps.nowMs());
+  const record = parseRecord(workload.annotations);
+  const nowMs = deps.nowMs();
+  const isInFlight =
+    isSwapInFlight(workload, record, nowMs) ||
+    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs });
   const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
   if (!isInFlight && !mayNeedSwap) {
     return [];
@@ -128,9 +137,18 @@ async function findUnfinished(
     : unfinished;
 }
 
+/** Of a workload that has just got its originals back. */
+async function findPodsOfRestore(deps: PodDeps, workload: Workload, signal: AbortSignal): Promise<KnownPods> {
+  const isRestoring = deps.settings().MODE === 'restore';
+  const record = parseRecord(workload.annotations);
+  return isRestoring && mayHaveStuckPods(workload, record, { isRestoring, nowMs: deps.nowMs() })
+    ? { running: [], unfinished: await deps.unfinishedPods.find(workload, { mayBeOld: false }, signal) }
+    : NO_PODS;
+}
+
 async function findPods(deps: PodDeps, workload: Workload, signal: AbortSignal): Promise<KnownPods> {
   if (!makesCopies(deps)) {
-    return NO_PODS;
+    return findPodsOfRestore(deps, workload, signal);
   }
   const plans = planAll(deps, workload, NO_PODS);
   const mayBeOld = deps.budget.findReasonToWait(workload) !== undefined;

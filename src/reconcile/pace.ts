@@ -43,7 +43,8 @@ export function findRisk({ kind, rollout }: Pick<Workload, 'kind' | 'rollout'>):
   if (kind === 'DaemonSet') {
     return 'a pod of every node';
   }
-  return rollout.desired >= 2 ? 'other pods serve on' : 'one pod';
+  // A StatefulSet ends a pod before it starts the new one.
+  return rollout.desired >= 2 && kind !== 'StatefulSet' ? 'other pods serve on' : 'one pod';
 }
 
 /** A workload that waits for its turn. */

@@ -90,11 +90,21 @@ export interface WorkloadStore {
 export interface WorkloadPatch {
   readonly slots: readonly Pick<Slot, 'place' | 'name' | 'image'>[];
   readonly annotations: Readonly<Record<string, string | null>>;
+  /** Names to add to `imagePullSecrets` of the template, and to take away. */
+  readonly pullSecrets?: { readonly add?: string; readonly remove?: string };
+}
+
+/** New image per container of a pod that never started. */
+export interface PodPatch {
+  readonly name: string;
+  /** The pod must still be this one. */
+  readonly uid: string;
+  readonly slots: WorkloadPatch['slots'];
 }
 
 /** What the loop needs from the cluster besides the reflectors. */
 export interface WorkloadClient {
-  /** Pods that the workload's selector matches. */
+  /** Pods that the workload's selector matches; of a CronJob, those of its scheduled runs. */
   listPods(workload: Workload, signal: AbortSignal): Promise<readonly Pod[]>;
   /** Of all nodes, each once: `linux/amd64`. At most a minute old. */
   listNodePlatforms(signal: AbortSignal): Promise<readonly string[]>;
@@ -115,6 +125,13 @@ export interface WorkloadClient {
    * @throws {WriteDeniedError} when admission or RBAC refuses it.
    */
   patch(workload: Workload, patch: WorkloadPatch, signal: AbortSignal): Promise<void>;
+  /**
+   * Changes the images of one pod of a workload in place.
+   *
+   * @throws {ConflictError} when the pod is gone.
+   * @throws {WriteDeniedError} when admission or RBAC refuses it.
+   */
+  patchPod(workload: Workload, patch: PodPatch, signal: AbortSignal): Promise<void>;
 }
 
 /** What an event is about. */
@@ -130,11 +147,51 @@ export interface EventSubject {
 export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
-  readonly action: 'CopyImage' | 'SwapImage' | 'RestoreImage' | 'ReloadConfig';
+  readonly action: 'CopyImage' | 'SwapImage' | 'RestoreImage' | 'ReloadConfig' | 'ReadWorkloads';
   readonly note: string;
 }
 
 /** Events are told once per change of outcome, and never hold up the work: delivery is best effort. */
 export interface EventRecorder {
   record(subject: EventSubject, event: ObjectEvent): void;
+}
+
+/** A Secret of the name that PULL_SECRET says, in the namespace of the controller or another. */
+export interface PullSecret {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** True for one that this controller has handed out; all others are none of its business. */
+  readonly isOurs: boolean;
+  /** Its Docker config, still encoded: never to be shown. Undefined when it is no `kubernetes.io/dockerconfigjson`. */
+  readonly config?: string;
+  /** Kinds of the workloads that one of ours was handed out for. */
+  readonly usedBy: readonly string[];
+}
+
+export type PullSecretContent = Required<Pick<PullSecret, 'config' | 'usedBy'>>;
+
+/** The pull secrets as last seen. */
+export interface PullSecretStore {
+  /** `loading` for a moment after a change of PULL_SECRET; `forbidden` until somebody grants the permission. */
+  state(): 'known' | 'loading' | 'forbidden';
+  get(namespace: string): PullSecret | undefined;
+  list(): readonly PullSecret[];
+}
+
+/**
+ * Hands pull secrets out.
+ *
+ * All of them throw a ConflictError when the Secret is no longer what was seen, and a WriteDeniedError when admission
+ * or RBAC refuses it.
+ */
+export interface PullSecretClient {
+  create(
+    secret: Pick<PullSecret, 'namespace' | 'name'>,
+    content: PullSecretContent,
+    signal: AbortSignal,
+  ): Promise<void>;
+  update(secret: PullSecret, content: PullSecretContent, signal: AbortSignal): Promise<void>;
+  remove(secret: PullSecret, signal: AbortSignal): Promise<void>;
 }

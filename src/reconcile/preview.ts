@@ -94,6 +94,8 @@ export async function preview(
     client: rememberPods(deps.client),
     budget: createBudget(deps, all),
     denials: new Denials(),
+    // Secrets are not looked at here.
+    pullSecrets: { wanted: deps.settings.PULL_SECRET || undefined, findProblem: () => undefined },
   });
   const reconcileCopy = createCopyReconciler({
     ...common,

@@ -11,6 +11,11 @@ const REASONS: ReadonlySet<string> = new Set([
   'ImageInspectError',
 ]);
 
+/** Whether a container waits because of its image, or one that it mounts. */
+export function isPullFailure({ waiting }: PodContainer): boolean {
+  return waiting !== undefined && REASONS.has(waiting.reason);
+}
+
 /** A slot whose image a node cannot have, in the words of the kubelet. */
 export interface PullFailure {
   readonly slot: Slot;
@@ -22,8 +27,9 @@ export interface PullFailure {
  * Whether a container waits for the image of a slot. For an image volume, the container that mounts it waits, for the
  * same reasons, and the message quotes the image.
  */
-function waitsFor({ name, image, waiting }: PodContainer, slot: Slot): boolean {
-  if (!waiting || !REASONS.has(waiting.reason)) {
+function waitsFor(container: PodContainer, slot: Slot): boolean {
+  const { name, image, waiting } = container;
+  if (!waiting || !isPullFailure(container)) {
     return false;
   }
   return slot.place === 'volumes'

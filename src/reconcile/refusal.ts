@@ -15,15 +15,16 @@ export interface RefusalFacts {
 }
 
 /**
- * DaemonSets do not say that their pods are refused, except in events. But nodes are without a pod, and long after the
- * swap there has not been a single pod with a copy.
+ * DaemonSets and StatefulSets do not say that their pods are refused, except in events. But pods are missing, and long
+ * after the swap there has not been a single pod with a copy.
  */
-function isDaemonSetRefused({ workload, copies, pods }: RefusalFacts): boolean {
+function isSilentlyRefused({ workload, copies, pods }: RefusalFacts): boolean {
   const { current, desired, observedGeneration, generation } = workload.rollout;
   const images = new Set(copies.filter(({ place }) => place !== 'volumes').map(({ image }) => image));
   const runsCopy = pods.some(({ containers }) => containers.some(({ image }) => images.has(image)));
   const isMissing = observedGeneration >= generation && current < desired;
-  return workload.kind === 'DaemonSet' && isMissing && images.size > 0 && !runsCopy;
+  const isSilent = workload.kind === 'DaemonSet' || workload.kind === 'StatefulSet';
+  return isSilent && isMissing && images.size > 0 && !runsCopy;
 }
 
 /** Why the pods of a swapped workload are not created, when that lasts; undefined when they are. */
@@ -36,5 +37,5 @@ export function findRefusal(facts: RefusalFacts): string | undefined {
   if (refused) {
     return refused.message;
   }
-  return isDaemonSetRefused(facts) ? 'the events of the DaemonSet say why' : undefined;
+  return isSilentlyRefused(facts) ? `the events of the ${facts.workload.kind} say why` : undefined;
 }

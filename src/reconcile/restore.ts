@@ -1,6 +1,7 @@
 import { planNoRecord, type SwapRecord } from '../workloads/record.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { WorkloadPatch } from './ports.ts';
+import { planNoEntry } from './pull-secret-entry.ts';
 import { findOriginal } from './slot-plan.ts';
 
 /**
@@ -16,5 +17,5 @@ export function planRestore(workload: Workload, record: SwapRecord): WorkloadPat
     const original = findOriginal(slot, record);
     return original ? [{ place: slot.place, name: slot.name, image: original.text }] : [];
   });
-  return { slots, annotations };
+  return { slots, annotations, ...planNoEntry(workload, record) };
 }

@@ -1,4 +1,4 @@
-import { type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
+import { KINDS, type WorkloadName, formatWorkloadKey } from '../workloads/kinds.ts';
 import { type SwapRecord, parseRecord } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Workload } from '../workloads/workload.ts';
@@ -93,14 +93,18 @@ export class RolloutBudget {
     return this.#countFree() > 0;
   }
 
-  /** Undefined: it is this workload's turn. */
+  /** Undefined: it is this workload's turn, which always is that of one that does not roll out. */
   findReasonToWait(workload: WorkloadName): PaceReason | undefined {
-    const { namespace } = workload;
+    const { kind, namespace } = workload;
+    const isStopped = this.findStopEndMs() !== undefined;
+    if (!KINDS[kind].rollsOut) {
+      return isStopped ? 'swapping stopped' : undefined;
+    }
     const key = formatWorkloadKey(workload);
     // A workload that rolls out because of us, and was changed by others meanwhile, need not wait for itself.
     const ownPlaces = Number(this.#places.has(key));
     return findPaceReason({
-      isStopped: this.findStopEndMs() !== undefined,
+      isStopped,
       freePlaces: this.#countFree() + ownPlaces,
       isNamespaceProven: this.#proven.has(namespace),
       isNamespaceRolling: this.#isRolling(namespace, key),
@@ -112,7 +116,9 @@ export class RolloutBudget {
     if (options.isUrgent !== true && this.findReasonToWait(workload) !== undefined) {
       return false;
     }
-    this.reserve(key, workload);
+    if (KINDS[workload.kind].rollsOut) {
+      this.reserve(key, workload);
+    }
     return true;
   }
 
@@ -182,12 +188,12 @@ export class RolloutBudget {
 
   #noteOutcome(
     key: string,
-    { namespace }: Workload,
+    { namespace, kind }: Workload,
     { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
   ): void {
     const nowMs = this.#options.nowMs();
     const untilMs = atMs + this.#options.limits().timeoutMs;
-    if (outcome === 'rolling out' && untilMs > nowMs) {
+    if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
       this.#places.set(key, { namespace, untilMs });
     }
     if (outcome === 'succeeded') {

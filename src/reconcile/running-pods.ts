@@ -1,4 +1,4 @@
-import { formatWorkloadKey } from '../workloads/kinds.ts';
+import { KINDS, formatWorkloadKey } from '../workloads/kinds.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import type { Pod, Workload } from '../workloads/workload.ts';
 import type { WorkloadClient } from './ports.ts';
@@ -21,14 +21,14 @@ export class RunningPods {
     this.#client = client;
   }
 
-  /** Pods of a workload that is rolled out; none while it is not, because they may be of an older template. */
+  /** Pods of a workload that is rolled out; none while it rolls out, because they may be of an older template. */
   async find(
     workload: Workload,
     options: { mayBeOld: boolean },
     signal: AbortSignal,
   ): Promise<readonly Pod[]> {
     const key = formatWorkloadKey(workload);
-    if (!isRolledOut(workload)) {
+    if (KINDS[workload.kind].rollsOut && !isRolledOut(workload)) {
       this.#known.delete(key);
       return [];
     }

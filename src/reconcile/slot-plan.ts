@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { InvalidImageError } from '../errors.ts';
 import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../images/copy-name.ts';
 import { type Reference, formatReference, isSameRepository, parseReference } from '../images/reference.ts';
+import { KINDS } from '../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../workloads/workload.ts';
 import type { CopyRequest, CopyState } from './copy-state.ts';
@@ -121,16 +122,17 @@ export function findOriginal(slot: Slot, record: SwapRecord): Original | undefin
 function planRequest(
   image: Reference,
   source: Reference,
-  facts: { running: Running; pods: readonly Pod[] },
+  { running: { digest: running }, ...facts }: SlotPlanFacts & { readonly running: Running },
 ): CopyRequest {
-  const running = facts.running.digest;
   const digest = source.digest ?? running ?? image.digest;
   const isProven = running !== undefined && running === digest;
+  // A workload that rolls out will have ready pods, and only then it is known whether they show anything.
+  const isShown = facts.pods.some(({ ready }) => ready) || !KINDS[facts.workload.kind].rollsOut;
   return {
     source,
     ...(digest === undefined || digest === source.digest ? {} : { digest }),
     isProven,
-    ...(!isProven && facts.pods.some(({ ready }) => ready) && { isUnprovable: true }),
+    ...(!isProven && isShown && { isUnprovable: true }),
   };
 }
 
@@ -150,7 +152,7 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
   const running = findRunning(slot, image, facts);
-  const request = planRequest(findHeld(slot, image, facts), source, { running, pods: facts.pods });
+  const request = planRequest(findHeld(slot, image, facts), source, { ...facts, running });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const original = recorded?.text ?? slot.image;
   return {

@@ -2,6 +2,7 @@ import { type SwapRecord, formatRecord, slotKey } from '../workloads/record.ts';
 import type { SlotSwap, WorkloadFacts } from './decision.ts';
 import { findAppliedBy } from './ownership.ts';
 import type { WorkloadPatch } from './ports.ts';
+import { planEntry } from './pull-secret-entry.ts';
 import { type Revert, planReverts } from './revert.ts';
 
 /** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
@@ -42,12 +43,16 @@ export function planSwapPatch(
   swaps: readonly SlotSwap[],
   revert: Revert | undefined,
 ): WorkloadPatch {
+  // A rescue does not wait for the Secret: the nodes may pull without it, or it is undone.
+  const wanted = facts.pullSecretProblem ? undefined : facts.pullSecret;
+  const entry = planEntry(facts.workload, facts.record, wanted);
   return {
     slots: swaps.map(({ plan: { slot }, copy }) => ({
       place: slot.place,
       name: slot.name,
       image: copy.written,
     })),
-    annotations: formatRecord(planRecord(facts, swaps, revert)),
+    annotations: formatRecord({ ...planRecord(facts, swaps, revert), ...entry.record }),
+    ...entry.patch,
   };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import { WriteDeniedError } from '../errors.ts';
+import { RegistryError, WriteDeniedError } from '../errors.ts';
 import { parseReference } from '../images/reference.ts';
 import { type WorkloadKind, formatWorkloadKey } from '../workloads/kinds.ts';
 import { slotKey } from '../workloads/record.ts';
@@ -8,14 +8,16 @@ import type { Workload } from '../workloads/workload.ts';
 import type { CopyStore } from './copy-store.ts';
 import type { SlotSwap } from './decision.ts';
 import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from './ports.ts';
+import type { SwapPullSecrets } from './pull-secrets.ts';
 import { planRescuedEvent } from './rescue.ts';
 import type { RolloutBudget } from './rollout-budget.ts';
 
 export interface SwapDeps {
   readonly client: WorkloadClient;
-  readonly registry: Pick<ImageRegistry, 'fetchDigest'>;
+  readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'isPrivate'>;
   readonly copies: CopyStore;
   readonly budget: RolloutBudget;
+  readonly pullSecrets: SwapPullSecrets;
   readonly events: EventRecorder;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -57,14 +59,34 @@ async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Pr
   return digest === copy.digest && isUpToDate(deps, slot);
 }
 
-function tellSwapped(deps: SwapDeps, { workload, slots, patch, isRescue }: SwapJob): void {
+const HINT =
+  ' The backup registry gives this copy only to those who log in, and the template has no imagePullSecrets: the service ' +
+  'account or the nodes need credentials, or PULL_SECRET has to be set.';
+
+/** True when the nodes need credentials that the template does not show: they may have them all the same. */
+async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
+  const [first] = job.slots;
+  if (!first || deps.pullSecrets.wanted !== undefined || job.workload.pullSecrets.length > 0) {
+    return false;
+  }
+  try {
+    return await deps.registry.isPrivate(parseReference(first.copy.written), signal);
+  } catch (error) {
+    if (error instanceof RegistryError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function tellSwapped(deps: SwapDeps, { workload, slots, patch, isRescue }: SwapJob, hint: string): void {
   const { kind, namespace, name } = workload;
   const images = patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
   const swapped: ObjectEvent = {
     type: 'Normal',
     reason: 'ImageSwapped',
     action: 'SwapImage',
-    note: `Runs from the backup now: ${images.join(', ')}. The annotation original-images has what was there before.`,
+    note: `Runs from the backup now: ${images.join(', ')}. The annotation original-images has what was there before.${hint}`,
   };
   const plans = slots.map(({ plan }) => plan);
   deps.events.record(workload, isRescue ? planRescuedEvent(plans, images) : swapped);
@@ -84,13 +106,53 @@ function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError)
   deps.onSwapped(workload.kind, 'denied');
 }
 
-async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
+/** True when the workload will find its pull secret, or needs none. One that may not be handed out was told. */
+async function preparePullSecret(
+  deps: SwapDeps,
+  { workload }: SwapJob,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (deps.pullSecrets.findProblem(workload)) {
+    return true;
+  }
+  try {
+    await deps.pullSecrets.prepare(workload, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof WriteDeniedError) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+async function patchWorkload(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
+  try {
+    await deps.client.patch(job.workload, job.patch, signal);
+    return 'swapped';
+  } catch (error) {
+    if (!(error instanceof WriteDeniedError)) {
+      throw error;
+    }
+    tellDenied(deps, job.workload, error);
+    return 'denied';
+  }
+}
+
+async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
   const proofs = await Promise.all(job.slots.map((slot) => isProven(deps, slot, signal)));
   if (!proofs.every(Boolean)) {
-    return false;
+    return 'not yet';
   }
-  await deps.client.patch(job.workload, job.patch, signal);
-  return true;
+  const isHintNeeded = await mayLackCredentials(deps, job, signal);
+  if (!(await preparePullSecret(deps, job, signal))) {
+    return 'not yet';
+  }
+  const result = await patchWorkload(deps, job, signal);
+  if (result === 'swapped') {
+    tellSwapped(deps, job, isHintNeeded ? HINT : '');
+  }
+  return result;
 }
 
 /**
@@ -107,23 +169,13 @@ export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): P
     deps.budget.waitForPlace(workload, 'swap');
     return 'not yet';
   }
-  let isSwapped = false;
+  let result: SwapResult = 'not yet';
   try {
-    isSwapped = await proveAndPatch(deps, job, signal);
-  } catch (error) {
-    if (!(error instanceof WriteDeniedError)) {
-      throw error;
-    }
-    tellDenied(deps, workload, error);
-    return 'denied';
+    result = await proveAndPatch(deps, job, signal);
+    return result;
   } finally {
-    if (!isSwapped) {
+    if (result !== 'swapped') {
       deps.budget.release(key);
     }
   }
-  if (!isSwapped) {
-    return 'not yet';
-  }
-  tellSwapped(deps, job);
-  return 'swapped';
 }

@@ -1,4 +1,5 @@
 import { findReferenceProblem } from '../images/reference.ts';
+import { KINDS } from '../workloads/kinds.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../workloads/record.ts';
 import { isRolledOut } from '../workloads/rollout.ts';
 import { readRefresh } from '../workloads/user-annotations.ts';
@@ -6,12 +7,15 @@ import type { Pod, Workload } from '../workloads/workload.ts';
 import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from './ports.ts';
 import { findPullFailure } from './pull-failure.ts';
+import { planEntry, planNoEntry } from './pull-secret-entry.ts';
 import { findRefusal } from './refusal.ts';
 
 /** A registry may stumble, and the kubelet tries again; with no pod left that serves, there is no time for that. */
 const GRACE_MS = 45_000;
 /** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
 const LONGEST_ROLLOUT_MS = 3_600_000;
+/** A CronJob has no rollout: at every run it is the pods of that run which may not find the copy. */
+const LONGEST_START_MS = 10 * 60_000;
 /** Of the kubelet's words in an event: the reason comes last, after the name of the image, twice. */
 const LONGEST_QUOTE = 700;
 
@@ -29,14 +33,15 @@ export interface Undo {
 }
 
 /**
- * True while a swap rolls out. Others may have changed the workload since, as an autoscaler does. Where pods are
+ * True while a swap rolls out, or a run of a swapped CronJob starts. Others may have changed the workload since, as an autoscaler does. Where pods are
  * replaced only when somebody deletes them, that may be any time later.
  */
 export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
-  const ageMs = nowMs - record.swappedAtMs;
+  const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
+  const longestMs = KINDS[workload.kind].rollsOut ? LONGEST_ROLLOUT_MS : LONGEST_START_MS;
   return (
     !isRolledOut(workload) &&
-    (ageMs < LONGEST_ROLLOUT_MS || workload.rollout.onDelete) &&
+    (ageMs < longestMs || workload.rollout.onDelete) &&
     findSwappedSlots(workload.slots, record).length > 0
   );
 }
@@ -58,7 +63,7 @@ function findStuckPod({ workload, record, pods, nowMs }: UndoFacts): Failure | u
     found && {
       what: `a node cannot run the copy of ${slotKey(found.slot)}`,
       quote: `${found.reason}: ${found.message}`,
-      help: 'Give the nodes access to the backup registry',
+      help: 'Give the nodes access to the backup registry, for example by PULL_SECRET',
     }
   );
 }
@@ -118,12 +123,19 @@ export function planUndo(facts: UndoFacts): Undo | undefined {
   const untilMs = nowMs + planHoldMs(failures);
   const images = new Map(slots.map((slot) => [slotKey(slot), slot.image]));
   const refresh = readRefresh(workload.annotations);
+  const left = planRecord(facts, images);
+  // Without a wish of its own, an entry stays as it is.
+  const entry =
+    left.copies.size > 0
+      ? planEntry(workload, record, undefined)
+      : { patch: planNoEntry(workload, record), record: {} };
   const annotations = formatRecord({
-    ...planRecord(facts, images),
+    ...left,
+    ...entry.record,
     swappedAtMs: nowMs,
     hold: { untilMs, failures, images, ...(refresh !== undefined && { refresh }) },
   });
-  return { patch: { slots, annotations }, event: planEvent(failed, untilMs) };
+  return { patch: { slots, annotations, ...entry.patch }, event: planEvent(failed, untilMs) };
 }
 
 /**

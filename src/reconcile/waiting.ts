@@ -73,7 +73,8 @@ export function findReasonToWait(
   if (swaps.length === 0) {
     return 'no copy';
   }
-  return findLastingReason(facts) ?? findNotSwappable(facts, revert) ?? facts.pace;
+  const secret = facts.pullSecretProblem ? 'no pull secret' : undefined;
+  return findLastingReason(facts) ?? secret ?? findNotSwappable(facts, revert) ?? facts.pace;
 }
 
 /** These end at a known time. */
@@ -85,6 +86,7 @@ const HEARD_OF: ReadonlySet<Waiting> = new Set([
   'policy copy',
   'owned by another controller',
   'left to its manager',
+  'rolled out by hand',
 ]);
 
 /** When to look again at a workload that waits; undefined when it will be heard of. */

@@ -11,6 +11,7 @@ import { isPaceReason } from './pace.ts';
 import type { WorkloadStore } from './ports.ts';
 import { releaseImages } from './release-images.ts';
 import { restoreWorkload } from './restore-workload.ts';
+import { freeStuckPods } from './stuck-pods.ts';
 import { type SwapDeps, type SwapJob, swap } from './swap.ts';
 
 export interface WorkloadReconcilerDeps extends SwapDeps {
@@ -109,6 +110,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const gathered = await facts.gather(workload, signal);
+    await freeStuckPods(deps, { ...gathered, prefix: gathered.destination.prefix }, signal);
     const decision = await decideWithHistory(client, gathered, signal);
     const lookAgainMs = await carryOut(workload, decision, signal);
     return lookAgainMs === undefined ? {} : { lookAgainMs };

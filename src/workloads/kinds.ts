@@ -1,10 +1,44 @@
-/** The kinds of workload, and where the API server keeps them. */
-export const KINDS = {
-  Deployment: { apiVersion: 'apps/v1', path: '/apis/apps/v1', plural: 'deployments' },
-  DaemonSet: { apiVersion: 'apps/v1', path: '/apis/apps/v1', plural: 'daemonsets' },
+/** What sets a kind of workload apart. */
+export interface KindTraits {
+  readonly apiVersion: string;
+  /** Of its API group in the API server. */
+  readonly path: string;
+  readonly plural: string;
+  /** Where the pod template is, from the root of the object. */
+  readonly template: readonly string[];
+  /** A changed template replaces pods; otherwise it only serves for pods to come. */
+  readonly rollsOut: boolean;
+  /** When the template is put back, a pod that never started keeps the image it has, and blocks what comes after it. */
+  readonly keepsStuckPods: boolean;
+}
+
+const APPS = {
+  apiVersion: 'apps/v1',
+  path: '/apis/apps/v1',
+  template: ['spec', 'template'],
+  rollsOut: true,
 } as const;
 
+/** The kinds of workload. */
+export const KINDS = {
+  Deployment: { ...APPS, plural: 'deployments', keepsStuckPods: false },
+  DaemonSet: { ...APPS, plural: 'daemonsets', keepsStuckPods: false },
+  // One that starts its pods in order waits for the first of them for ever: kubernetes/kubernetes#67250.
+  StatefulSet: { ...APPS, plural: 'statefulsets', keepsStuckPods: true },
+  // The Job of a run keeps the template that it was made with.
+  CronJob: {
+    apiVersion: 'batch/v1',
+    path: '/apis/batch/v1',
+    plural: 'cronjobs',
+    template: ['spec', 'jobTemplate', 'spec', 'template'],
+    rollsOut: false,
+    keepsStuckPods: true,
+  },
+} as const satisfies Readonly<Record<string, KindTraits>>;
+
 export type WorkloadKind = keyof typeof KINDS;
+
+export const KIND_NAMES = Object.keys(KINDS) as readonly WorkloadKind[];
 
 /** Identity of a workload: `Deployment/shop/web`. */
 export interface WorkloadName {

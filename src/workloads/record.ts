@@ -48,6 +48,8 @@ export interface SwapRecord {
   readonly reverts?: Reverts;
   /** The field manager that owned an image by server-side apply, and would meet a conflict with us. */
   readonly appliedBy?: string;
+  /** The entry of `imagePullSecrets` that a swap has added; one that was there before is the user's. */
+  readonly pullSecret?: string;
 }
 
 const NOTHING: SwapRecord = {
@@ -100,6 +102,11 @@ function parseHold(value: unknown): Hold | undefined {
       };
 }
 
+function parseSecretName(value: unknown): string | undefined {
+  const LONGEST = 253;
+  return typeof value === 'string' && value !== '' && value.length <= LONGEST ? value : undefined;
+}
+
 function parseCount(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
@@ -123,10 +130,12 @@ function parseReverts(value: unknown): Reverts | undefined {
 function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord> {
   const hold = parseHold(status.get('hold'));
   const reverts = parseReverts(status.get('reverts'));
+  const pullSecret = parseSecretName(status.get('pullSecret'));
   const [uid, appliedBy] = [status.get('uid'), status.get('appliedBy')];
   return {
     ...(hold && { hold }),
     ...(reverts && { reverts }),
+    ...(pullSecret !== undefined && { pullSecret }),
     ...(typeof uid === 'string' && { uid }),
     ...(typeof appliedBy === 'string' && { appliedBy }),
   };
@@ -164,13 +173,14 @@ function formatReverts({ count, sinceMs, ofMs, holds, untilMs, refresh }: Revert
 
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
-  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy } = record;
+  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, pullSecret } = record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
       v: STATUS_VERSION,
       swappedAt: formatTime(swappedAtMs),
       copies: Object.fromEntries(copies),
+      ...(pullSecret !== undefined && { pullSecret }),
       ...(before.size > 0 && { before: Object.fromEntries(before) }),
       ...(hold && {
         hold: {

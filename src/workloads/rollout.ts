@@ -1,7 +1,8 @@
+import { KINDS } from './kinds.ts';
 import type { Workload } from './workload.ts';
 
 /** Why a workload is not swapped now although its copies are there; undefined when it may be. */
-export type NotSwappable = 'terminating' | 'paused' | 'scaled to zero' | 'rolling out';
+export type NotSwappable = 'terminating' | 'paused' | 'scaled to zero' | 'rolling out' | 'rolled out by hand';
 
 /** A status that is older than the template says nothing about the template. */
 function isObserved({ rollout }: Workload): boolean {
@@ -9,8 +10,9 @@ function isObserved({ rollout }: Workload): boolean {
 }
 
 /**
- * True when every pod that should run exists, runs the newest template and is available. DaemonSets that
- * update on deletion never report their pods as updated, so for them available ones are enough.
+ * True when every pod that should run exists, runs the newest template and is available. Of workloads that
+ * update on deletion not all pods are ever updated, so for them available ones are enough. A CronJob is, while no Job of
+ * it runs.
  */
 export function isRolledOut(workload: Workload): boolean {
   const { desired, current, updated, available, onDelete } = workload.rollout;
@@ -20,15 +22,22 @@ export function isRolledOut(workload: Workload): boolean {
 }
 
 export function whyNotSwappable(workload: Workload): NotSwappable | undefined {
-  const { terminating, paused, desired } = workload.rollout;
+  const { terminating, paused, desired, onDelete } = workload.rollout;
   if (terminating) {
     return 'terminating';
+  }
+  if (!KINDS[workload.kind].rollsOut) {
+    return undefined;
   }
   if (paused) {
     return 'paused';
   }
   if (isObserved(workload) && desired === 0) {
     return 'scaled to zero';
+  }
+  // Its owner says which pods get a new template: a swap would become part of that.
+  if (workload.kind === 'StatefulSet' && onDelete) {
+    return 'rolled out by hand';
   }
   return isRolledOut(workload) ? undefined : 'rolling out';
 }

@@ -14,7 +14,7 @@ export interface Slot {
   readonly pullPolicy?: string;
 }
 
-/** What the controller keeps of a Deployment or DaemonSet. */
+/** What the controller keeps of a workload. */
 export interface Workload extends WorkloadName {
   readonly uid: string;
   readonly resourceVersion: string;
@@ -29,6 +29,8 @@ export interface Workload extends WorkloadName {
   readonly imageOwners?: readonly ImageOwner[];
   /** Place of our own entry in `managedFields`, while it owns an image. */
   readonly ownFieldsAt?: number;
+  /** Names in `imagePullSecrets` of the template. */
+  readonly pullSecrets: readonly string[];
   /** Label selector of the pods, in query syntax. */
   readonly podSelector: string;
   readonly rollout: Rollout;
@@ -54,17 +56,21 @@ export interface Rollout {
   readonly available: number;
   readonly paused: boolean;
   readonly terminating: boolean;
-  /** DaemonSets that replace a pod only when somebody deletes it. */
+  /** Some pods are replaced only when somebody deletes them, or lowers the partition of a StatefulSet. */
   readonly onDelete: boolean;
   /** Deployments that end all old pods before they start new ones. */
   readonly recreate: boolean;
   /** The API server refuses to create pods, for a quota or by a policy; Deployments say so. */
   readonly refused?: { readonly sinceMs: number; readonly message: string };
+  /** Start of the newest run of a CronJob. */
+  readonly startedAtMs?: number;
 }
 
 /** What the controller reads of a pod. */
 export interface Pod {
   readonly name: string;
+  /** Of a pod that a controller has made. */
+  readonly made?: { readonly uid: string; readonly by: { readonly uid: string; readonly name: string } };
   readonly createdAtMs: number;
   readonly ready: boolean;
   readonly containers: readonly PodContainer[];

@@ -9,6 +9,7 @@ import type { Workload } from '../../src/workloads/workload.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import { aSlot, aWorkload } from '../support/builders.ts';
 import { MemoryRegistry } from '../support/memory-registry.ts';
+import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 /** Loops of a process that follows, until `start` is called. */
@@ -34,12 +35,15 @@ function createFollower(): {
       list: () => [...workloads.values()],
       findNamespacePolicy: () => undefined,
     },
+    areWorkloadsKnown: () => true,
+    pullSecrets: NO_PULL_SECRETS,
     client: {
       listPods: () => Promise.resolve([]),
       listNodePlatforms: () => Promise.resolve([]),
       listFormerTemplates: () => Promise.resolve([]),
       releaseImages: () => Promise.resolve(),
       patch: () => Promise.resolve(),
+      patchPod: () => Promise.resolve(),
     },
     registry: new MemoryRegistry({}),
     events: { record: () => undefined },

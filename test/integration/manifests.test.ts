@@ -1,10 +1,11 @@
 /** What users apply: `config/` on the real API server, with the real kubectl. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 
+import { listGranted, listUsed, readAuditLog, type AuditLine, type Rule } from '../support/audit.ts';
 import { copyOf, waitForImages } from '../support/backed-up.ts';
 import {
   changeSettings,
@@ -18,13 +19,14 @@ import {
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { AnyObject, KubeObject, Workload } from '../support/objects.ts';
+import { startRegistry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
+import { aCronJob, aDaemonSet, aDeployment, aStatefulSet } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
-const { kube, source, backup, images, processes } = cluster;
+const { kube, source, backup, images, processes, tools } = cluster;
 const CONFIG = join(ROOT, 'config');
 const DEPLOYMENT = {
   apiVersion: 'apps/v1',
@@ -94,50 +96,45 @@ describe('kustomize', () => {
   });
 });
 
-interface AuditLine {
-  readonly user: { readonly username: string };
-  readonly verb: string;
-  readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly name?: string };
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
-  readonly verbs: readonly string[];
-}
-
-const toText = (group: string, resource: string, verb: string): string => `${verb} ${resource}.${group}`;
+describe('config/components/pull-secret', () => {
+  it('follows its overlay to another namespace', async () => {
+    const overlay = await processes.createFolder('components');
+    const bases = [CONFIG, join(CONFIG, 'components/pull-secret')].map((path) => relative(overlay, path));
+    const resources = bases.map((path) => `  - ${path}\n`).join('');
+    const text = `namespace: elsewhere\nresources:\n${resources}`;
+    await writeFile(join(overlay, 'kustomization.yaml'), text);
+    const { stdout } = await kubectl(cluster, 'kustomize', overlay);
+    const subjects = parseObjects(stdout).flatMap(
+      (object) => (object['subjects'] as readonly { readonly namespace: string }[] | undefined) ?? [],
+    );
+    expect(subjects.map(({ namespace }) => namespace)).toEqual(['elsewhere', 'elsewhere', 'elsewhere']);
+  });
+});
 
 describe('RBAC', () => {
-  const USER = `system:serviceaccount:${CONTROLLER_NAMESPACE}:backup-image-registry-sa`;
   let asked: readonly AuditLine[];
-
-  async function readAudit(): Promise<readonly AuditLine[]> {
-    const lines = (await readFile(cluster.auditLogFile, 'utf8')).split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line) as AuditLine).filter(({ user }) => user.username === USER);
-  }
 
   beforeAll(async () => {
     const prefix = `${backup.host}/rbac`;
+    const locked = await startRegistry({ tools, processes, name: 'rbac', auth: true });
     await installController(cluster, {
       REGISTRY_PREFIX: prefix,
-      INSECURE_REGISTRIES: `${source.host},${backup.host}`,
+      INSECURE_REGISTRIES: `${source.host},${backup.host},${locked.host}`,
+      WORKLOAD_KINDS: 'Deployment,DaemonSet,StatefulSet,CronJob',
     });
     const namespace = await cluster.createNamespace();
-    const { program } = await startController(cluster, { name: 'rbac', registries: [backup] });
+    const startedAt = new Date();
+    const { program } = await startController(cluster, { name: 'rbac', registries: [backup, locked] });
     const { reference } = images.dockerList;
-    const web = await waitForRollout(
-      kube,
-      await kube.create(aDeployment({ namespace, images: [reference] })),
-    );
-    const agent = await waitForRollout(
-      kube,
-      await kube.create(aDaemonSet({ namespace, name: 'agent', images: [reference] })),
-    );
-    await waitForImages(kube, web, [copyOf(images.dockerList, prefix)]);
-    await waitForImages(kube, agent, [copyOf(images.dockerList, prefix)]);
-    await waitForEvent(kube, web, 'ImageSwapped');
+    const copy = copyOf(images.dockerList, prefix);
+    const builders = { web: aDeployment, agent: aDaemonSet, db: aStatefulSet };
+    const workloads = Object.entries(builders).map(async ([name, build]) => {
+      const workload = await kube.create(build({ namespace, name, images: [reference] }));
+      return waitForImages(kube, await waitForRollout(kube, workload), [copy]);
+    });
+    const cronJob = await kube.create(aCronJob({ namespace, images: [reference] }));
+    const [web, , db] = (await Promise.all(workloads)) as [Workload, Workload, Workload];
+    await waitForEvent(kube, cronJob, 'ImageSwapped');
     // Whether somebody has gone back to an older revision is asked before the swap of a later one.
     const containers = [{ name: 'main', image: images.singleManifest.reference }];
     await kube.patch(
@@ -146,15 +143,24 @@ describe('RBAC', () => {
       { type: 'strategic' },
     );
     await waitForImages(kube, web, [copyOf(images.singleManifest, prefix)]);
+    // Its nodes cannot pull from this one: that is undone, down to the pod.
+    await changeSettings(kube, { REGISTRY_PREFIX: `${locked.host}/rbac`, WORKLOAD_KINDS: 'StatefulSet' });
+    await waitForEvent(kube, db, 'PodRestored', 60_000);
     // A platform that the nodes are not of: nothing is copied or swapped, and the nodes are asked for.
-    await changeSettings(kube, { REQUEUE_AFTER: '5s', PLATFORMS: 'linux/mips64le' });
+    await changeSettings(kube, {
+      REGISTRY_PREFIX: prefix,
+      WORKLOAD_KINDS: null,
+      REQUEUE_AFTER: '5s',
+      PLATFORMS: 'linux/mips64le',
+    });
+    const readAudit = () => readAuditLog(cluster.auditLogFile, startedAt);
     await waitFor(async () => (await readAudit()).some(({ objectRef }) => objectRef?.resource === 'nodes'), {
       what: 'the controller to ask for the nodes',
     });
     await makeTheSameMistakeTwice();
     await program.stop();
     asked = await readAudit();
-  });
+  }, 120_000);
 
   /** The second time is told with a patch of the first event. */
   async function makeTheSameMistakeTwice(): Promise<void> {
@@ -180,22 +186,18 @@ describe('RBAC', () => {
   });
 
   it('grants nothing that the controller does not ask for', async () => {
-    const used = new Set(
-      asked.map(({ verb, objectRef }) => toText(objectRef?.apiGroup ?? '', objectRef?.resource ?? '', verb)),
-    );
+    const used = listUsed(asked);
     const objects = parseObjects(await readFile(join(CONFIG, 'default/rbac.yaml'), 'utf8'));
     const rules = objects.flatMap((object) => (object['rules'] as readonly Rule[] | undefined) ?? []);
-    const granted = rules.flatMap(({ apiGroups, resources, verbs }) =>
-      apiGroups.flatMap((group) =>
-        resources.flatMap((resource) => verbs.map((verb) => toText(group, resource, verb))),
-      ),
-    );
+    const granted = listGranted(rules);
     // Asked for only where the API server cannot stream the objects of a list (before 1.32).
     const isFallback = (text: string): boolean =>
-      ['list deployments.apps', 'list daemonsets.apps', 'list configmaps.', 'list namespaces.'].includes(
+      /^list (?:deployments\.apps|daemonsets\.apps|statefulsets\.apps|cronjobs\.batch|configmaps\.|namespaces\.)$/.test(
         text,
       );
     expect(granted.filter((text) => !used.has(text) && !isFallback(text))).toEqual([]);
-    expect([...used].filter((text) => !granted.includes(text))).toEqual([]);
+    // Secrets are granted by a component, and asked for only by those who use it.
+    const isComponent = (text: string): boolean => text.endsWith(' secrets.');
+    expect([...used].filter((text) => !granted.includes(text) && !isComponent(text))).toEqual([]);
   });
 });

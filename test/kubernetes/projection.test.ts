@@ -32,6 +32,12 @@ describe('a workload', () => {
     ]);
   });
 
+  it('knows which pull secrets the template names', () => {
+    const imagePullSecrets = [{ name: 'mine' }, { name: 5 }, null, { name: 'ours' }];
+    const object = deployment(podTemplate({ imagePullSecrets }));
+    expect(projectWorkload('Deployment', object)?.pullSecrets).toEqual(['mine', 'ours']);
+  });
+
   it('keeps annotations of our domain only', () => {
     const annotations = {
       'backup-image-registry/status': '{}',
@@ -133,6 +139,40 @@ describe('a workload', () => {
       available: 1,
       onDelete: true,
       recreate: false,
+    });
+  });
+
+  it('counts the pods of a StatefulSet', () => {
+    const status = { replicas: 3, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 1 };
+    const rollout = (spec: object, more: object = {}) =>
+      projectWorkload('StatefulSet', deployment({ spec, status: { ...status, ...more } }))?.rollout;
+    expect(rollout({ replicas: 4 })).toMatchObject({ desired: 4, current: 3, updated: 2, available: 1 });
+    expect(rollout({}, { availableReplicas: undefined })).toMatchObject({ desired: 1, available: 2 });
+    const partition = (value: number) => ({
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: value } },
+    });
+    expect(rollout(partition(0))?.onDelete).toBe(false);
+    expect(rollout(partition(2))?.onDelete).toBe(true);
+    expect(rollout({ updateStrategy: { type: 'OnDelete' } })?.onDelete).toBe(true);
+  });
+
+  it('has the template of the Jobs of a CronJob, and counts those that run', () => {
+    const template = podTemplate({ containers: [{ name: 'app', image: 'nginx' }] });
+    const object = deployment({
+      metadata: { generation: 3 },
+      spec: { jobTemplate: template },
+      status: { active: [{ name: 'web-1' }], lastScheduleTime: '2026-01-01T00:00:00Z' },
+    });
+    expect(projectWorkload('CronJob', object)).toMatchObject({
+      slots: [{ place: 'containers', name: 'app', image: 'nginx' }],
+      podSelector: 'job-name',
+      rollout: {
+        generation: 3,
+        observedGeneration: 3,
+        desired: 0,
+        current: 1,
+        startedAtMs: 1_767_225_600_000,
+      },
     });
   });
 

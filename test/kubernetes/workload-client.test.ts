@@ -88,6 +88,34 @@ describe('patch', () => {
     });
   });
 
+  it('adds and removes pull secrets by name', async () => {
+    const pullSecrets = { add: 'new', remove: 'old' };
+    await client.patch(aWorkload(), { slots: [], annotations: {}, pullSecrets }, signal);
+    expect(server.requests[0]?.body).toMatchObject({
+      spec: {
+        template: { spec: { imagePullSecrets: [{ name: 'new' }, { $patch: 'delete', name: 'old' }] } },
+      },
+    });
+  });
+
+  it('of a CronJob goes to the template of its Jobs', async () => {
+    await client.patch(aWorkload({ kind: 'CronJob' }), { slots: SLOTS, annotations: {} }, signal);
+    expect(server.requests[0]?.path).toBe('/apis/batch/v1/namespaces/shop/cronjobs/web');
+    const spec = { containers: [{ name: 'app', image: 'b.io/nginx' }] };
+    expect(server.requests[0]?.body).toMatchObject({
+      spec: { jobTemplate: { spec: { template: { spec } } } },
+    });
+  });
+
+  it('of a pod names the pod that was seen, and images only', async () => {
+    await client.patchPod(aWorkload(), { name: 'web-0', uid: 'p', slots: SLOTS }, signal);
+    expect(server.requests[0]).toMatchObject({ method: 'PATCH', path: '/api/v1/namespaces/shop/pods/web-0' });
+    expect(server.requests[0]?.body).toEqual({
+      metadata: { uid: 'p' },
+      spec: { containers: [{ name: 'app', image: 'b.io/nginx' }] },
+    });
+  });
+
   it('of annotations alone does not touch the template', async () => {
     await client.patch(
       aWorkload(),
@@ -172,6 +200,22 @@ describe('pods', () => {
         { labelSelector: 'app=web,tier in (a,b)', limit: '500', continue: 'next' },
       ],
     ]);
+  });
+
+  it('of a CronJob are those of its scheduled runs', async () => {
+    const items = ['web-29000000', 'web-29000000-x', 'web-ui-29000000', 'web-by-hand', 'other-1'].map(
+      (job) => ({
+        metadata: {
+          name: `pod-of-${job}`,
+          uid: 'p',
+          ownerReferences: [{ controller: true, uid: 'j', name: job }],
+        },
+      }),
+    );
+    server.answer = (_, response) =>
+      answerJson(response, { items: [...items, { metadata: { name: 'bare' } }] });
+    const pods = await client.listPods(aWorkload({ kind: 'CronJob', podSelector: 'job-name' }), signal);
+    expect(pods.map(({ name }) => name)).toEqual(['pod-of-web-29000000']);
   });
 
   it('are none when there is nothing to select by', async () => {

@@ -15,7 +15,7 @@ const RECORD = {
 function decideFor(rollout: Partial<Rollout>, { isPlaceFree = true, image = COPY } = {}) {
   const annotations = { ...annotationsOf(RECORD), 'backup-image-registry/policy': 'ignore' };
   const workload = aWorkload({ slots: [aSlot(image)], annotations, rollout, owner: 'Canary/web' });
-  return decideRestore({ workload, record: RECORD, isPlaceFree, requeueAfterMs: 30_000 });
+  return decideRestore({ workload, record: RECORD, isPlaceFree, requeueAfterMs: 30_000, nowMs: 0 });
 }
 
 it('puts the originals back, whatever the policy, and leaves the annotations of the user', () => {

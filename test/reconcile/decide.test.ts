@@ -348,3 +348,31 @@ it('never chooses a copy that is not verified', () => {
     expect(imagesAfter(decide(someFacts(aWorkload(), copy ? { app: copy } : {})))).toEqual({});
   }
 });
+
+describe('the pull secret', () => {
+  const copies = { app: aVerifiedCopy(COPY) };
+
+  it('is added by the swap, and written down', () => {
+    const { swap } = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull' }));
+    expect(swap?.patch.pullSecrets).toEqual({ add: 'pull' });
+    expect(parseRecord(swap?.patch.annotations as Record<string, string>).pullSecret).toBe('pull');
+  });
+
+  it('that cannot be had holds the swap up, which is said', () => {
+    const pullSecretProblem = {
+      type: 'Warning',
+      reason: 'PullSecretMissing',
+      action: 'SwapImage',
+      note: 'There is none.',
+    } as const;
+    const decision = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull', pullSecretProblem }));
+    expect(decision).toMatchObject({ waiting: 'no pull secret', events: [pullSecretProblem] });
+    expect(decision.lookAgainMs).toBe(30_000);
+    expect(decision).not.toHaveProperty('swap');
+  });
+
+  it('that cannot be had is of no interest to a workload that needs none', () => {
+    const pullSecretProblem = { type: 'Warning', reason: 'X', action: 'SwapImage', note: 'X.' } as const;
+    expect(decide(someFacts(aWorkload({ slots: [] }), {}, { pullSecretProblem })).events).toEqual([]);
+  });
+});

@@ -64,6 +64,16 @@ describe('a swap whose copy cannot be pulled', () => {
     );
   });
 
+  it('is undone at a run of a CronJob long after the swap', () => {
+    const startedAtMs = SWAPPED_AT_MS + 10 * HOUR_MS;
+    const run = { desired: 0, current: 1, updated: 1, available: 1, startedAtMs };
+    const workload = { ...rolling(run), kind: 'CronJob' } as const;
+    const pods = [{ ...aStuckPod(), createdAtMs: startedAtMs }];
+    const facts = { workload, pods, nowMs: startedAtMs + 60_000 };
+    expect(planUndo(someFacts(facts))?.patch.slots).toHaveLength(1);
+    expect(planUndo(someFacts({ ...facts, nowMs: startedAtMs + 11 * 60_000 }))).toBeUndefined();
+  });
+
   it('is given a short grace from the start of the pod while other pods serve', () => {
     expect(planUndo(someFacts({ nowMs: SWAPPED_AT_MS + 44_000 }))).toBeUndefined();
     const late = { ...aStuckPod(), createdAtMs: SWAPPED_AT_MS + 50_000 };

@@ -23,6 +23,7 @@ import {
   someSettings,
 } from '../support/builders.ts';
 import { MemoryRegistry } from '../support/memory-registry.ts';
+import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const signal = new AbortController().signal;
@@ -101,11 +102,13 @@ function buildWorld(data: Record<string, string> = {}) {
         released.push(name);
       },
       patch: async (workload, patch) => patchWorkload(workload, patch),
+      patchPod: async () => undefined,
     },
     registry,
     copies,
     budget,
     denials: new Denials(),
+    pullSecrets: NO_PULL_SECRETS.secrets,
     events: { record: (_, event) => told.push(event) },
     settings,
     log,
@@ -478,6 +481,13 @@ it('forgets a workload that is deleted', async () => {
   cluster.clear();
   await settle(web);
   expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0 });
+});
+
+it('hints at credentials when the backup wants some and the template names none', async () => {
+  registry.privateHosts.add('backup.example');
+  await settle(addWorkload(), addWorkload({ namespace: 'lab', pullSecrets: ['mine'] }));
+  const notes = told.map(({ note }) => note.includes('PULL_SECRET has to be set'));
+  expect(notes).toEqual([true, false]);
 });
 
 describe('with another MODE', () => {

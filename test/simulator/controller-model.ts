@@ -9,6 +9,7 @@ import type { ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from '
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 import type { ClusterModel } from './cluster-model.ts';
 import type { RegistryModel } from './registry-model.ts';
 
@@ -60,8 +61,10 @@ export class ControllerModel {
         list: () => [...this.#seen.values()],
         findNamespacePolicy: () => undefined,
       },
+      areWorkloadsKnown: () => true,
       client: this.#createClient(),
       registry: this.#createRegistry(),
+      pullSecrets: NO_PULL_SECRETS,
       events: { record: (subject, event) => this.#tellEvent(subject.name, event) },
       settings: this.#live,
       clock: systemClock,
@@ -180,6 +183,8 @@ export class ControllerModel {
           world.onPatch(workload, patch);
           world.cluster.patch(workload, patch);
         }),
+      // Only StatefulSets and CronJobs need that; there are none.
+      patchPod: () => Promise.reject(new Error('no pod of a Deployment is patched')),
     };
   }
 

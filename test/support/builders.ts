@@ -40,6 +40,7 @@ export function aWorkload(
     resourceVersion: '100',
     slots: [aSlot('nginx:1.27')],
     annotations: {},
+    pullSecrets: [],
     podSelector: 'app=web',
     ...parts,
     rollout: { ...ROLLED_OUT, ...parts.rollout },

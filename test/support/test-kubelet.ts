@@ -17,7 +17,8 @@
  *   done here for names of one digest. It goes by the configuration of the image, so for containerd an index and a single
  *   manifest of the same image are one as well.
  * - A pod is deleted at once; containers never take their grace period.
- * - Changing the image of a running pod, restarts, eviction, and events of the kubelet do not exist.
+ * - A changed image is looked at only while the pod has not started. Restarts, eviction, and events of the kubelet do not
+ *   exist.
  */
 import { followObjects } from './follow.ts';
 import { TestNode } from './kubelet/node.ts';
@@ -83,7 +84,7 @@ interface PodWorkersDeps {
 /** One worker for each pod that is alive. */
 class PodWorkers {
   private readonly deps: PodWorkersDeps;
-  private readonly cancels = new Map<string, AbortController>();
+  private readonly workers = new Map<string, { readonly cancel: AbortController; readonly images: string }>();
   private readonly running = new Set<Promise<void>>();
   private started = 0;
 
@@ -98,23 +99,34 @@ class PodWorkers {
       return;
     }
     if (pod.metadata.deletionTimestamp) {
-      this.cancels.get(uid)?.abort();
+      this.workers.get(uid)?.cancel.abort();
       this.keep(this.deletePod(pod));
       return;
     }
-    if (this.cancels.has(uid) || (pod.status && pod.status.phase !== 'Pending')) {
+    if ((pod.status?.phase ?? 'Pending') === 'Pending') {
+      this.startWorker(node, pod);
+    }
+  }
+
+  /** Once, and again when the images have changed. */
+  private startWorker(node: TestNode, pod: Pod): void {
+    const { uid = '' } = pod.metadata;
+    const images = imagesOf(pod);
+    const before = this.workers.get(uid);
+    if (before?.images === images) {
       return;
     }
+    before?.cancel.abort();
     const cancel = new AbortController();
-    this.cancels.set(uid, cancel);
+    this.workers.set(uid, { cancel, images });
     this.started += 1;
     const deps = { ...this.deps, node, podIP: addressFor(this.started) };
     this.keep(runPod(deps, pod, AbortSignal.any([cancel.signal, this.deps.signal])));
   }
 
   onGone({ metadata: { uid = '' } }: Pod): void {
-    this.cancels.get(uid)?.abort();
-    this.cancels.delete(uid);
+    this.workers.get(uid)?.cancel.abort();
+    this.workers.delete(uid);
   }
 
   async settled(): Promise<void> {
@@ -133,6 +145,10 @@ class PodWorkers {
       ...(uid !== undefined && { preconditions: { uid } }),
     });
   }
+}
+
+function imagesOf({ spec: { initContainers = [], containers } }: Pod): string {
+  return [...initContainers, ...containers].map(({ image }) => image).join(' ');
 }
 
 /** Work ends when its pod is gone or the kubelet stops, and is begun anew when the API server was away: no news. */

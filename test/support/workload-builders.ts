@@ -1,5 +1,5 @@
 /** Objects for tests: a test mentions only what it is about. */
-import type { Container, PodSpec, Workload, WorkloadStatus } from './objects.ts';
+import type { AnyObject, Container, PodSpec, PodTemplate, Workload, WorkloadStatus } from './objects.ts';
 
 export interface WorkloadOptions {
   readonly namespace: string;
@@ -26,6 +26,38 @@ export function aDeployment({ replicas = 1, ...options }: WorkloadOptions): Work
 
 export function aDaemonSet(options: Omit<WorkloadOptions, 'replicas'>): Workload {
   return workload('DaemonSet', options, {});
+}
+
+/** Without volumes; its headless Service does not exist, which no controller minds. */
+export function aStatefulSet({ replicas = 1, ...options }: WorkloadOptions): Workload {
+  return workload('StatefulSet', options, { replicas, serviceName: 'none' });
+}
+
+export type CronJob = AnyObject & {
+  readonly spec: {
+    readonly jobTemplate: { readonly spec: { readonly template: PodTemplate } };
+    readonly [field: string]: unknown;
+  };
+};
+
+/** Runs every minute, one run after the other, unless the spec says otherwise. */
+export function aCronJob(
+  options: Omit<WorkloadOptions, 'replicas'>,
+  spec: Readonly<Record<string, unknown>> = {},
+): CronJob {
+  const { namespace, name = 'app' } = options;
+  const podTemplate = { spec: { restartPolicy: 'OnFailure', ...podSpec(options) } } as const;
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { namespace, name },
+    spec: {
+      schedule: '* * * * *',
+      concurrencyPolicy: 'Forbid',
+      ...spec,
+      jobTemplate: { spec: { template: podTemplate } },
+    },
+  };
 }
 
 function workload(
@@ -72,6 +104,7 @@ export function isRolledOut({ kind, metadata, spec, status }: Workload): boolean
   if (!status || (status.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
     return false;
   }
+  // Deployments and StatefulSets count alike.
   const counts =
     kind === 'DaemonSet' ? daemonSetCounts(status) : deploymentCounts(status, spec.replicas ?? 1);
   return counts.every((count) => count === counts[0]);

@@ -71,3 +71,12 @@ it('takes nonsense in it for nothing', () => {
     reverts: { count: 0, sinceMs: 0, ofMs: 0, holds: 0 },
   });
 });
+
+it('reads back the pull secret of a swap, but nothing that cannot be one', () => {
+  const record = { ...RECORD, pullSecret: 'pull' };
+  expect(parseRecord(annotationsOf(record))).toEqual(record);
+  for (const pullSecret of [5, '', 'x'.repeat(254)]) {
+    const annotations = { 'backup-image-registry/status': JSON.stringify({ v: 1, pullSecret }) };
+    expect(parseRecord(annotations)).not.toHaveProperty('pullSecret');
+  }
+});

@@ -6,7 +6,13 @@ import { projectNamespace } from '../../kubernetes/namespace.ts';
 import { projectWorkload } from '../../kubernetes/projection.ts';
 import { listPages } from '../../kubernetes/reflector/list-pages.ts';
 import { type Settings, parseSettings } from '../../settings.ts';
-import { KINDS, type WorkloadKind, type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
+import {
+  KINDS,
+  KIND_NAMES,
+  type WorkloadKind,
+  type WorkloadName,
+  formatWorkloadKey,
+} from '../../workloads/kinds.ts';
 import type { Scope } from '../../workloads/scope.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { CONFIG_MAP_NAME, parseEnvironment } from '../settings-watch.ts';
@@ -130,13 +136,12 @@ async function listKind(
   return workloads;
 }
 
-/** All workloads of all kinds, or those of one namespace, by namespace, kind and name. */
+/** All workloads, or those of one namespace or of some kinds, by namespace, kind and name. */
 export async function listWorkloads(
   connection: Connection,
-  namespace?: string,
+  where: { readonly namespace?: string; readonly kinds?: readonly WorkloadKind[] } = {},
 ): Promise<readonly Workload[]> {
-  const where = namespace === undefined ? {} : { namespace };
-  const kinds = Object.keys(KINDS) as WorkloadKind[];
+  const { kinds = KIND_NAMES } = where;
   const lists = await Promise.all(kinds.map((kind) => listKind(connection, kind, where)));
   const sortKey = (workload: WorkloadName): string => `${workload.namespace}/${formatWorkloadKey(workload)}`;
   return lists.flat().toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));

@@ -86,7 +86,7 @@ export async function map(options: MapOptions): Promise<number> {
     const settings = await fetchSettings(connection, options);
     const scope = createScope(settings, findController(options));
     const policies = await readNamespacePolicies(connection, options);
-    const workloads = await listWorkloads(connection, options.selection.namespace);
+    const workloads = await listWorkloads(connection, options.selection);
     const selected = selectWorkloads(workloads, options.selection).filter((one) => isInScope(one, scope));
     const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = settings;
     const rows = mapImages(selected, { prefix, naming, sourceHosts, policies });

@@ -18,7 +18,7 @@ import { type Selection, selectWorkloads } from '../cli/selection.ts';
 import { formatJson, formatTable } from '../cli/text-table.ts';
 import { toRegistrySettings } from '../copy-loop.ts';
 import { createControllerRegistry } from '../registry.ts';
-import { createScope } from '../whereabouts.ts';
+import { createScope, findKinds } from '../whereabouts.ts';
 import { type PlanRow, toExcludedRow, toPlanRow } from './plan-row.ts';
 
 export interface PlanOptions extends CommandOptions {
@@ -31,7 +31,7 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
   const scope = createScope(settings, findController(options));
   const policies = await readNamespacePolicies(connection, options);
   // All of them, whatever is selected: they share the rollout budget.
-  const workloads = await listWorkloads(connection);
+  const workloads = await listWorkloads(connection, { kinds: findKinds(settings) });
   const chosen = selectWorkloads(workloads, options.selection);
   const all = workloads.filter((workload) => findExclusion(workload, scope) === undefined);
   const inScope = new Set(all);

@@ -21,6 +21,8 @@ export interface ReflectorOptions<T> {
   /** Takes what is needed from a raw object; undefined: the object is not wanted. */
   readonly project: (object: unknown) => T | undefined;
   readonly onChange: OnChange<T>;
+  /** Told when the server begins to refuse the list (403), at every further refusal, and with 0 when that is over. */
+  readonly onForbidden?: (refusals: number) => void;
   /** For a metric: the watch did not simply go on. */
   readonly onRestart?: (reason: string) => void;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
@@ -82,7 +84,7 @@ class ListWatcher<T> implements Reflector<T> {
       },
     });
     this.#nextDelayMs = createReflectorBackoff(clock, random);
-    this.#trouble = createTroubleLog(log, resource);
+    this.#trouble = createTroubleLog(log, resource, options.onForbidden);
     this.#activeAtMs = clock.monotonicMs();
   }
 

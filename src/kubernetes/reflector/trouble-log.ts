@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 
 import { ApiError } from '../../errors.ts';
 
-/** Tells about a failing resource once per kind of failure, and when it is over. */
+/** Tells about a failing resource: in the log once per kind of failure, and when it is over. */
 export interface TroubleLog {
   report(err: unknown): void;
   settle(): void;
@@ -24,8 +24,10 @@ function explainStatus(status: number): string {
 export function createTroubleLog(
   log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>,
   resource: string,
+  onForbidden: (refusals: number) => void = () => undefined,
 ): TroubleLog {
   let told: string | undefined;
+  let refusals = 0;
   return {
     report(err) {
       const status = err instanceof ApiError ? err.status : undefined;
@@ -36,11 +38,19 @@ export function createTroubleLog(
         { err, resource },
         status === undefined ? 'reading a resource failed' : explainStatus(status),
       );
+      if (status === 403) {
+        refusals += 1;
+        onForbidden(refusals);
+      }
     },
     settle() {
       if (told !== undefined) {
         told = undefined;
         log.info({ resource }, 'resource can be read again');
+      }
+      if (refusals > 0) {
+        refusals = 0;
+        onForbidden(0);
       }
     },
   };

@@ -1,0 +1,75 @@
+/** A role that lacks one kind, on the real API server. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
+import {
+  changeSettings,
+  CONFIG_MAP,
+  installController,
+  startController,
+  type Controller,
+} from '../support/controller.ts';
+import { listEvents, waitForEvent } from '../support/events.ts';
+import type { KubeObject } from '../support/objects.ts';
+import { waitForRollout } from '../support/rollout.ts';
+import { connectToCluster } from '../support/test-cluster.ts';
+import { aDeployment, aStatefulSet } from '../support/workload-builders.ts';
+
+const cluster = connectToCluster();
+const { kube, source, backup, images } = cluster;
+const PREFIX = `${backup.host}/permissions`;
+const ROLE = {
+  apiVersion: 'rbac.authorization.k8s.io/v1',
+  kind: 'ClusterRole',
+  name: 'backup-image-registry-role',
+} as const;
+
+type Rule = Readonly<Record<'apiGroups' | 'resources' | 'verbs', readonly string[]>>;
+
+let controller: Controller;
+let rules: readonly Rule[];
+
+beforeAll(async () => {
+  await installController(cluster, {
+    REGISTRY_PREFIX: PREFIX,
+    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
+    WORKLOAD_KINDS: 'Deployment,StatefulSet',
+    REQUEUE_AFTER: '1s',
+  });
+  rules = (await kube.get(ROLE))?.['rules'] as readonly Rule[];
+  const less = rules.map((rule) => ({
+    ...rule,
+    resources: rule.resources.filter((resource) => resource !== 'statefulsets'),
+  }));
+  await kube.patch(ROLE, { rules: less });
+  controller = await startController(cluster, { name: 'permissions', registries: [backup] });
+});
+
+afterAll(async () => {
+  await controller.program.stop();
+  await changeSettings(kube, { WORKLOAD_KINDS: null });
+});
+
+it('looks after the other kinds, says once what is missing, and goes on when it is granted', async () => {
+  const namespace = await cluster.createNamespace('permissions');
+  const { singleManifest } = images;
+  const db = await waitForRollout(
+    kube,
+    await kube.create(aStatefulSet({ namespace, name: 'db', images: [singleManifest.reference] })),
+  );
+  const web = await kube.create(aDeployment({ namespace, images: [singleManifest.reference] }));
+  await waitForImages(kube, web, [copyOf(singleManifest, PREFIX)]);
+  const configMap = (await kube.get(CONFIG_MAP)) as KubeObject;
+  expect(await waitForEvent(kube, configMap, 'KindForbidden')).toMatch(
+    /^Workloads of the kind StatefulSet are not looked after: listing and watching statefulsets/,
+  );
+  expect(imagesOf(await read(kube, db))).toEqual([singleManifest.reference]);
+  const told = (await controller.log()).filter(({ message }) => String(message).startsWith('not permitted'));
+  expect(told).toMatchObject([{ level: 'warn', resource: 'statefulsets' }]);
+
+  await kube.patch(ROLE, { rules });
+  await waitForRollout(kube, db);
+  await waitForEvent(kube, db, 'ImageSwapped', 60_000);
+  await waitForImages(kube, db, [copyOf(singleManifest, PREFIX)]);
+  expect(await listEvents(kube, configMap)).toHaveLength(1);
+}, 120_000);

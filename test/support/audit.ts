@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+
+import { CONTROLLER_NAMESPACE } from './controller.ts';
+
+export interface AuditLine {
+  readonly user: { readonly username: string };
+  readonly verb: string;
+  readonly requestReceivedTimestamp: string;
+  readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly name?: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const USER = `system:serviceaccount:${CONTROLLER_NAMESPACE}:backup-image-registry-sa`;
+
+/** What the controller has asked the API server for, in this run of the cluster or since a time. */
+export async function readAuditLog(file: string, since = new Date(0)): Promise<readonly AuditLine[]> {
+  // The last line may be half written.
+  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+  return lines
+    .map((line) => JSON.parse(line) as AuditLine)
+    .filter(({ user }) => user.username === USER)
+    .filter(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp) >= since.getTime());
+}
+
+const toText = (group: string, resource: string, verb: string): string => `${verb} ${resource}.${group}`;
+
+/** As `patch deployments.apps`. */
+export function listUsed(lines: readonly AuditLine[]): ReadonlySet<string> {
+  return new Set(
+    lines.map(({ verb, objectRef }) => toText(objectRef?.apiGroup ?? '', objectRef?.resource ?? '', verb)),
+  );
+}
+
+/** In the same words. */
+export function listGranted(rules: readonly Rule[]): readonly string[] {
+  return rules.flatMap(({ apiGroups, resources, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => verbs.map((verb) => toText(group, resource, verb))),
+    ),
+  );
+}

@@ -1,0 +1,11 @@
+import type { LoopsDeps } from '../../src/commands/loops.ts';
+
+/** As without PULL_SECRET. */
+export const NO_PULL_SECRETS: LoopsDeps['pullSecrets'] = {
+  secrets: { wanted: undefined, findProblem: () => undefined, prepare: async () => undefined },
+  start: () => undefined,
+  applySettings: () => undefined,
+  observe: () => undefined,
+  drain: async () => undefined,
+  shutDown: () => undefined,
+};
