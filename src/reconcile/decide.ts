@@ -91,7 +91,8 @@ function decideSwap(facts: WorkloadFacts): Decision {
   if (rescues.length > 0) {
     return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues, revert), isRescue: true } };
   }
-  if (revert?.is === 'to be held') {
+  // Where a swap is not wanted, whoever put the originals back has done what the user asks for.
+  if (revert?.is === 'to be held' && findLastingReason(facts) === undefined) {
     return { events: [...events, revert.event], hold: revert };
   }
   const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);

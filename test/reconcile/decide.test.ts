@@ -310,6 +310,13 @@ describe('a workload whose original somebody has put back', () => {
     expect(decide(full)).toMatchObject({ waiting: 'too many rollouts' });
   });
 
+  it('is left to whoever did that without a word when only copies are wanted', () => {
+    const byHand = back({ imageOwners: [{ manager: 'kubectl-set', isApply: false }] });
+    expect(decide(someFacts(byHand, verified))).toHaveProperty('hold');
+    const decision = decide(someFacts(byHand, verified, { mode: 'copy' }));
+    expect(decision).toEqual({ events: [], waiting: 'MODE copy' });
+  });
+
   it('waits for its rollout when the image is a new one', () => {
     const deployed = back({ slots: [aSlot('nginx:1.28')], rollout: rolling });
     expect(decide(someFacts(deployed, verified))).toMatchObject({ waiting: 'rolling out' });
