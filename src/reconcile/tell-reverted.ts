@@ -1,6 +1,7 @@
 import { quote } from '../images/reference.ts';
 import { FIELD_MANAGER, type ImageOwner } from '../workloads/image-owner.ts';
 import { slotKey } from '../workloads/record.ts';
+import { POLICY } from '../workloads/user-annotations.ts';
 import type { Slot } from '../workloads/workload.ts';
 import type { ObjectEvent } from './ports.ts';
 
@@ -51,7 +52,7 @@ export function tellReverted({ slots, owner, isByHand, count, untilMs }: Reverte
   const until = new Date(untilMs).toISOString();
   const note = isByHand
     ? `${manager} put back ${images}, as kubectl rollout undo does. That is respected until ${until}, ` +
-      'then the workload is swapped again; a new image ends this earlier.'
+      `then the workload is swapped again; a new image ends this earlier. To keep it, annotate ${POLICY}: copy.`
     : `${manager} put back ${images}, ${count} times within an hour. The workload is left alone until ${until}. ` +
       `${findAdvice(manager)}; see docs/gitops.md.`;
   return { type: 'Warning', reason: 'SwapReverted', action: 'SwapImage', note };

@@ -235,6 +235,13 @@ describe('a namespace in which no swap has succeeded', () => {
     expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
   });
 
+  it('lets the first be swapped again when it was reverted before it had rolled out', () => {
+    maxRollouts = 1;
+    reserve(first);
+    expect(budget.findReasonToWait(first)).toBeUndefined();
+    expect(budget.findReasonToWait(OTHER)).toBe('too many rollouts');
+  });
+
   it('lets the next one try when the first hangs', () => {
     reserve(first);
     nowMs += TIMEOUT_MS;
