@@ -2,8 +2,8 @@ import type { Logger } from 'pino';
 
 import type { Clock } from '../clock.ts';
 import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
-import { createCopyReconciler } from '../reconcile/copy-reconciler.ts';
-import type { CopyStore } from '../reconcile/copy-store.ts';
+import { createCopyReconciler } from '../reconcile/copies/copy-reconciler.ts';
+import type { CopyStore } from '../reconcile/copies/copy-store.ts';
 import type { ImageRegistry } from '../reconcile/ports.ts';
 import type { RegistrySettings } from '../registry/parts.ts';
 import type { Settings } from '../settings.ts';

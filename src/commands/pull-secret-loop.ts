@@ -6,7 +6,7 @@ import { createPullSecretClient } from '../kubernetes/secret-client.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { type QueueMetrics, WorkQueue } from '../queue/work-queue.ts';
 import type { EventRecorder } from '../reconcile/ports.ts';
-import { PullSecrets, type SwapPullSecrets } from '../reconcile/pull-secrets.ts';
+import { PullSecrets, type SwapPullSecrets } from '../reconcile/loop/pull-secrets.ts';
 import type { Workload } from '../workloads/workload.ts';
 import { PullSecretWatch } from './pull-secret-watch.ts';
 import type { WorkloadWatch } from './workload-watch.ts';

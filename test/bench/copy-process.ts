@@ -8,8 +8,8 @@
 import { systemClock } from '../../src/clock.ts';
 import { createCopyQueue, planCopyPasses, toRegistrySettings } from '../../src/commands/copy-loop.ts';
 import { parseReference } from '../../src/images/reference.ts';
-import type { CopyRequest } from '../../src/reconcile/copy-state.ts';
-import { CopyStore } from '../../src/reconcile/copy-store.ts';
+import type { CopyRequest } from '../../src/reconcile/copies/copy-state.ts';
+import { CopyStore } from '../../src/reconcile/copies/copy-store.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
 import { parseSettings } from '../../src/settings.ts';
 import { createLog } from '../../src/telemetry/log.ts';

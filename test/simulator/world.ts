@@ -2,9 +2,9 @@ import { vi } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
 import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
-import { findFormerCopy, planRevert } from '../../src/reconcile/revert.ts';
-import { findHoldEndMs } from '../../src/reconcile/undo.ts';
-import { planRestore } from '../../src/reconcile/restore.ts';
+import { findFormerCopy, planRevert } from '../../src/reconcile/rules/revert.ts';
+import { findHoldEndMs } from '../../src/reconcile/rules/undo.ts';
+import { planRestore } from '../../src/reconcile/rules/restore.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
 import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Workload } from '../../src/workloads/workload.ts';

@@ -1,6 +1,6 @@
 import { parseSettings } from '../../src/settings.ts';
 import type { Settings } from '../../src/settings.ts';
-import type { CopyState } from '../../src/reconcile/copy-state.ts';
+import type { CopyState } from '../../src/reconcile/copies/copy-state.ts';
 import { formatRecord, type SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';
 

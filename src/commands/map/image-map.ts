@@ -1,7 +1,7 @@
 import { type Destination, copyRepositoryOf } from '../../images/copy-name.ts';
 import { formatReference } from '../../images/reference.ts';
-import { findPolicy } from '../../reconcile/policy.ts';
-import { isCopied, type CopiedSlot, planSlots, type SlotPlanFacts } from '../../reconcile/slot-plan.ts';
+import { findPolicy } from '../../reconcile/rules/policy.ts';
+import { isCopied, type CopiedSlot, planSlots, type SlotPlanFacts } from '../../reconcile/rules/slot-plan.ts';
 import { type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';

@@ -1,5 +1,5 @@
-import type { Preview } from '../../reconcile/preview.ts';
-import type { Decision, Waiting, WorkloadFacts } from '../../reconcile/decision.ts';
+import type { Preview } from '../../reconcile/loop/preview.ts';
+import type { Decision, Waiting, WorkloadFacts } from '../../reconcile/rules/decision.ts';
 import type { WorkloadKind, WorkloadName } from '../../workloads/kinds.ts';
 import { type SlotRow, toSlotRow } from './slot-row.ts';
 

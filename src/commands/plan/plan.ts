@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { systemClock } from '../../clock.ts';
 import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { createWorkloadClient } from '../../kubernetes/workload-client.ts';
-import { preview } from '../../reconcile/preview.ts';
+import { preview } from '../../reconcile/loop/preview.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { findExclusion } from '../../workloads/scope.ts';
 import {

@@ -1,7 +1,7 @@
 import { formatReference, quote } from '../../images/reference.ts';
-import type { CopyState } from '../../reconcile/copy-state.ts';
-import type { PlannedSlot } from '../../reconcile/decision.ts';
-import { type CopiedSlot, findOther, isCopied } from '../../reconcile/slot-plan.ts';
+import type { CopyState } from '../../reconcile/copies/copy-state.ts';
+import type { PlannedSlot } from '../../reconcile/rules/decision.ts';
+import { type CopiedSlot, findOther, isCopied } from '../../reconcile/rules/slot-plan.ts';
 import { slotKey } from '../../workloads/record.ts';
 
 /** How far a slot is; part of the JSON output, so a name is never given another meaning. */

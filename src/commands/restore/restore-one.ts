@@ -1,7 +1,7 @@
 import { type Clock, wait } from '../../clock.ts';
 import { ConflictError, ControllerError } from '../../errors.ts';
 import type { WorkloadClient, WorkloadPatch } from '../../reconcile/ports.ts';
-import { planRestore } from '../../reconcile/restore.ts';
+import { planRestore } from '../../reconcile/rules/restore.ts';
 import type { WorkloadName } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import { whyNotSwappable } from '../../workloads/rollout.ts';

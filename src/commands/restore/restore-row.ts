@@ -1,6 +1,6 @@
 import { quote } from '../../images/reference.ts';
-import { planRestore } from '../../reconcile/restore.ts';
-import { findOriginal } from '../../reconcile/slot-plan.ts';
+import { planRestore } from '../../reconcile/rules/restore.ts';
+import { findOriginal } from '../../reconcile/rules/slot-plan.ts';
 import type { WorkloadKind } from '../../workloads/kinds.ts';
 import { parseRecord, slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 
 import { toPlanRow } from '../../../src/commands/plan/plan-row.ts';
-import type { CopyState } from '../../../src/reconcile/copy-state.ts';
-import { decide } from '../../../src/reconcile/decide.ts';
-import { findPolicy } from '../../../src/reconcile/policy.ts';
-import { planSlots } from '../../../src/reconcile/slot-plan.ts';
+import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
+import { decide } from '../../../src/reconcile/rules/decide.ts';
+import { findPolicy } from '../../../src/reconcile/rules/policy.ts';
+import { planSlots } from '../../../src/reconcile/rules/slot-plan.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';

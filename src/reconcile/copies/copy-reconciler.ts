@@ -1,0 +1,187 @@
+import { RegistryError } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
+import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
+import type { CopyStore } from './copy-store.ts';
+import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
+import { findRescueCopy } from './rescue-copy.ts';
+
+/** A failure that waits for somebody to change something is looked at again at this pace all the same. */
+const SECOND_LOOK_MS = 3_600_000;
+
+export interface CopyReconcilerDeps extends EnsureCopyDeps {
+  readonly copies: CopyStore;
+  /** From 0 to 1: re-checks of copies that were made together are spread out. */
+  readonly random: () => number;
+}
+
+async function findDigest(
+  deps: CopyReconcilerDeps,
+  request: CopyRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  const { source } = request;
+  const digest =
+    request.digest ?? source.digest ?? (await deps.registry.fetchDigest(source, 'source', signal));
+  if (digest === undefined) {
+    const message = `${formatReference(source)} does not exist, or may not be read`;
+    throw new RegistryError(message, { reason: 'NotFound', side: 'source' });
+  }
+  return digest;
+}
+
+/**
+ * Looks what the tag means at the source now. A new image is copied as well: the next pod of somebody else may
+ * need it, and the day it is wanted the source may be gone.
+ */
+async function checkSource(
+  deps: CopyReconcilerDeps,
+  request: CopyRequest,
+  signal: AbortSignal,
+): Promise<SourceChange | undefined> {
+  const { source, digest } = request;
+  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || digest === undefined || source.digest !== undefined) {
+    return undefined;
+  }
+  const current = await deps.registry.fetchDigest(source, 'source', signal);
+  if (current === undefined) {
+    return { is: 'gone' };
+  }
+  if (current === digest) {
+    return undefined;
+  }
+  // What the pods run proves nothing about what the tag means by now.
+  const copy = await ensureCopy(deps, { request: { ...request, isProven: false }, digest: current }, signal);
+  return copy && { is: 'moved', copy: { digest: copy.digest, written: copy.written } };
+}
+
+/** A source that cannot be asked now says nothing new; that of a copy in use is no failure of the copy. */
+async function recheckSource(
+  deps: CopyReconcilerDeps,
+  job: { readonly request: CopyRequest; readonly before: VerifiedCopy },
+  signal: AbortSignal,
+): Promise<SourceChange | undefined> {
+  try {
+    return await checkSource(deps, job.request, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || signal.aborted) {
+      throw error;
+    }
+    deps.log.warn({ source: formatReference(job.request.source), err: error }, 'source not checked');
+    return job.before.sourceChange;
+  }
+}
+
+function tellCopied(
+  { made }: EnsuredCopy,
+  before: VerifiedCopy | undefined,
+  nowMs: number,
+): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted'> {
+  if (made !== 'before') {
+    return { copiedAtMs: nowMs, ...(made === 'in part' && { isCompleted: true }) };
+  }
+  const { copiedAtMs, isCompleted } = before ?? {};
+  return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
+}
+
+async function verify(
+  deps: CopyReconcilerDeps,
+  request: CopyRequest,
+  signal: AbortSignal,
+): Promise<CopyState> {
+  const before = deps.copies.get(request);
+  const digest = await findDigest(deps, request, signal);
+  const isDoubtful = before?.phase === 'failed';
+  const isThorough = isDoubtful || before?.phase === 'verified';
+  const copy = await ensureCopy(deps, { request, digest, isDoubtful, isThorough }, signal);
+  if (!copy) {
+    return missProof(deps, request);
+  }
+  const wasVerified = before?.phase === 'verified' ? before : undefined;
+  const sourceChange = wasVerified && (await recheckSource(deps, { request, before: wasVerified }, signal));
+  return {
+    phase: 'verified',
+    digest,
+    written: copy.written,
+    ...tellCopied(copy, wasVerified, deps.nowMs()),
+    ...(sourceChange && { sourceChange }),
+  };
+}
+
+/**
+ * A workload that is still starting will show what it may read. One that holds a copy which is gone cannot.
+ *
+ * @throws {RegistryError}
+ */
+function missProof(
+  { log }: CopyReconcilerDeps,
+  { source, digest, isUnprovable = false }: CopyRequest,
+): CopyState {
+  if (digest !== undefined || isUnprovable) {
+    const message = `${formatReference(source)} is not public, and no ready pod shows that this workload may read it`;
+    throw new RegistryError(message, { reason: 'Unauthorized', side: 'source' });
+  }
+  log.debug(
+    { source: formatReference(source) },
+    'copy waits for a ready pod: only that proves who may read it',
+  );
+  return { phase: 'pending' };
+}
+
+/** Somewhere in the second half of the interval, so that copies made together are not checked together. */
+function planRecheckMs({ settings, random }: CopyReconcilerDeps): number {
+  return settings().RECHECK_INTERVAL * (0.5 + random() / 2);
+}
+
+/** When to look again at a failure that no back-off should hurry; undefined: back off. */
+function planSecondLookMs(error: RegistryError, nowMs: number): number | undefined {
+  if (error.retryAtMs !== undefined) {
+    return Math.max(1000, error.retryAtMs - nowMs);
+  }
+  return error.retryable ? undefined : SECOND_LOOK_MS;
+}
+
+function settleFailure(
+  deps: CopyReconcilerDeps,
+  request: CopyRequest,
+  error: RegistryError,
+): { lookAgainMs: number } {
+  const { reason, side, message } = error;
+  deps.onCopied('failed', 0);
+  const before = deps.copies.get(request);
+  const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
+  deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
+  const lookAgainMs = planSecondLookMs(error, deps.nowMs());
+  if (lookAgainMs === undefined) {
+    throw error;
+  }
+  deps.log.warn({ source: formatReference(request.source), err: error, lookAgainMs }, 'image not copied');
+  return { lookAgainMs };
+}
+
+/**
+ * Brings one copy into the backup: finds the digest, looks whether the backup has it, copies when not, and
+ * keeps the outcome for the workloads that wait for it. A verified copy is checked again from time to time, and made
+ * again when it is gone.
+ */
+export function createCopyReconciler(deps: CopyReconcilerDeps) {
+  const { copies } = deps;
+
+  /** @throws {RegistryError} when the same attempt can succeed later: the queue backs off. */
+  return async function reconcileCopy(key: string, signal: AbortSignal): Promise<{ lookAgainMs?: number }> {
+    const request = copies.findRequest(key);
+    if (!request) {
+      return {};
+    }
+    try {
+      const find = request.isRescue ? findRescueCopy : verify;
+      const state = await find(deps, request, signal);
+      copies.settle(request, state);
+      return state.phase === 'verified' ? { lookAgainMs: planRecheckMs(deps) } : {};
+    } catch (error) {
+      if (!(error instanceof RegistryError) || signal.aborted) {
+        throw error;
+      }
+      return settleFailure(deps, request, error);
+    }
+  };
+}

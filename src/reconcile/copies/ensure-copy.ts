@@ -1,0 +1,188 @@
+import type { Logger } from 'pino';
+
+import { type CopyNames, planCopyNames } from '../../images/copy-name.ts';
+import { RegistryError } from '../../errors.ts';
+import type { Platforms } from '../../images/platforms.ts';
+import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
+import type { Settings } from '../../settings.ts';
+import type { Copy, CopyRequest } from './copy-state.ts';
+import type { CopyProgress, ImageRegistry } from '../ports.ts';
+
+export interface EnsureCopyDeps {
+  readonly registry: ImageRegistry;
+  readonly settings: () => Settings;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  /** Told of every outcome; the time is that of the copy itself, 0 when none was made. */
+  readonly onCopied: (result: 'copied' | 'found' | 'failed', durationMs: number) => void;
+}
+
+/** One copy, with everything that is known of it before it is made. */
+interface CopyPlan {
+  readonly request: CopyRequest;
+  readonly digest: string;
+  readonly names: CopyNames;
+  readonly platforms: Platforms;
+}
+
+function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming, PLATFORMS: platforms } = deps.settings();
+  const isPartial = platforms !== 'all';
+  return {
+    request,
+    digest,
+    names: planCopyNames({ source: request.source, digest, prefix, naming, isPartial }),
+    platforms,
+  };
+}
+
+/** Best effort: the tag that people know; the copy that workloads run from does not depend on it. */
+async function tagForPeople(
+  { registry, log }: EnsureCopyDeps,
+  plan: CopyPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const { moving, immutable } = plan.names;
+  if (!moving?.tag) {
+    return;
+  }
+  try {
+    await registry.tag(withDigest(immutable, plan.digest), moving.tag, signal);
+  } catch (err) {
+    log.warn({ err, copy: formatReference(moving) }, 'plain tag not written');
+  }
+}
+
+/** What of a copy the backup has: `part` when it lacks a manifest that the index of the copy names. */
+type Found = 'all' | 'part' | 'nothing';
+
+async function makeCopy(
+  deps: EnsureCopyDeps,
+  { plan, found }: { readonly plan: CopyPlan; readonly found: Found },
+  signal: AbortSignal,
+): Promise<void> {
+  const source = withDigest(plan.request.source, plan.digest);
+  const copy = plan.names.immutable;
+  const startedAtMs = deps.nowMs();
+  deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
+  const { platforms } = plan;
+  const onProgress = (progress: CopyProgress): void => {
+    const facts = { source: formatReference(source), copy: formatReference(copy), ...progress };
+    deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
+  };
+  await deps.registry.copy({ source, copy, platforms, isRepair: found === 'part', onProgress }, signal);
+  if (platforms !== 'all') {
+    await checkParts(deps, plan, signal);
+  }
+  await tagForPeople(deps, plan, signal);
+  const durationMs = deps.nowMs() - startedAtMs;
+  deps.log.info(
+    { source: formatReference(source), copy: formatReference(copy), durationMs },
+    'copy verified',
+  );
+  deps.onCopied('copied', durationMs);
+}
+
+/** True for an image that not everybody may read, unless a pod has shown that the workload's owner may. */
+async function lacksProof(
+  { registry }: EnsureCopyDeps,
+  { request, digest }: CopyPlan,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return !request.isProven && (await registry.isPrivate(withDigest(request.source, digest), signal));
+}
+
+export interface EnsuredCopy extends Copy {
+  /** What of it was copied just now; `before`: the backup had it already. */
+  readonly made: 'before' | 'in part' | 'whole';
+}
+
+const MADE: Readonly<Record<Found, EnsuredCopy['made']>> = {
+  all: 'before',
+  part: 'in part',
+  nothing: 'whole',
+};
+
+export interface EnsureCopyJob {
+  readonly request: CopyRequest;
+  readonly digest: string;
+  /** The copy was missed before although its tag is there: the image that pods are pointed at is looked up as well. */
+  readonly isDoubtful?: boolean;
+  /**
+   * The parts are looked up as well. What cleans up in a registry takes manifests without a tag, which those of the
+   * platforms are; layers go only with the last manifest that has them, so that nobody needs to ask for them.
+   */
+  readonly isThorough?: boolean;
+}
+
+async function findMissingPart(
+  { registry }: EnsureCopyDeps,
+  { names, digest, platforms }: CopyPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return registry.findMissingPart(withDigest(names.immutable, digest), platforms, signal);
+}
+
+/** A backup may take an index whose parts it does not have: only who looks knows what a copy of some platforms is worth. */
+async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+  const missing = await findMissingPart(deps, plan, signal);
+  if (missing !== undefined) {
+    const message = `the backup has taken ${plan.names.written}, but does not have ${missing} of it`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+}
+
+/** One HEAD, unless the parts matter, too. */
+async function lookUp(
+  deps: EnsureCopyDeps,
+  { plan, isThorough }: { readonly plan: CopyPlan; readonly isThorough: boolean },
+  signal: AbortSignal,
+): Promise<Found> {
+  if ((await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal)) !== plan.digest) {
+    return 'nothing';
+  }
+  const isAsked = isThorough || plan.platforms !== 'all';
+  const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
+  if (missing !== undefined) {
+    deps.log.warn({ copy: plan.names.written, missing }, 'a part of the copy is not in the backup any more');
+    return 'part';
+  }
+  return 'all';
+}
+
+/** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
+async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+  const { written } = plan.names;
+  if ((await deps.registry.fetchDigest(parseReference(written), 'backup', signal)) !== plan.digest) {
+    const message = `the backup has the tag of the copy, but not ${written}`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+}
+
+/**
+ * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
+ * may read the image.
+ *
+ * @throws {RegistryError}
+ */
+export async function ensureCopy(
+  deps: EnsureCopyDeps,
+  { request, digest, isDoubtful = false, isThorough = false }: EnsureCopyJob,
+  signal: AbortSignal,
+): Promise<EnsuredCopy | undefined> {
+  const plan = planCopy(deps, request, digest);
+  const { written } = plan.names;
+  const found = await lookUp(deps, { plan, isThorough }, signal);
+  if (found === 'all') {
+    deps.log.debug({ source: formatReference(request.source), copy: written }, 'copy found');
+    deps.onCopied('found', 0);
+  } else if (await lacksProof(deps, plan, signal)) {
+    return undefined;
+  } else {
+    await makeCopy(deps, { plan, found }, signal);
+  }
+  if (isDoubtful) {
+    await checkWritten(deps, plan, signal);
+  }
+  return { digest, written, made: MADE[found] };
+}

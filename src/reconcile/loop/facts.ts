@@ -1,0 +1,194 @@
+import { listForeignPlatforms } from '../../images/platforms.ts';
+import type { Settings } from '../../settings.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { parseRecord } from '../../workloads/record.ts';
+import type { Pod, Workload } from '../../workloads/workload.ts';
+import type { CopyStore } from '../copies/copy-store.ts';
+import type { WorkloadFacts } from '../rules/decision.ts';
+import type { Denials } from '../pace/denials.ts';
+import { type AppliedPolicy, findPolicy } from '../rules/policy.ts';
+import type { WorkloadClient, WorkloadStore } from '../ports.ts';
+import type { SwapPullSecrets } from './pull-secrets.ts';
+import { Refreshes } from './refreshes.ts';
+import { isStuck } from '../rules/rescue.ts';
+import type { RolloutBudget } from '../pace/rollout-budget.ts';
+import { RunningPods } from './running-pods.ts';
+import { type CopiedSlot, type SlotPlan, isCopied, planSlots } from '../rules/slot-plan.ts';
+import { mayHaveStuckPods } from '../rules/stuck-pods.ts';
+import { isSwapInFlight } from '../rules/undo.ts';
+import { UnfinishedPods } from './unfinished-pods.ts';
+
+export interface FactDeps {
+  readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
+  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms'>;
+  readonly copies: Pick<CopyStore, 'get' | 'want' | 'recheck'>;
+  readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
+  readonly denials: Pick<Denials, 'findEndMs'>;
+  readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
+  readonly settings: () => Settings;
+  readonly nowMs: () => number;
+}
+
+/** Finds out what `decide()` has to know of a workload, and writes nothing. */
+export interface FactGatherer {
+  /** The facts of now; the copies that the workload needs are wanted from then on. */
+  gather(workload: Workload, signal: AbortSignal): Promise<WorkloadFacts>;
+  /** The workload is gone, and wants no copy any more. */
+  forget(key: string): void;
+}
+
+/** What is known of the pods of a workload; each is empty unless somebody needs to know. */
+interface KnownPods {
+  /** Of one that is rolled out. */
+  readonly running: readonly Pod[];
+  /** Of one that is not. */
+  readonly unfinished: readonly Pod[];
+}
+
+const NO_PODS: KnownPods = { running: [], unfinished: [] };
+
+type PodDeps = FactDeps & { readonly runningPods: RunningPods; readonly unfinishedPods: UnfinishedPods };
+
+function policyOf(deps: FactDeps, workload: Workload): AppliedPolicy {
+  return findPolicy(workload, deps.workloads.findNamespacePolicy(workload.namespace));
+}
+
+/** False while nothing is to be copied or looked up, in whatever state the workloads are. */
+function makesCopies(deps: FactDeps): boolean {
+  const { MODE: mode } = deps.settings();
+  return mode === 'swap' || mode === 'copy';
+}
+
+function planAll(deps: FactDeps, workload: Workload, pods: KnownPods): readonly SlotPlan[] {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
+  return planSlots({
+    workload,
+    record: parseRecord(workload.annotations),
+    policy: policyOf(deps, workload),
+    pods: pods.running,
+    unfinishedPods: pods.unfinished,
+    prefix,
+    naming,
+    sourceHosts,
+  });
+}
+
+function collectFacts(
+  deps: FactDeps,
+  workload: Workload,
+  read: { readonly plans: readonly SlotPlan[] } & Pick<WorkloadFacts, 'pods' | 'foreignPlatforms'>,
+): WorkloadFacts {
+  const { plans, ...others } = read;
+  const { MODE: mode, REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
+  return {
+    workload,
+    ...others,
+    record: parseRecord(workload.annotations),
+    mode,
+    policy: policyOf(deps, workload),
+    destination: { prefix, naming },
+    slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
+    followsTags: deps.settings().ON_SOURCE_CHANGE === 'swap',
+    isPlaceFree: deps.budget.isFree(),
+    pace: deps.budget.findReasonToWait(workload),
+    deniedUntilMs: deps.denials.findEndMs(workload, deps.nowMs()),
+    pullSecret: deps.pullSecrets.wanted,
+    pullSecretProblem: deps.pullSecrets.findProblem(workload),
+    requeueAfterMs: deps.settings().REQUEUE_AFTER,
+    nowMs: deps.nowMs(),
+  };
+}
+
+/** Platforms of nodes for which nothing is copied. No node is asked for as long as everything is. */
+async function findForeignPlatforms(
+  { client, settings }: FactDeps,
+  plans: readonly SlotPlan[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { PLATFORMS: platforms } = settings();
+  const isAsked = platforms !== 'all' && plans.some(isCopied);
+  return isAsked ? listForeignPlatforms(await client.listNodePlatforms(signal), platforms) : [];
+}
+
+/** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
+function needsPods({ copies }: FactDeps, plan: SlotPlan): boolean {
+  return plan.is === 'to be backed up' || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
+}
+
+/** Pods of a workload that is not rolled out are asked for where they can show that a swap failed, or is needed. */
+async function findUnfinished(
+  deps: PodDeps,
+  workload: Workload,
+  { plans, signal }: { readonly plans: readonly SlotPlan[]; readonly signal: AbortSignal },
+): Promise<readonly Pod[]> {
+  const record = parseRecord(workload.annotations);
+  const nowMs = deps.nowMs();
+  const isInFlight =
+    isSwapInFlight(workload, record, nowMs) ||
+    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs });
+  const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
+  if (!isInFlight && !mayNeedSwap) {
+    return [];
+  }
+  const unfinished = await deps.unfinishedPods.find(workload, { mayBeOld: !isInFlight }, signal);
+  // What is to be acted on is looked at again: they may have got over it.
+  return !isInFlight && planAll(deps, workload, { running: [], unfinished }).some(isStuck)
+    ? deps.unfinishedPods.find(workload, { mayBeOld: false }, signal)
+    : unfinished;
+}
+
+/** Of a workload that has just got its originals back. */
+async function findPodsOfRestore(deps: PodDeps, workload: Workload, signal: AbortSignal): Promise<KnownPods> {
+  const isRestoring = deps.settings().MODE === 'restore';
+  const record = parseRecord(workload.annotations);
+  return isRestoring && mayHaveStuckPods(workload, record, { isRestoring, nowMs: deps.nowMs() })
+    ? { running: [], unfinished: await deps.unfinishedPods.find(workload, { mayBeOld: false }, signal) }
+    : NO_PODS;
+}
+
+async function findPods(deps: PodDeps, workload: Workload, signal: AbortSignal): Promise<KnownPods> {
+  if (!makesCopies(deps)) {
+    return findPodsOfRestore(deps, workload, signal);
+  }
+  const plans = planAll(deps, workload, NO_PODS);
+  const mayBeOld = deps.budget.findReasonToWait(workload) !== undefined;
+  const isNeeded = plans.some((one) => needsPods(deps, one));
+  return {
+    running: isNeeded ? await deps.runningPods.find(workload, { mayBeOld }, signal) : [],
+    unfinished: await findUnfinished(deps, workload, { plans, signal }),
+  };
+}
+
+/** Returns the copies that a workload needs now. */
+function findWanted(deps: FactDeps, plans: readonly SlotPlan[]): readonly CopiedSlot[] {
+  return makesCopies(deps) ? plans.filter(isCopied) : [];
+}
+
+export function createFactGatherer(deps: FactDeps): FactGatherer {
+  const { client, copies, nowMs } = deps;
+  const runningPods = new RunningPods(client);
+  const unfinishedPods = new UnfinishedPods(client, nowMs);
+  const refreshes = new Refreshes(copies);
+  return {
+    async gather(workload, signal) {
+      const key = formatWorkloadKey(workload);
+      const pods = await findPods({ ...deps, runningPods, unfinishedPods }, workload, signal);
+      const plans = planAll(deps, workload, pods);
+      const wanted = findWanted(deps, plans);
+      const requests = wanted.map(({ request }) => request);
+      copies.want(key, requests);
+      refreshes.heed(key, workload, requests);
+      if (!wanted.some((one) => needsPods(deps, one))) {
+        runningPods.forget(key);
+      }
+      const foreignPlatforms = await findForeignPlatforms(deps, wanted, signal);
+      return collectFacts(deps, workload, { plans, pods: pods.unfinished, foreignPlatforms });
+    },
+    forget(key) {
+      copies.want(key, []);
+      runningPods.forget(key);
+      unfinishedPods.forget(key);
+      refreshes.forget(key);
+    },
+  };
+}

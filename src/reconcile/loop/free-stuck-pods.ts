@@ -1,0 +1,15 @@
+import { KINDS } from '../../workloads/kinds.ts';
+import type { EventRecorder, WorkloadClient } from '../ports.ts';
+import { type StuckPodFacts, planStuckPods, tellFreed } from '../rules/stuck-pods.ts';
+
+/** Gives pods that wait in vain the images of today's template. A pod that is gone by now was replaced by somebody. */
+export async function freeStuckPods(
+  deps: { readonly client: Pick<WorkloadClient, 'patchPod'>; readonly events: EventRecorder },
+  facts: StuckPodFacts,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const patch of KINDS[facts.workload.kind].keepsStuckPods ? planStuckPods(facts) : []) {
+    await deps.client.patchPod(facts.workload, patch, signal);
+    deps.events.record(facts.workload, tellFreed(patch));
+  }
+}

@@ -1,0 +1,82 @@
+import type { Workload } from '../../workloads/workload.ts';
+
+const REASONS = ['swapping stopped', 'too many rollouts', 'first swap of the namespace'] as const;
+
+/** Why a workload has to wait for others before it may be swapped. */
+export type PaceReason = (typeof REASONS)[number];
+
+/** Whether a workload waits for others, and for nothing of its own. */
+export function isPaceReason(waiting: string | undefined): boolean {
+  return REASONS.some((reason) => reason === waiting);
+}
+
+export interface PaceFacts {
+  /** Too many swaps in a row have failed. */
+  readonly isStopped: boolean;
+  readonly freePlaces: number;
+  /** A workload of the namespace runs from the backup: its pods can pull there. */
+  readonly isNamespaceProven: boolean;
+  /** A workload of the namespace rolls out because of a swap. */
+  readonly isNamespaceRolling: boolean;
+}
+
+/** Undefined: it is this workload's turn. Where nobody has pulled a copy yet, one workload tries it for all. */
+export function findPaceReason(facts: PaceFacts): PaceReason | undefined {
+  if (facts.isStopped) {
+    return 'swapping stopped';
+  }
+  if (facts.freePlaces <= 0) {
+    return 'too many rollouts';
+  }
+  return facts.isNamespaceRolling && !facts.isNamespaceProven ? 'first swap of the namespace' : undefined;
+}
+
+/** How much a copy that cannot be pulled would cost: the order in which waiting workloads are swapped. */
+export const RISKS = ['other pods serve on', 'one pod', 'a pod of every node', 'no pod serves'] as const;
+
+export type Risk = (typeof RISKS)[number];
+
+export function findRisk({ kind, rollout }: Pick<Workload, 'kind' | 'rollout'>): Risk {
+  if (rollout.recreate) {
+    return 'no pod serves';
+  }
+  if (kind === 'DaemonSet') {
+    return 'a pod of every node';
+  }
+  // A StatefulSet ends a pod before it starts the new one.
+  return rollout.desired >= 2 && kind !== 'StatefulSet' ? 'other pods serve on' : 'one pod';
+}
+
+/** A workload that waits for its turn. */
+export interface Waiter {
+  readonly key: string;
+  readonly namespace: string;
+  readonly risk: Risk;
+  readonly purpose: 'swap' | 'restore';
+}
+
+/**
+ * Whose turn it is: the least risk first, and among equals who has waited longest. Of a namespace in which no swap
+ * has succeeded yet, only one swap; what is restored has run before.
+ */
+export function chooseNext(
+  waiting: readonly Waiter[],
+  places: { readonly free: number; readonly isProven: (namespace: string) => boolean },
+): readonly Waiter[] {
+  const chosen: Waiter[] = [];
+  const tried = new Set<string>();
+  for (const risk of RISKS) {
+    for (const waiter of waiting) {
+      if (chosen.length >= places.free) {
+        return chosen;
+      }
+      const isSure = waiter.purpose === 'restore' || places.isProven(waiter.namespace);
+      const mayTry = isSure || !tried.has(waiter.namespace);
+      if (waiter.risk === risk && mayTry) {
+        chosen.push(waiter);
+        tried.add(waiter.namespace);
+      }
+    }
+  }
+  return chosen;
+}

@@ -1,0 +1,267 @@
+import { KINDS, type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
+import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import { type PaceReason, type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
+import { ProvenNamespaces } from './proven-namespaces.ts';
+import { SwapBreaker } from './swap-breaker.ts';
+import { type SwapOutcome, findSwapOutcome, runsTemplate } from './swap-outcome.ts';
+
+/** How far the clocks of two controllers may be apart. */
+const SKEW_MS = 60_000;
+
+export interface RolloutBudgetOptions {
+  readonly limits: () => { readonly maxRollouts: number; readonly timeoutMs: number };
+  /** Whether an image lies in the backup of today. */
+  readonly isCopy: (image: string) => boolean;
+  readonly nowMs: () => number;
+  /** Called with the key of a workload that waited for a place and may try again. */
+  readonly onFree: (workloadKey: string) => void;
+  /** Called when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
+  readonly onStopped: (untilMs: number) => void;
+}
+
+/** A workload that rolls out because of us. */
+interface Place {
+  readonly namespace: string;
+  /** When it is given up, whatever the rollout does. */
+  readonly untilMs: number;
+  readonly own?: OwnPatch;
+}
+
+/** A patch of this process: when it was made, and the generation it leads to. */
+interface OwnPatch {
+  readonly generation: number;
+  readonly atMs: number;
+  /** The place it had already, for a rollout that is not over. */
+  readonly before: Place | undefined;
+}
+
+/** True once the rollout that a patch has started is over. */
+function hasRolledOut(workload: Workload, generation: number): boolean {
+  return workload.rollout.generation >= generation && isRolledOut(workload);
+}
+
+/**
+ * Which workload may be swapped when. Derived from what the cluster shows (a swap and its undoing are recorded on the
+ * workload), so that a restart or a new leader counts the same. Annotations are anybody's, though: once this process
+ * leads, it is the only one that swaps, and a record that is newer than that and not its own is forged; a
+ * restore leaves no record, so its place is held in memory.
+ */
+export class RolloutBudget {
+  readonly #options: RolloutBudgetOptions;
+  readonly #places = new Map<string, Place>();
+  readonly #waiting = new Map<string, Waiter>();
+  readonly #proven = new ProvenNamespaces();
+  readonly #breaker = new SwapBreaker();
+  #leadingSinceMs: number | undefined;
+  #isStopTold = false;
+
+  constructor(options: RolloutBudgetOptions) {
+    this.#options = options;
+  }
+
+  /** From now on only this process swaps. */
+  start(): void {
+    this.#leadingSinceMs = this.#options.nowMs();
+    this.#tellStop();
+  }
+
+  /** To be told of every change of a workload, and with undefined of its end. */
+  observe(key: string, workload: Workload | undefined): void {
+    if (!workload) {
+      this.#places.delete(key);
+      this.#waiting.delete(key);
+      this.#proven.forget(key);
+      this.#breaker.forget(key);
+      this.#wakeWaiting();
+      return;
+    }
+    const hadPlace = this.#places.has(key);
+    const record = parseRecord(workload.annotations);
+    this.#observePlace(key, workload, record);
+    const runsCopy =
+      runsTemplate(workload) && workload.slots.some(({ image }) => this.#options.isCopy(image));
+    const isNews = this.#proven.observe(key, workload.namespace, runsCopy);
+    if (isNews || (hadPlace && !this.#places.has(key))) {
+      this.#wakeWaiting();
+    }
+  }
+
+  /** Whether one more workload may roll out because of us. */
+  isFree(): boolean {
+    return this.#countFree() > 0;
+  }
+
+  /** Undefined: it is this workload's turn, which always is that of one that does not roll out. */
+  findReasonToWait(workload: WorkloadName): PaceReason | undefined {
+    const { kind, namespace } = workload;
+    const isStopped = this.findStopEndMs() !== undefined;
+    if (!KINDS[kind].rollsOut) {
+      return isStopped ? 'swapping stopped' : undefined;
+    }
+    const key = formatWorkloadKey(workload);
+    // A workload that rolls out because of us, and was changed by others meanwhile, need not wait for itself.
+    const ownPlaces = Number(this.#places.has(key));
+    return findPaceReason({
+      isStopped,
+      freePlaces: this.#countFree() + ownPlaces,
+      isNamespaceProven: this.#proven.has(namespace),
+      isNamespaceRolling: this.#isRolling(namespace, key),
+    });
+  }
+
+  /** Takes a place for the swap that is about to be made; false when it is not the workload's turn. */
+  tryReserve(key: string, workload: Workload, options: { readonly isUrgent?: boolean } = {}): boolean {
+    if (options.isUrgent !== true && this.findReasonToWait(workload) !== undefined) {
+      return false;
+    }
+    if (KINDS[workload.kind].rollsOut) {
+      this.reserve(key, workload);
+    }
+    return true;
+  }
+
+  /** Takes a place whether one is free or not. */
+  reserve(key: string, workload: Workload): void {
+    const atMs = this.#options.nowMs();
+    const { namespace, rollout } = workload;
+    const untilMs = atMs + this.#options.limits().timeoutMs;
+    const own = { atMs, generation: rollout.generation + 1, before: this.#places.get(key) };
+    this.#places.set(key, { namespace, untilMs, own });
+    this.#waiting.delete(key);
+  }
+
+  /** Gives a place back, because the swap was not made. */
+  release(key: string): void {
+    const before = this.#places.get(key)?.own?.before;
+    this.#places.delete(key);
+    if (before) {
+      this.#places.set(key, before);
+    }
+    this.#wakeWaiting();
+  }
+
+  /** A swap of this process was refused, or had to be undone. */
+  noteFailure(key: string): void {
+    const nowMs = this.#options.nowMs();
+    this.#breaker.noteFailure(key, nowMs, nowMs);
+    this.#tellStop();
+  }
+
+  /** The settings were edited: whatever made swaps fail may be mended. */
+  forgiveFailures(): void {
+    this.#breaker.reset(this.#options.nowMs());
+    this.#tellStop();
+    this.#wakeWaiting();
+  }
+
+  /** When swapping goes on by itself; undefined when it is not stopped. */
+  findStopEndMs(): number | undefined {
+    return this.#breaker.findStopEndMs(this.#options.nowMs());
+  }
+
+  /** Asks to be called when it is the workload's turn. Only a swap waits for more than a place. */
+  waitForPlace(workload: Workload, purpose: Waiter['purpose']): void {
+    const key = formatWorkloadKey(workload);
+    this.#waiting.set(key, { key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
+  }
+
+  countRolling(): number {
+    this.#dropExpired();
+    return this.#places.size;
+  }
+
+  #observePlace(key: string, workload: Workload, record: SwapRecord): void {
+    const own = this.#places.get(key)?.own;
+    if (own) {
+      this.#observeOwn(key, workload, { record, own });
+      return;
+    }
+    this.#places.delete(key);
+    const nowMs = this.#options.nowMs();
+    if (record.swappedAtMs <= (this.#leadingSinceMs ?? nowMs) + SKEW_MS) {
+      const outcome = findSwapOutcome(workload, record);
+      this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs) });
+    }
+  }
+
+  #noteOutcome(
+    key: string,
+    { namespace, kind }: Workload,
+    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
+  ): void {
+    const nowMs = this.#options.nowMs();
+    const untilMs = atMs + this.#options.limits().timeoutMs;
+    if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
+      this.#places.set(key, { namespace, untilMs });
+    }
+    if (outcome === 'succeeded') {
+      this.#breaker.noteSuccess(atMs);
+    }
+    if (outcome === 'undone') {
+      this.#breaker.noteFailure(key, atMs, nowMs);
+      this.#tellStop();
+    }
+  }
+
+  /** Until it is rolled out: its record may be gone by then, as after a swap that was undone. */
+  #observeOwn(
+    key: string,
+    workload: Workload,
+    { record, own }: { readonly record: SwapRecord; readonly own: OwnPatch },
+  ): void {
+    if (!hasRolledOut(workload, own.generation)) {
+      return;
+    }
+    this.#places.delete(key);
+    if (findSwapOutcome(workload, record) === 'succeeded') {
+      this.#breaker.noteSuccess(own.atMs);
+    }
+  }
+
+  /** Once for every stop, and only by the process that leads. */
+  #tellStop(): void {
+    const untilMs = this.findStopEndMs();
+    if (untilMs !== undefined && !this.#isStopTold && this.#leadingSinceMs !== undefined) {
+      this.#options.onStopped(untilMs);
+    }
+    this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
+  }
+
+  /** Whether another workload of the namespace does. */
+  #isRolling(namespace: string, ownKey: string): boolean {
+    return [...this.#places].some(([key, place]) => place.namespace === namespace && key !== ownKey);
+  }
+
+  #countFree(): number {
+    return this.#options.limits().maxRollouts - this.countRolling();
+  }
+
+  #dropExpired(): void {
+    const nowMs = this.#options.nowMs();
+    for (const [key, { untilMs }] of this.#places) {
+      if (untilMs <= nowMs) {
+        this.#places.delete(key);
+      }
+    }
+  }
+
+  #wakeWaiting(): void {
+    const free = this.#waiting.size === 0 ? 0 : this.#countFree();
+    if (free <= 0) {
+      return;
+    }
+    const isStopped = this.findStopEndMs() !== undefined;
+    const rolling = new Set([...this.#places.values()].map(({ namespace }) => namespace));
+    const isProven = (namespace: string): boolean => this.#proven.has(namespace);
+    const mayStart = [...this.#waiting.values()].filter(
+      ({ namespace, purpose }) =>
+        purpose === 'restore' || (!isStopped && (isProven(namespace) || !rolling.has(namespace))),
+    );
+    for (const { key } of chooseNext(mayStart, { free, isProven })) {
+      this.#waiting.delete(key);
+      this.#options.onFree(key);
+    }
+  }
+}

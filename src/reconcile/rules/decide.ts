@@ -1,0 +1,124 @@
+import { whyNotSwappable } from '../../workloads/rollout.ts';
+import { decideRestore } from './decide-restore.ts';
+import type { Decision, PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import { planDeferral, planPolicyEvents } from './deferral.ts';
+import { planObservation } from './observe.ts';
+import { isReleaseDue } from './ownership.ts';
+import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
+import { planRevert } from './revert.ts';
+import { findOther, isCopied } from './slot-plan.ts';
+import { mayHaveStuckPods } from './stuck-pods.ts';
+import { planSwapPatch } from './swap-patch.ts';
+import { planEvents, tellForeign } from './tell.ts';
+import { isSwapInFlight, planUndo } from './undo.ts';
+import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from './waiting.ts';
+
+/** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
+function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
+  if (!isCopied(plan) || copy?.phase !== 'verified' || findOther(plan, copy) !== undefined) {
+    return undefined;
+  }
+  if (plan.is === 'to be backed up') {
+    return { plan, copy };
+  }
+  const moved = copy.sourceChange?.is === 'moved' ? copy.sourceChange.copy : undefined;
+  return followsTags && moved ? { plan, copy: moved } : undefined;
+}
+
+/** Slots that only a rescue can help are not among them. */
+function findSwaps(facts: WorkloadFacts): readonly SlotSwap[] {
+  const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !isStuck(plan));
+  return unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
+}
+
+/**
+ * Slots whose originals the nodes cannot pull, and that need not wait for anything. Only these: of the others nothing
+ * proves yet that the workload may read their copies.
+ */
+function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
+  const { terminating, paused } = facts.workload.rollout;
+  if (terminating || paused || isForeign(facts) || findLastingReason(facts) !== undefined) {
+    return [];
+  }
+  return facts.slots.flatMap(({ plan, copy }) => {
+    const found = findRescue({ plan, copy, pods: facts.pods });
+    return found && isCopied(plan) ? [{ plan, copy: found }] : [];
+  });
+}
+
+/** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
+function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
+  const LONGEST_MS = 10_000;
+  const { workload, record, nowMs } = facts;
+  if (
+    isSwapInFlight(workload, record, nowMs) ||
+    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })
+  ) {
+    return { lookAgainMs: Math.min(facts.requeueAfterMs, LONGEST_MS) };
+  }
+  const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
+  const mayNeedRescue =
+    isWorthIt && whyNotSwappable(facts.workload) === 'rolling out' && findLastingReason(facts) === undefined;
+  const earliestMs = Math.min(lookAgainMs, mayNeedRescue ? facts.requeueAfterMs : Infinity);
+  return earliestMs === Infinity ? {} : { lookAgainMs: earliestMs };
+}
+
+function collectEvents(facts: WorkloadFacts): Decision['events'] {
+  return [
+    ...planPolicyEvents(facts),
+    ...facts.slots.flatMap(({ plan, copy }) => [
+      ...planEvents(plan, copy, facts.record),
+      ...planRescueEvents({ plan, copy, pods: facts.pods }),
+    ]),
+    ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
+  ];
+}
+
+/** What the user should know about the wait. */
+function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events'] {
+  const problem = waiting === 'no pull secret' ? facts.pullSecretProblem : undefined;
+  return problem ? [problem] : planDeferral(waiting, facts);
+}
+
+function decideSwap(facts: WorkloadFacts): Decision {
+  const undo = planUndo(facts);
+  if (undo) {
+    return { events: [undo.event], undo };
+  }
+  const events = collectEvents(facts);
+  const revert = planRevert(facts);
+  const rescues = findRescues(facts);
+  if (rescues.length > 0) {
+    return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues, revert), isRescue: true } };
+  }
+  // Where a swap is not wanted, whoever put the originals back has done what the user asks for.
+  if (revert?.is === 'to be held' && findLastingReason(facts) === undefined) {
+    return { events: [...events, revert.event], hold: revert };
+  }
+  const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);
+  const swaps = findSwaps(facts);
+  if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
+    return { events, ...release, ...watchPods(facts) };
+  }
+  const waiting = findReasonToWait(facts, swaps, revert);
+  if (waiting === undefined) {
+    return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps, revert), isRescue: false } };
+  }
+  return {
+    events: [...events, ...tellWaiting(facts, waiting)],
+    ...release,
+    waiting,
+    ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
+  };
+}
+
+/**
+ * Decides what to do for one workload. Same facts, same decision: no clock, no network, no cluster.
+ * All verified slots move in one patch, so that a workload rolls once and not once per container.
+ */
+export function decide(facts: WorkloadFacts): Decision {
+  if (facts.mode === 'restore') {
+    return decideRestore(facts);
+  }
+  return facts.mode === 'observe' ? { events: [], observation: planObservation(facts) } : decideSwap(facts);
+}

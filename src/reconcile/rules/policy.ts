@@ -1,0 +1,98 @@
+import { quote } from '../../images/reference.ts';
+import { slotKey } from '../../workloads/record.ts';
+import { IGNORE_CONTAINERS, POLICY } from '../../workloads/user-annotations.ts';
+import type { Slot, Workload } from '../../workloads/workload.ts';
+
+const POLICIES = ['swap', 'copy', 'ignore'] as const;
+
+/** `copy`: copied, never swapped. `ignore`: neither; what runs from the backup already goes on doing so. */
+export type Policy = (typeof POLICIES)[number];
+
+/** What may be done with a workload, and who says so. */
+export interface AppliedPolicy {
+  readonly policy: Policy;
+  /** `recognized`: the workload bears signs of somebody else who decides about its images. */
+  readonly from: 'workload' | 'namespace' | 'recognized' | 'default';
+  /** Names of slots that are left alone, by name or by slot key. */
+  readonly ignoredNames: ReadonlySet<string>;
+  /** What is wrong with the annotations, in sentences for the user. */
+  readonly problems: readonly string[];
+}
+
+/** As with settings, an emptied value counts as unset. */
+function clean(text: string | undefined): string | undefined {
+  return text?.trim() || undefined;
+}
+
+/** One that cannot be read may have been meant to forbid everything. */
+function readPolicy(text: string): Policy {
+  return POLICIES.find((policy) => policy === text) ?? 'ignore';
+}
+
+function findPolicyProblem(text: string | undefined, where: string): readonly string[] {
+  const isFine = text === undefined || POLICIES.some((policy) => policy === text);
+  return isFine
+    ? []
+    : [
+        `The annotation ${POLICY}${where} must be swap, copy or ignore, and is ${quote(text)}: ` +
+          'it counts as ignore until it is mended.',
+      ];
+}
+
+function readNames(text: string | undefined): readonly string[] {
+  return (text ?? '').split(',').flatMap((name) => clean(name) ?? []);
+}
+
+function isNamed(slot: Slot, names: ReadonlySet<string>): boolean {
+  return names.has(slot.name) || names.has(slotKey(slot));
+}
+
+function findNameProblem({ slots }: Workload, names: readonly string[]): readonly string[] {
+  const unknown = names.filter((name) => !slots.some((slot) => isNamed(slot, new Set([name]))));
+  if (unknown.length === 0) {
+    return [];
+  }
+  const known = slots.map((slot) => slot.name).join(', ');
+  return [
+    `The annotation ${IGNORE_CONTAINERS} must be a comma-separated list of containers and image volumes of this ` +
+      `workload (${known}); ${quote(unknown.join(', '))} is none. The other names count.`,
+  ];
+}
+
+function choosePolicy(
+  workload: Workload,
+  own: string | undefined,
+  ofNamespace: string | undefined,
+): Pick<AppliedPolicy, 'policy' | 'from'> {
+  if (own !== undefined) {
+    return { policy: readPolicy(own), from: 'workload' };
+  }
+  if (ofNamespace !== undefined) {
+    return { policy: readPolicy(ofNamespace), from: 'namespace' };
+  }
+  return workload.owner !== undefined || workload.copyOnly !== undefined
+    ? { policy: 'copy', from: 'recognized' }
+    : { policy: 'swap', from: 'default' };
+}
+
+/** The workload's own annotation counts more than that of its namespace, and that more than what it looks like. */
+export function findPolicy(workload: Workload, namespacePolicy: string | undefined): AppliedPolicy {
+  const own = clean(workload.annotations[POLICY]);
+  const ofNamespace = clean(namespacePolicy);
+  const names = readNames(workload.annotations[IGNORE_CONTAINERS]);
+  return {
+    ...choosePolicy(workload, own, ofNamespace),
+    ignoredNames: new Set(names),
+    problems: [
+      ...(own === undefined
+        ? findPolicyProblem(ofNamespace, ` of the namespace ${workload.namespace}`)
+        : findPolicyProblem(own, '')),
+      ...findNameProblem(workload, names),
+    ],
+  };
+}
+
+/** True for a slot that the user wants to be left as it is. */
+export function isIgnored(slot: Slot, { policy, ignoredNames }: AppliedPolicy): boolean {
+  return policy === 'ignore' || isNamed(slot, ignoredNames);
+}

@@ -1,0 +1,75 @@
+import { isImageCopy, type BackupPrefix } from '../../images/copy-name.ts';
+import { KINDS } from '../../workloads/kinds.ts';
+import { type SwapRecord, slotKey } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
+import type { ObjectEvent, PodPatch } from '../ports.ts';
+import { isPullFailure } from './pull-failure.ts';
+
+/** Since the swap or its undo, or since the last run of a CronJob: after that, whoever looks after it has seen it. */
+const LONGEST_MS = 24 * 3_600_000;
+
+export interface StuckPodFacts {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  readonly pods: readonly Pod[];
+  readonly prefix: BackupPrefix;
+}
+
+/**
+ * True while a pod may still wait for an image that the template does not name any more, and nobody else replaces it:
+ * after a swap, which may have been to the rescue, after an undo, and after a restore, which leaves no record.
+ */
+export function mayHaveStuckPods(
+  workload: Workload,
+  record: SwapRecord,
+  { isRestoring, nowMs }: { readonly isRestoring: boolean; readonly nowMs: number },
+): boolean {
+  const sinceMs = Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
+  const isOurs = record.swappedAtMs > 0 && nowMs - sinceMs < LONGEST_MS;
+  return KINDS[workload.kind].keepsStuckPods && (isRestoring || isOurs) && !isRolledOut(workload);
+}
+
+/** Whether a pod waits in vain for what this controller has taken out of a slot: a copy, or an original. */
+function isStuck(slot: Slot, pod: Pod, { record, prefix }: StuckPodFacts): boolean {
+  const container = pod.containers.find(({ name }) => name === slot.name);
+  if (slot.place === 'volumes' || !container || container.image === slot.image || !isPullFailure(container)) {
+    return false;
+  }
+  return isImageCopy(container.image, prefix) || record.originals.get(slotKey(slot)) === container.image;
+}
+
+function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
+  const { workload } = facts;
+  const isOurs = workload.kind === 'CronJob' || pod.made?.by.uid === workload.uid;
+  const slots = workload.slots.filter((slot) => isStuck(slot, pod, facts));
+  return pod.made && isOurs && slots.length > 0
+    ? [
+        {
+          name: pod.name,
+          uid: pod.made.uid,
+          slots: slots.map(({ place, name, image }) => ({ place, name, image })),
+        },
+      ]
+    : [];
+}
+
+/**
+ * The images of today's template for pods that wait in vain for those of yesterday, where no controller replaces such
+ * pods (`keepsStuckPods`).
+ */
+export function planStuckPods(facts: StuckPodFacts): readonly PodPatch[] {
+  return facts.pods.flatMap((pod) => planPod(facts, pod));
+}
+
+/** Says that one has got them. */
+export function tellFreed({ name }: PodPatch): ObjectEvent {
+  return {
+    type: 'Normal',
+    reason: 'PodRestored',
+    action: 'RestoreImage',
+    note:
+      `The pod ${name} still waited for an image that the template does not name any more, and nothing would have ` +
+      'replaced it: it has the image of the template now.',
+  };
+}

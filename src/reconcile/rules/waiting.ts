@@ -1,0 +1,110 @@
+import { whyNotSwappable } from '../../workloads/rollout.ts';
+import type { CopyState } from '../copies/copy-state.ts';
+import type { PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import type { Revert } from './revert.ts';
+import { findHoldEndMs } from './undo.ts';
+
+/** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
+const PATIENCE_MS = 15 * 60_000;
+
+/** When a copy that failed is not waited for any longer; undefined when it is not, or was never worth waiting for. */
+function findPatienceEndMs(copy: CopyState | undefined, nowMs: number): number | undefined {
+  const endMs = copy?.phase === 'failed' && !copy.isFinal ? copy.sinceMs + PATIENCE_MS : 0;
+  return endMs > nowMs ? endMs : undefined;
+}
+
+function isCopying({ plan, copy }: PlannedSlot, nowMs: number): boolean {
+  const isUnderWay = copy === undefined || copy.phase === 'pending';
+  return plan.is === 'to be backed up' && (isUnderWay || findPatienceEndMs(copy, nowMs) !== undefined);
+}
+
+/** A pod can come to any node: while there is one that no copy is for, none is used. */
+export function isForeign({ foreignPlatforms = [] }: WorkloadFacts): boolean {
+  return foreignPlatforms.length > 0;
+}
+
+/** Why a copy is all that is wanted; undefined when the workload may be swapped. */
+function findReasonToCopyOnly({ mode, policy, workload }: WorkloadFacts): Waiting | undefined {
+  if (mode === 'copy') {
+    return 'MODE copy';
+  }
+  if (policy.policy === 'swap') {
+    return undefined;
+  }
+  if (policy.from !== 'recognized') {
+    return 'policy copy';
+  }
+  return workload.owner === undefined ? 'left to its manager' : 'owned by another controller';
+}
+
+/** Reasons that stand against any swap, be it to the rescue. */
+export function findLastingReason(facts: WorkloadFacts): Waiting | undefined {
+  const copyOnly = findReasonToCopyOnly(facts);
+  if (copyOnly !== undefined) {
+    return copyOnly;
+  }
+  if (findHoldEndMs(facts.workload, facts.record, facts.nowMs) !== undefined) {
+    return 'held after a swap that failed';
+  }
+  return facts.deniedUntilMs === undefined ? undefined : 'refused by the API server';
+}
+
+/** A swap that was reverted is made again at once: the rollout that it would wait for is the one that it ends. */
+function findNotSwappable({ workload }: WorkloadFacts, revert: Revert | undefined): Waiting | undefined {
+  if (revert?.is === 'held') {
+    return 'held after a swap that was reverted';
+  }
+  const why = whyNotSwappable(workload);
+  return why === 'rolling out' && revert?.is === 'to be swapped again' ? undefined : why;
+}
+
+/** First reason not to swap; before anything else, what the user is told about copies has to be true. */
+export function findReasonToWait(
+  facts: WorkloadFacts,
+  swaps: readonly SlotSwap[],
+  revert: Revert | undefined,
+): Waiting | undefined {
+  if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
+    return 'copying';
+  }
+  if (isForeign(facts)) {
+    return 'nodes of other platforms';
+  }
+  if (swaps.length === 0) {
+    return 'no copy';
+  }
+  const secret = facts.pullSecretProblem ? 'no pull secret' : undefined;
+  return findLastingReason(facts) ?? secret ?? findNotSwappable(facts, revert) ?? facts.pace;
+}
+
+/** These end at a known time. */
+const HELD: ReadonlySet<Waiting> = new Set(['held after a swap that failed', 'refused by the API server']);
+/** These end with something that is heard of. */
+const HEARD_OF: ReadonlySet<Waiting> = new Set([
+  'no copy',
+  'MODE copy',
+  'policy copy',
+  'owned by another controller',
+  'left to its manager',
+  'rolled out by hand',
+]);
+
+/** When to look again at a workload that waits; undefined when it will be heard of. */
+export function planLookAgainMs(
+  facts: WorkloadFacts,
+  waiting: Waiting,
+  revert: Revert | undefined,
+): number | undefined {
+  if (waiting === 'held after a swap that was reverted' && revert?.is === 'held') {
+    return revert.untilMs - facts.nowMs;
+  }
+  const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs) ?? facts.deniedUntilMs;
+  if (HELD.has(waiting) && holdEndMs !== undefined) {
+    return holdEndMs - facts.nowMs;
+  }
+  if (waiting === 'copying') {
+    const ends = facts.slots.flatMap(({ copy }) => findPatienceEndMs(copy, facts.nowMs) ?? []);
+    return ends.length === 0 ? undefined : Math.min(...ends) - facts.nowMs;
+  }
+  return HEARD_OF.has(waiting) ? undefined : facts.requeueAfterMs;
+}

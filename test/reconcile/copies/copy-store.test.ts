@@ -1,0 +1,106 @@
+import { beforeEach, expect, it } from 'vitest';
+
+import { parseReference } from '../../../src/images/reference.ts';
+import type { CopyRequest, CopyState } from '../../../src/reconcile/copies/copy-state.ts';
+import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
+import { DIGEST, aVerifiedCopy } from '../../support/builders.ts';
+
+const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
+const REDIS: CopyRequest = { source: parseReference('redis:8'), isProven: false };
+const VERIFIED = aVerifiedCopy('backup.example/p/docker.io/library/nginx:1.27');
+const FAILED: CopyState = {
+  phase: 'failed',
+  reason: 'Timeout',
+  side: 'source',
+  message: 'too slow',
+  isFinal: false,
+  sinceMs: 0,
+};
+
+let wanted: string[];
+let woken: string[];
+let copies: CopyStore;
+
+beforeEach(() => {
+  wanted = [];
+  woken = [];
+  copies = new CopyStore({ onWanted: (key) => wanted.push(key), onSettled: (key) => woken.push(key) });
+});
+
+it('asks for one copy however many workloads want it', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.want('Deployment/b/web', [
+    { source: parseReference('docker.io/library/nginx:1.27'), isProven: false },
+  ]);
+  expect(wanted).toEqual(['docker.io/library/nginx:1.27']);
+});
+
+it('tells what runs apart from what the tag means now', () => {
+  copies.want('Deployment/a/web', [NGINX, { ...NGINX, digest: DIGEST }]);
+  expect(wanted).toHaveLength(2);
+});
+
+it('asks again for a copy that failed, once a pod proves that it may be made', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.settle(NGINX, FAILED);
+  copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
+  expect(wanted).toHaveLength(2);
+  expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
+});
+
+it('takes a proof even when there was to be none', () => {
+  copies.want('Deployment/a/web', [{ ...NGINX, isUnprovable: true }]);
+  copies.settle(NGINX, FAILED);
+  copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
+  expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
+});
+
+it('wakes every workload that waits when a copy settles', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.want('Deployment/b/web', [NGINX, REDIS]);
+  copies.settle(NGINX, VERIFIED);
+  expect(woken).toEqual(['Deployment/a/web', 'Deployment/b/web']);
+});
+
+it('wakes nobody when the outcome is the same again', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.settle(NGINX, FAILED);
+  copies.settle(NGINX, { ...FAILED });
+  expect(woken).toHaveLength(1);
+});
+
+it('forgets a copy that nobody wants any more', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.want('Deployment/b/web', [NGINX]);
+  copies.want('Deployment/a/web', []);
+  expect(copies.get(NGINX)).toEqual({ phase: 'pending' });
+  copies.want('Deployment/b/web', [REDIS]);
+  expect(copies.get(NGINX)).toBeUndefined();
+});
+
+it('ignores the outcome of a copy that nobody wants any more', () => {
+  copies.settle(NGINX, VERIFIED);
+  expect(copies.get(NGINX)).toBeUndefined();
+});
+
+it('drops the outcome of work that began under other settings', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.clear();
+  copies.want('Deployment/a/web', [{ ...NGINX }]);
+  copies.settle(NGINX, VERIFIED);
+  expect(copies.get(NGINX)).toEqual({ phase: 'pending' });
+});
+
+it('has a copy made again that is not there any more', () => {
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.settle(NGINX, VERIFIED);
+  copies.distrust(NGINX, 5);
+  expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', side: 'backup', sinceMs: 5 });
+  expect(wanted).toHaveLength(2);
+});
+
+it('counts copies by phase', () => {
+  copies.want('Deployment/a/web', [NGINX, REDIS]);
+  copies.settle(NGINX, VERIFIED);
+  expect(copies.countPhases()).toEqual({ pending: 1, verified: 1, failed: 0 });
+});

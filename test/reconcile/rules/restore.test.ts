@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest';
+
+import { planRestore } from '../../../src/reconcile/rules/restore.ts';
+import type { SwapRecord } from '../../../src/workloads/record.ts';
+import type { Slot } from '../../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aWorkload, annotationsOf } from '../../support/builders.ts';
+
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+
+function restore(slots: readonly Slot[], record: Partial<SwapRecord> = {}) {
+  const recorded: SwapRecord = {
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    before: new Map(),
+    swappedAtMs: 1,
+    ...record,
+  };
+  return planRestore(aWorkload({ slots, annotations: annotationsOf(recorded) }), recorded);
+}
+
+const NO_ANNOTATIONS = {
+  'backup-image-registry/original-images': null,
+  'backup-image-registry/status': null,
+};
+
+it('puts the original back as the user wrote it, and takes our annotations off', () => {
+  expect(restore([aSlot(COPY)])).toEqual({
+    slots: [{ place: 'containers', name: 'app', image: 'nginx:1.27' }],
+    annotations: NO_ANNOTATIONS,
+  });
+});
+
+it('leaves alone a slot that somebody has pointed elsewhere, and still takes the annotations off', () => {
+  expect(restore([aSlot('nginx:1.28')])).toEqual({ slots: [], annotations: NO_ANNOTATIONS });
+});
+
+it('believes no recorded original that the copy in the slot is no copy of', () => {
+  expect(restore([aSlot(COPY)], { originals: new Map([['app', 'evil.example/root:1']]) })?.slots).toEqual([]);
+});
+
+it('has nothing to do for a workload that bears nothing of ours', () => {
+  const workload = aWorkload();
+  const record = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
+  expect(planRestore(workload, record)).toBeUndefined();
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+
+import { mayHaveStuckPods, planStuckPods } from '../../../src/reconcile/rules/stuck-pods.ts';
+import { type SwapRecord, parseRecord } from '../../../src/workloads/record.ts';
+import type { Pod } from '../../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aWorkload, someSettings } from '../../support/builders.ts';
+
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const UNDONE_AT_MS = 1_700_000_000_000;
+const HOUR_MS = 3_600_000;
+const UNDONE: SwapRecord = {
+  ...parseRecord({}),
+  swappedAtMs: UNDONE_AT_MS,
+  hold: { untilMs: UNDONE_AT_MS + HOUR_MS, failures: 1, images: new Map([['app', 'nginx:1.27']]) },
+};
+const ROLLING = { current: 2, updated: 1, available: 1 };
+const prefix = someSettings().REGISTRY_PREFIX;
+const db = aWorkload({ kind: 'StatefulSet', name: 'db', uid: 'uid-db', rollout: ROLLING });
+
+function aStuckPod({ image = COPY, reason = 'ImagePullBackOff', by = 'uid-db' } = {}): Pod {
+  const waiting = { reason, message: '401' };
+  return {
+    name: 'db-1',
+    made: { uid: 'uid-pod', by: { uid: by, name: 'db' } },
+    createdAtMs: 0,
+    ready: false,
+    containers: [{ name: 'app', image, imageId: '', waiting }],
+  };
+}
+
+const plan = (pod: Pod, workload = db) => planStuckPods({ workload, record: UNDONE, pods: [pod], prefix });
+
+describe('a pod that waits for a copy after the undo', () => {
+  it('gets the image of the template', () => {
+    expect(plan(aStuckPod())).toEqual([
+      { name: 'db-1', uid: 'uid-pod', slots: [{ place: 'containers', name: 'app', image: 'nginx:1.27' }] },
+    ]);
+  });
+
+  it('gets the new image when somebody has deployed one meanwhile', () => {
+    const deployed = { ...db, slots: [aSlot('nginx:1.28')] };
+    expect(plan(aStuckPod(), deployed)[0]?.slots).toMatchObject([{ image: 'nginx:1.28' }]);
+  });
+
+  it('gets the copy when the swap came to the rescue of an original that cannot be pulled', () => {
+    const rescued = { ...db, slots: [aSlot(COPY)] };
+    const record = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]) };
+    const pods = [aStuckPod({ image: 'nginx:1.27' })];
+    const [patch] = planStuckPods({ workload: rescued, record, pods, prefix });
+    expect(patch?.slots).toMatchObject([{ image: COPY }]);
+  });
+
+  it('of a Job of a CronJob, too', () => {
+    expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
+  });
+});
+
+it.each([
+  ['waits for something else', aStuckPod({ reason: 'CrashLoopBackOff' }), db],
+  ['waits for an image that is no copy', aStuckPod({ image: 'nginx:1.27-typo' }), db],
+  ['has an image that is none', aStuckPod({ image: '--help' }), db],
+  ['waits for what the template still says', aStuckPod(), { ...db, slots: [aSlot(COPY)] }],
+  ['is of another workload with the same labels', aStuckPod({ by: 'uid-other' }), db],
+])('leaves a pod alone that %s', (_, pod, workload) => {
+  expect(plan(pod, workload)).toEqual([]);
+});
+
+it.each([
+  ['a StatefulSet', db, true],
+  ['a CronJob', aWorkload({ kind: 'CronJob', rollout: { desired: 0, current: 1, available: 1 } }), true],
+  ['a StatefulSet that is rolled out', aWorkload({ kind: 'StatefulSet' }), false],
+  ['a Deployment, whose controller replaces such pods,', aWorkload({ rollout: ROLLING }), false],
+])('looks for stuck pods of %s as it should', (_, workload, expected) => {
+  expect(mayHaveStuckPods(workload, UNDONE, { isRestoring: false, nowMs: UNDONE_AT_MS })).toBe(expected);
+});
+
+it('looks for stuck pods of what it has swapped only, and for a day', () => {
+  const now = { isRestoring: false, nowMs: UNDONE_AT_MS };
+  expect(mayHaveStuckPods(db, parseRecord({}), now)).toBe(false);
+  expect(mayHaveStuckPods(db, UNDONE, { ...now, nowMs: UNDONE_AT_MS + 25 * HOUR_MS })).toBe(false);
+});
+
+it('looks for stuck pods during a restore, which leaves no record', () => {
+  const nothing = parseRecord({});
+  expect(mayHaveStuckPods(db, nothing, { isRestoring: true, nowMs: UNDONE_AT_MS })).toBe(true);
+  const settled = aWorkload({ kind: 'StatefulSet' });
+  expect(mayHaveStuckPods(settled, nothing, { isRestoring: true, nowMs: UNDONE_AT_MS })).toBe(false);
+});
