@@ -197,8 +197,8 @@ function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
  * with the digest of the copy it is no other image.
  */
 export function findOther({ runsOther }: CopiedSlot, copy: CopyState | undefined): string | undefined {
-  const isSame = copy?.phase === 'verified' && runsOther?.endsWith(`@${copy.digest}`);
-  return isSame ? undefined : runsOther;
+  const isKnown = copy?.phase === 'verified' && !runsOther?.endsWith(`@${copy.digest}`);
+  return isKnown ? runsOther : undefined;
 }
 
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
