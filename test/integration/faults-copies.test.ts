@@ -257,8 +257,11 @@ describe('a fault that lasts', () => {
     await expectUntouched(workload);
     await writeFile(file, dockerConfigFor([setup.backup]));
     await waitForCopy(workload, image);
-    expect((await setup.controller.log()).map(({ message }) => message)).toContain(
-      'registry credentials changed',
+    // It may have been tried again for another reason, a moment before the file was noticed.
+    await waitFor(
+      async () =>
+        (await setup.controller.log()).some(({ message }) => message === 'registry credentials changed'),
+      { what: 'the new file to be noticed' },
     );
   });
 
