@@ -68,7 +68,12 @@ async function grantView(): Promise<void> {
     kind: 'ClusterRole',
     metadata: { name: roleName },
     rules: [
-      { apiGroups: ['apps'], resources: ['deployments', 'daemonsets'], verbs: ['get', 'list', 'watch'] },
+      {
+        apiGroups: ['apps'],
+        resources: ['deployments', 'daemonsets', 'statefulsets', 'replicasets'],
+        verbs: ['get', 'list', 'watch'],
+      },
+      { apiGroups: ['batch'], resources: ['cronjobs'], verbs: ['get', 'list', 'watch'] },
       { apiGroups: [''], resources: ['pods', 'configmaps', 'namespaces'], verbs: ['get', 'list', 'watch'] },
       { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get'] },
     ],

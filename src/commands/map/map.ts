@@ -11,7 +11,7 @@ import {
 } from '../cli/cluster.ts';
 import { type Selection, selectWorkloads } from '../cli/selection.ts';
 import { formatJson, formatTable } from '../cli/text-table.ts';
-import { createScope } from '../whereabouts.ts';
+import { createScope, findKinds } from '../whereabouts.ts';
 import { type MapRow, mapImages } from './image-map.ts';
 import {
   findMirrors,
@@ -86,7 +86,7 @@ export async function map(options: MapOptions): Promise<number> {
     const settings = await fetchSettings(connection, options);
     const scope = createScope(settings, findController(options));
     const policies = await readNamespacePolicies(connection, options);
-    const workloads = await listWorkloads(connection, options.selection);
+    const workloads = await listWorkloads(connection, { ...options.selection, kinds: findKinds(settings) });
     const selected = selectWorkloads(workloads, options.selection).filter((one) => isInScope(one, scope));
     const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = settings;
     const rows = mapImages(selected, { prefix, naming, sourceHosts, policies });

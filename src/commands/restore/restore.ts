@@ -134,7 +134,8 @@ async function restoreIn(
   const { selection, terminal } = options;
   const configMap = await fetchConfigMap(connection, namespaceOf(options));
   const settings = parseRestoreSettings(configMap?.data ?? {}, options.environment);
-  const workloads = await listWorkloads(connection, selection);
+  const { workload: one } = selection;
+  const workloads = await listWorkloads(connection, { ...selection, ...(one && { kinds: [one.kind] }) });
   const rows = selectWorkloads(workloads, selection).flatMap((workload) => toRestoreRow(workload) ?? []);
   if (options.dryRun) {
     const text = `${formatRows(rows)}\n${count(rows)} would be restored\n`;
