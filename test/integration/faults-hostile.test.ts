@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
+import { copyOf, imagesOf, waitForImages } from '../support/backed-up.ts';
 import { basicAuth } from '../support/docker-config.ts';
 import {
   forImage,
@@ -22,6 +22,7 @@ import { startFaultyRegistry, type FaultyRegistry, type Misbehaviour } from '../
 import { MEDIA_TYPES } from '../support/image-builder.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
+import { waitForRollout } from '../support/rollout.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const cluster = connectToCluster();
@@ -105,9 +106,8 @@ describe.concurrent('a source that wants a login, and', () => {
     const mend = source.misbehave(forImage(image, { when, does }));
     const workload = await setup.deploy(image);
     expect(await waitForCopyFailed(kube, workload, told)).toContain('(Unauthorized)');
-    // Once before the pod ran, and once after that.
-    await waitFor(() => listRequests(source, image).length >= 2, { what: 'the second try' });
-    const now = await read(kube, workload);
+    // A ready pod is a reason to try again.
+    const now = await waitForRollout(kube, workload);
     expect([now.metadata.generation, imagesOf(now)]).toEqual([1, [image.reference]]);
     expect(listStray(mark)).toEqual([]);
     mend();
