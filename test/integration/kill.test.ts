@@ -90,6 +90,7 @@ async function readFinalState(workload: Workload, image: PushedImage): Promise<u
     text
       .replaceAll(image.repository, 'REPOSITORY')
       .replaceAll(image.digest, 'DIGEST')
+      .replaceAll(String(workload.metadata.uid), 'UID')
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME'),
   );
 }
