@@ -42,6 +42,10 @@ bench: tools ## Measure speed as ratios and counts, on real registries.
 soak: tools ## Let things go wrong at random for a while; ARGS='--minutes 30 --seed 7' repeats one order of events.
 	@$(RUN) soak -- $(ARGS)
 
+.PHONY: mutants
+mutants: node_modules ## Change one condition of the rules after the other, and list those that no test minds.
+	@$(RUN) mutants
+
 .PHONY: run
 run: node_modules ## Run the controller here, against the cluster of your kubeconfig; ARGS has its flags.
 	@npm start --silent -- $(ARGS)

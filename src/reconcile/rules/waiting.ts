@@ -77,8 +77,6 @@ export function findReasonToWait(
   return findLastingReason(facts) ?? secret ?? findNotSwappable(facts, revert) ?? facts.pace;
 }
 
-/** These end at a known time. */
-const HELD: ReadonlySet<Waiting> = new Set(['held after a swap that failed', 'refused by the API server']);
 /** These end with something that is heard of. */
 const HEARD_OF: ReadonlySet<Waiting> = new Set([
   'no copy',
@@ -86,25 +84,24 @@ const HEARD_OF: ReadonlySet<Waiting> = new Set([
   'policy copy',
   'owned by another controller',
   'left to its manager',
-  'rolled out by hand',
 ]);
 
-/** When to look again at a workload that waits; undefined when it will be heard of. */
-export function planLookAgainMs(
-  facts: WorkloadFacts,
-  waiting: Waiting,
-  revert: Revert | undefined,
-): number | undefined {
-  if (waiting === 'held after a swap that was reverted' && revert?.is === 'held') {
-    return revert.untilMs - facts.nowMs;
-  }
-  const holdEndMs = findHoldEndMs(facts.workload, facts.record, facts.nowMs) ?? facts.deniedUntilMs;
-  if (HELD.has(waiting) && holdEndMs !== undefined) {
-    return holdEndMs - facts.nowMs;
-  }
-  if (waiting === 'copying') {
-    const ends = facts.slots.flatMap(({ copy }) => findPatienceEndMs(copy, facts.nowMs) ?? []);
-    return ends.length === 0 ? undefined : Math.min(...ends) - facts.nowMs;
-  }
-  return HEARD_OF.has(waiting) ? undefined : facts.requeueAfterMs;
+/** End of a wait that ends at a known time. */
+function findEndMs(facts: WorkloadFacts, waiting: Waiting, revert: Revert | undefined): number | undefined {
+  const { workload, record, slots, nowMs } = facts;
+  const patience = slots.flatMap(({ copy }) => findPatienceEndMs(copy, nowMs) ?? []);
+  const ends: Partial<Record<Waiting, number | undefined>> = {
+    'held after a swap that was reverted': revert?.is === 'held' ? revert.untilMs : undefined,
+    'held after a swap that failed': findHoldEndMs(workload, record, nowMs),
+    'refused by the API server': facts.deniedUntilMs,
+    copying: Math.min(Infinity, ...patience),
+  };
+  return ends[waiting];
+}
+
+/** When to look again at a workload that waits; Infinity when it will be heard of. */
+export function planLookAgainMs(facts: WorkloadFacts, waiting: Waiting, revert: Revert | undefined): number {
+  const endMs = findEndMs(facts, waiting, revert);
+  const otherwiseMs = HEARD_OF.has(waiting) ? Infinity : facts.requeueAfterMs;
+  return endMs === undefined ? otherwiseMs : endMs - facts.nowMs;
 }

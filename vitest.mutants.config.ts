@@ -1,0 +1,9 @@
+import { defineConfig } from 'vitest/config';
+
+/** The tests that say what the rules are. The simulator would find most mutants as well, and take hours. */
+export default defineConfig({
+  test: {
+    include: ['test/reconcile/**/*.test.ts', 'test/workloads/**/*.test.ts'],
+    exclude: ['test/reconcile/pace/rollout-budget.test.ts'],
+  },
+});
