@@ -91,7 +91,7 @@ export class PullSecrets {
     if (name === undefined) {
       return undefined;
     }
-    if (workload && parseRecord(workload.annotations).pullSecret === name) {
+    if (!workload || parseRecord(workload.annotations).pullSecret === name) {
       this.#reserved.delete(key);
     }
     const { namespace } = parseWorkloadKey(key);

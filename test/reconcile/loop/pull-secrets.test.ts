@@ -87,6 +87,13 @@ it('goes with the last workload', async () => {
   expect(found.has('shop')).toBe(false);
 });
 
+it('goes with a workload that is deleted right after it was prepared', async () => {
+  await secrets.prepare(aWorkload(), signal);
+  expect(secrets.observe(KEY, undefined)).toBe('shop');
+  await secrets.reconcile('shop', signal);
+  expect(found.has('shop')).toBe(false);
+});
+
 it('goes although the user names it, as long as no copy is pulled with it', async () => {
   put('shop');
   workloads = [aWorkload({ pullSecrets: ['pull'] })];
