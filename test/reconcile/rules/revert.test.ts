@@ -129,6 +129,19 @@ describe('a tool that puts the original back', () => {
     expect(planRevert({ ...held, workload })).toBeUndefined();
   });
 
+  it('is held although it was refreshed before that, and until it is refreshed once more', () => {
+    const facts = aCase({ record: { reverts: { ...REVERTS, count: 3 } } });
+    const refreshed = (value: string): Workload => ({
+      ...facts.workload,
+      annotations: { 'backup-image-registry/refresh': value },
+    });
+    const revert = planRevert({ ...facts, workload: refreshed('before') });
+    const annotations = revert?.is === 'to be held' ? revert.patch.annotations : {};
+    const later = { ...facts, record: parseRecord(annotations as Record<string, string>) };
+    expect(planRevert({ ...later, workload: refreshed('before') })?.is).toBe('held');
+    expect(planRevert({ ...later, workload: refreshed('again') })).toBeUndefined();
+  });
+
   it('changes nothing but annotations for a hold', () => {
     const revert = plan({ record: { reverts: { ...REVERTS, count: 3 } } });
     expect(revert).toMatchObject({ is: 'to be held', patch: { slots: [] } });
