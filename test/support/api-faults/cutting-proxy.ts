@@ -26,8 +26,8 @@ export interface CuttingProxy {
   goDown(): Promise<void>;
   comeBack(): Promise<void>;
   openWatches(): number;
-  /** So far, the refused ones too. */
-  readonly requests: number;
+  /** How often what was asked for most, by GET, has been refused since `refuse`. */
+  mostRefusals(): number;
   close(): Promise<void>;
 }
 
@@ -40,12 +40,12 @@ const GARBAGE = '{"type":"MODIFIED","object":{"metadata":}}\n';
 
 class Proxy implements CuttingProxy {
   readonly connection: KubeConnection;
-  requests = 0;
   readonly #target: KubeConnection;
   readonly #port: number;
   readonly #server: Server;
   readonly #agent: Agent;
   readonly #watches = new Set<OpenWatch>();
+  readonly #refusals = new Map<string, number>();
   #refusal: { readonly status: number; readonly retryAfterSeconds: number } | undefined;
 
   constructor(target: KubeConnection, port: number) {
@@ -60,6 +60,7 @@ class Proxy implements CuttingProxy {
   }
 
   refuse(answer: { readonly status: number; readonly retryAfterSeconds: number }): () => void {
+    this.#refusals.clear();
     this.#refusal = answer;
     return () => {
       this.#refusal = undefined;
@@ -95,6 +96,10 @@ class Proxy implements CuttingProxy {
     });
   }
 
+  mostRefusals(): number {
+    return Math.max(0, ...this.#refusals.values());
+  }
+
   openWatches(): number {
     return this.#watches.size;
   }
@@ -109,13 +114,16 @@ class Proxy implements CuttingProxy {
   }
 
   #answer(incoming: IncomingMessage, outgoing: ServerResponse): void {
-    this.requests += 1;
     outgoing.on('error', () => undefined);
     if (!this.#refusal) {
       this.#passOn(incoming, outgoing);
       return;
     }
     const { status, retryAfterSeconds } = this.#refusal;
+    const path = incoming.url?.replace(/\?.*/, '') ?? '';
+    if (incoming.method === 'GET') {
+      this.#refusals.set(path, (this.#refusals.get(path) ?? 0) + 1);
+    }
     incoming.resume();
     outgoing.writeHead(status, {
       'content-type': 'application/json',
