@@ -160,6 +160,21 @@ async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortS
 }
 
 /**
+ * Looks for a copy and makes none. Undefined unless the backup has all of it that is to be there.
+ *
+ * @throws {RegistryError}
+ */
+export async function findCopy(
+  deps: EnsureCopyDeps,
+  { request, digest }: EnsureCopyJob,
+  signal: AbortSignal,
+): Promise<Copy | undefined> {
+  const plan = planCopy(deps, request, digest);
+  const found = await lookUp(deps, { plan, isThorough: false }, signal);
+  return found === 'all' ? { digest, written: plan.names.written } : undefined;
+}
+
+/**
  * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
  * may read the image.
  *

@@ -1,28 +1,23 @@
 import { RegistryError } from '../../errors.ts';
-import { copyRepositoryOf, planCopyNames } from '../../images/copy-name.ts';
+import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
-import { type EnsureCopyDeps, ensureCopy } from './ensure-copy.ts';
+import { type EnsureCopyDeps, ensureCopy, findCopy } from './ensure-copy.ts';
 
 /**
- * What the backup has of a source: what pods run of it, or else by the plain tag, which is moved along with every new copy. The tag that stays has
- * to say the same: anybody may set a plain tag by hand.
+ * What the backup has of a source: what pods run of it, or else what the plain tag means, which is moved along with
+ * every new copy. The tag that stays has to say the same: anybody may set a plain tag by hand.
  */
 async function findLastKnown(
-  { registry, settings }: EnsureCopyDeps,
-  { source, digest: running }: CopyRequest,
+  deps: EnsureCopyDeps,
+  request: CopyRequest,
   signal: AbortSignal,
 ): Promise<Copy | undefined> {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming } = settings();
-  const { tag } = source;
-  const plain = { ...copyRepositoryOf(source, { prefix, naming }), ...(tag !== undefined && { tag }) };
-  const digest = source.digest ?? running ?? (await registry.fetchDigest(plain, 'backup', signal));
-  if (digest === undefined) {
-    return undefined;
-  }
-  const { immutable, written } = planCopyNames({ source, digest, prefix, naming });
-  const isKept = (await registry.fetchDigest(immutable, 'backup', signal)) === digest;
-  return isKept ? { digest, written } : undefined;
+  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
+  const { source, digest: running } = request;
+  const plain = { ...copyRepositoryOf(source, { prefix, naming }), ...(source.tag && { tag: source.tag }) };
+  const digest = source.digest ?? running ?? (await deps.registry.fetchDigest(plain, 'backup', signal));
+  return digest === undefined ? undefined : findCopy(deps, { request, digest }, signal);
 }
 
 /** What the source gives out now, copied if need be; undefined when it may not be, or gives out nothing. */

@@ -117,6 +117,18 @@ describe('a copy to the rescue', () => {
     });
   });
 
+  it('is that of the listed platforms, unless a part of it is missing', async () => {
+    data = { PLATFORMS: 'linux/amd64' };
+    await reconcile(NGINX);
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'verified', digest: DIGEST });
+    copies.clear();
+    registry.missingParts.set(DIGEST, 'the manifest for linux/amd64');
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'failed', reason: 'NotFound' });
+  });
+
   it.each<[string, () => unknown]>([
     ['has lost it', () => registry.digests.delete('docker.io/library/nginx:1.27')],
     [
