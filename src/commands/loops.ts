@@ -19,6 +19,7 @@ import type { Workload } from '../workloads/workload.ts';
 
 /** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
 const WORKLOAD_CONCURRENCY = 8;
+
 export interface LoopsDeps {
   readonly workloads: WorkloadStore;
   readonly areWorkloadsKnown: () => boolean;

@@ -2,13 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
-import {
-  changeSettings,
-  installController,
-  kubectl,
-  startController,
-  type Controller,
-} from '../support/controller.ts';
+import { changeSettings, installAndStart, kubectl, type Controller } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
@@ -19,7 +13,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
-const { kube, source, backup, images } = cluster;
+const { kube, backup, images } = cluster;
 const PREFIX = `${backup.host}/fights`;
 const ORIGINAL = images.multiPlatform.reference;
 const COPY = copyOf(images.multiPlatform, PREFIX);
@@ -30,12 +24,7 @@ const STATUS = 'backup-image-registry/status';
 let controller: Controller;
 
 beforeAll(async () => {
-  await installController(cluster, {
-    REGISTRY_PREFIX: PREFIX,
-    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
-    REQUEUE_AFTER: '1s',
-  });
-  controller = await startController(cluster, { name: 'fights', registries: [backup] });
+  controller = await installAndStart(cluster, 'fights');
 });
 
 afterAll(async () => {

@@ -2,12 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
-import {
-  changeSettings,
-  installController,
-  startController,
-  type Controller,
-} from '../support/controller.ts';
+import { changeSettings, installAndStart, type Controller } from '../support/controller.ts';
 import { imagesOfRuns, readCronJob, startRun, waitForRun } from '../support/cron-jobs.ts';
 import { waitForEvent } from '../support/events.ts';
 import { waitForRollout } from '../support/rollout.ts';
@@ -16,7 +11,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { aCronJob, aDeployment, aStatefulSet } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
-const { kube, source, backup, images } = cluster;
+const { kube, backup, images } = cluster;
 const PREFIX = `${backup.host}/kinds`;
 const ALL_KINDS = { WORKLOAD_KINDS: 'Deployment,DaemonSet,StatefulSet,CronJob' };
 
@@ -25,12 +20,7 @@ let namespace: string;
 
 beforeAll(async () => {
   namespace = await cluster.createNamespace('kinds');
-  await installController(cluster, {
-    REGISTRY_PREFIX: PREFIX,
-    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
-    REQUEUE_AFTER: '1s',
-  });
-  controller = await startController(cluster, { name: 'kinds', registries: [backup] });
+  controller = await installAndStart(cluster, 'kinds');
 });
 
 afterAll(async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
-import { installController, kubectl, startController, type Controller } from '../support/controller.ts';
+import { installAndStart, kubectl, type Controller } from '../support/controller.ts';
 import { helm, writeChart } from '../support/helm.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
@@ -14,7 +14,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
-const { kube, source, backup, images, processes } = cluster;
+const { kube, backup, images, processes } = cluster;
 const OURS = 'backup-image-registry-controller';
 const PREFIX = `${backup.host}/ownership`;
 const ORIGINAL = images.multiPlatform.reference;
@@ -25,12 +25,7 @@ const NEXT_COPY = copyOf(images.multiPlatformNext, PREFIX);
 let controller: Controller;
 
 beforeAll(async () => {
-  await installController(cluster, {
-    REGISTRY_PREFIX: PREFIX,
-    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
-    REQUEUE_AFTER: '1s',
-  });
-  controller = await startController(cluster, { name: 'ownership', registries: [backup] });
+  controller = await installAndStart(cluster, 'ownership');
 });
 
 afterAll(async () => {

@@ -4,12 +4,7 @@ import { setInterval } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
-import {
-  changeSettings,
-  installController,
-  startController,
-  type Controller,
-} from '../support/controller.ts';
+import { changeSettings, installAndStart, type Controller } from '../support/controller.ts';
 import { listEvents } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
@@ -19,7 +14,7 @@ import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
-const { kube, source, backup, images } = cluster;
+const { kube, backup, images } = cluster;
 const PREFIX = `${backup.host}/vandalism`;
 const ORIGINAL = images.multiPlatform.reference;
 const COPY = copyOf(images.multiPlatform, PREFIX);
@@ -32,12 +27,7 @@ const IN_A_CENTURY = '2126-01-01T00:00:00.000Z';
 let controller: Controller;
 
 beforeAll(async () => {
-  await installController(cluster, {
-    REGISTRY_PREFIX: PREFIX,
-    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
-    REQUEUE_AFTER: '1s',
-  });
-  controller = await startController(cluster, { name: 'vandalism', registries: [backup] });
+  controller = await installAndStart(cluster, 'vandalism');
 });
 
 afterAll(async () => {

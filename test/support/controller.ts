@@ -166,6 +166,20 @@ export async function startController(deps: InstallDeps, options: ControllerOpti
   };
 }
 
+/** Both, with the source and the backup of the tests; copies go below a path of that name. */
+export async function installAndStart(
+  cluster: InstallDeps & { readonly source: RegistryConnection; readonly backup: RegistryConnection },
+  name: string,
+): Promise<Controller> {
+  const { source, backup } = cluster;
+  await installController(cluster, {
+    REGISTRY_PREFIX: `${backup.host}/${name}`,
+    INSECURE_REGISTRIES: `${source.host},${backup.host}`,
+    REQUEUE_AFTER: '1s',
+  });
+  return startController(cluster, { name, registries: [backup] });
+}
+
 function parseLog(text: string): readonly Readonly<Record<string, unknown>>[] {
   return text.split('\n').flatMap((line) => {
     try {
