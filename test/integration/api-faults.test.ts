@@ -34,6 +34,12 @@ async function endure(subject: Subject, fault: string, happen: () => Promise<voi
   return result;
 }
 
+/** Why it was restarted, if it was: pino's levels from error on. */
+async function errorsOf({ controller }: Subject): Promise<string> {
+  const lines = (await controller.program.log()).split('\n');
+  return lines.filter((line) => /"level":"?(?:error|fatal|[56]0)/.test(line)).join('\n');
+}
+
 beforeAll(async () => {
   cluster = await startCluster();
 }, 120_000);
@@ -58,7 +64,7 @@ describe('the controller and its API server', () => {
 
   it.each(SERVER_FAULTS)('survives: $fault', TIMEOUT, async ({ fault, mostRestarts, happen }) => {
     const { restarts } = await endure(subject, fault, () => happen(cluster.controlPlane));
-    expect(restarts).toBeLessThanOrEqual(mostRestarts);
+    expect(restarts, await errorsOf(subject)).toBeLessThanOrEqual(mostRestarts);
   });
 });
 
@@ -88,7 +94,7 @@ describe('the controller and the way to its API server', () => {
   it.each(WAY_FAULTS)('survives: $fault', TIMEOUT, async ({ fault, mostRestarts, happen }) => {
     const { controlPlane } = cluster;
     const { restarts } = await endure(subject, fault, () => happen({ controlPlane, proxy, subject }));
-    expect(restarts).toBeLessThanOrEqual(mostRestarts);
+    expect(restarts, await errorsOf(subject)).toBeLessThanOrEqual(mostRestarts);
   });
 
   it('after the compaction the list is read anew', async () => {
@@ -117,7 +123,7 @@ describe('the controller and the way to its API server', () => {
       });
       await replace(next.token);
     });
-    expect(restarts).toBe(0);
+    expect(restarts, await errorsOf(subject)).toBe(0);
   });
 
   it('survives: no file descriptors for a while', TIMEOUT, async () => {
@@ -133,6 +139,6 @@ describe('the controller and the way to its API server', () => {
       });
       await limit('1024');
     });
-    expect(restarts).toBe(0);
+    expect(restarts, await errorsOf(subject)).toBe(0);
   });
 });

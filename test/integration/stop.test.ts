@@ -3,7 +3,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { findChildren, isAlive } from '../support/child-processes.ts';
 import { read } from '../support/backed-up.ts';
-import { installController, startController, type Controller } from '../support/controller.ts';
+import {
+  CONTROLLER_LEASE,
+  installController,
+  startController,
+  type Controller,
+} from '../support/controller.ts';
 import { requestsTo } from '../support/faults.ts';
 import { startFaultyRegistry, type FaultyRegistry } from '../support/faulty-registry.ts';
 import { referenceTo } from '../support/kube.ts';
@@ -16,12 +21,6 @@ import { aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
 const { kube, backup } = cluster;
-const LEASE = {
-  apiVersion: 'coordination.k8s.io/v1',
-  kind: 'Lease',
-  namespace: 'backup-image-registry',
-  name: 'k8s-backup-image-registry-controller',
-} as const;
 /** terminationGracePeriodSeconds of the manifest. */
 const GRACE_MS = 30_000;
 
@@ -70,7 +69,7 @@ afterEach(async () => {
 });
 
 async function readHolder(): Promise<unknown> {
-  const lease = await kube.get<AnyObject & { spec: { holderIdentity?: string } }>(LEASE);
+  const lease = await kube.get<AnyObject & { spec: { holderIdentity?: string } }>(CONTROLLER_LEASE);
   return lease?.spec.holderIdentity ?? '';
 }
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, waitForImages } from '../support/backed-up.ts';
 import { describeControllerImage } from '../support/controller-files.ts';
-import { CONTROLLER_NAMESPACE, kubectl, ROOT } from '../support/controller.ts';
+import { CONTROLLER_LEASE, CONTROLLER_NAMESPACE, kubectl, ROOT } from '../support/controller.ts';
 import { dockerConfigFor } from '../support/docker-config.ts';
 import type { NodeImageName } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
@@ -28,12 +28,6 @@ const PREFIX = `${backup.host}/installed`;
 const DEPLOYMENT = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
-  namespace: CONTROLLER_NAMESPACE,
-  name: 'k8s-backup-image-registry-controller',
-} as const;
-const LEASE = {
-  apiVersion: 'coordination.k8s.io/v1',
-  kind: 'Lease',
   namespace: CONTROLLER_NAMESPACE,
   name: 'k8s-backup-image-registry-controller',
 } as const;
@@ -66,7 +60,7 @@ async function controllerPods(): Promise<readonly Pod[]> {
 
 /** Of every process another one; empty while there is none. */
 async function findHolder(): Promise<string> {
-  const lease = await kube.get<AnyObject & { spec?: { holderIdentity?: string } }>(LEASE);
+  const lease = await kube.get<AnyObject & { spec?: { holderIdentity?: string } }>(CONTROLLER_LEASE);
   return lease?.spec?.holderIdentity ?? '';
 }
 

@@ -16,6 +16,12 @@ export const ROOT = join(import.meta.dirname, '../..');
 const MANIFESTS = join(ROOT, 'config/default');
 
 export const CONTROLLER_NAMESPACE = 'backup-image-registry';
+export const CONTROLLER_LEASE = {
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  namespace: CONTROLLER_NAMESPACE,
+  name: 'k8s-backup-image-registry-controller',
+} as const;
 const SERVICE_ACCOUNT = { namespace: CONTROLLER_NAMESPACE, name: 'backup-image-registry-sa' };
 export const CONFIG_MAP = {
   apiVersion: 'v1',

@@ -2,16 +2,26 @@ import { join } from 'node:path';
 
 import { copyOf, imagesOf, read } from '../backed-up.ts';
 import type { Cluster } from '../cluster.ts';
-import { installController, startController, type Controller, type InstallDeps } from '../controller.ts';
+import {
+  CONTROLLER_LEASE,
+  installController,
+  startController,
+  type Controller,
+  type InstallDeps,
+} from '../controller.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import type { KubeConnection } from '../kube-transport.ts';
 import { createNamespace } from '../namespaces.ts';
-import type { Workload } from '../objects.ts';
+import type { AnyObject, Workload } from '../objects.ts';
 import { connectAsServiceAccount } from '../service-account.ts';
 import { waitFor } from '../wait-for.ts';
 import { aDeployment } from '../workload-builders.ts';
 import { keepRunning, type KeptProgram } from './keep-running.ts';
 import { type Mirror, startMirror } from './mirror-process.ts';
+
+interface LeaseObject extends AnyObject {
+  readonly spec: { readonly renewTime: string };
+}
 
 /** How the controller came through one fault. */
 export interface FaultResult {
@@ -150,6 +160,7 @@ class RunningSubject implements Subject {
       this.mirror.waitUntilEqual(deps.kube).then(elapsed),
     ]);
     await this.#waitForEmptyQueues();
+    await this.#waitForLease();
     await this.#checkSwappedOnce();
     return { fault, cacheEqual, nextSwap, restarts: kept.restarts - restartsBefore };
   }
@@ -187,6 +198,14 @@ class RunningSubject implements Subject {
     if (wrong.length > 0) {
       throw new Error(`swapped more than once: ${wrong.map(({ metadata }) => metadata.name).join(', ')}`);
     }
+  }
+
+  /** Two faults in a row may cost a Lease that each of them spares: a renewal may be under way in vain since the first. */
+  async #waitForLease(): Promise<void> {
+    const { kube } = this.#parts.deps;
+    const renewal = async () => (await kube.get<LeaseObject>(CONTROLLER_LEASE))?.spec.renewTime;
+    const before = await renewal();
+    await waitFor(async () => (await renewal()) !== before, { what: 'the Lease to be renewed' });
   }
 
   async #waitForEmptyQueues(): Promise<void> {
