@@ -1,7 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import type { Processes } from '../support/processes.ts';
+import { bundleProgram, readNodeOptions } from './as-in-a-pod.ts';
 
 /** Images to be backed up, in plain data. */
 export interface CopyOrder {
@@ -46,8 +50,14 @@ export interface Memory {
   readonly enginePeaksBytes: readonly number[];
 }
 
-export function startControllerProcess(): ControllerProcess {
-  const child = fork(fileURLToPath(import.meta.resolve('./copy-process.ts')), {
+let started = 0;
+
+export async function startControllerProcess(processes: Processes): Promise<ControllerProcess> {
+  started += 1;
+  const folder = await processes.createFolder(`copy-process-${started}`);
+  await bundleProgram(fileURLToPath(import.meta.resolve('./copy-process.ts')), folder);
+  const child = fork(join(folder, 'copy-process.mjs'), {
+    execArgv: [...(await readNodeOptions())],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   return {

@@ -178,7 +178,7 @@ function describeCpu(pairs: readonly Pair[]): Finding {
 
 export async function measureFirstCopies(lab: Laboratory): Promise<readonly Finding[]> {
   const images = planSmallImages(IMAGES);
-  const controller = startControllerProcess();
+  const controller = await startControllerProcess(lab.processes);
   try {
     return await withRegistry(lab, async (source) => {
       const sizeBytes = await seed(source, images);

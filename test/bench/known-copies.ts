@@ -49,7 +49,7 @@ function countOthers(requests: readonly RegistryRequest[]): number {
 /** A controller that has just started finds everything in its backup. */
 export async function measureRepeatedCopies(lab: Laboratory): Promise<readonly Finding[]> {
   const images = planSmallImages(REPEATED);
-  const controller = startControllerProcess();
+  const controller = await startControllerProcess(lab.processes);
   try {
     return await withRegistry(lab, (source) =>
       withRegistry(lab, async (backup) => {
@@ -114,7 +114,7 @@ async function seedCopies(lab: Laboratory, source: Registry, backup: Registry): 
 
 /** A controller that has just started, in a large cluster: pods show what runs, and all of it is in the backup. */
 export async function measureKnownCopies(lab: Laboratory): Promise<readonly Finding[]> {
-  const controller = startControllerProcess();
+  const controller = await startControllerProcess(lab.processes);
   try {
     return await withRegistry(lab, (source) =>
       withRegistry(lab, async (backup) => {

@@ -53,7 +53,7 @@ async function measureOnce(
   { source, images }: { readonly source: Registry; readonly images: readonly SampleImage[] },
   concurrency: number,
 ): Promise<Peaks> {
-  const controller = startControllerProcess();
+  const controller = await startControllerProcess(lab.processes);
   try {
     return await withRegistry(lab, (backup) => {
       const order = createOrder(

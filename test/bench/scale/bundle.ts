@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 
-import { ROOT, type InstallDeps } from '../../support/controller.ts';
+import type { InstallDeps } from '../../support/controller.ts';
 import { findFreePort } from '../../support/free-port.ts';
 import type { RunningProgram } from '../../support/processes.ts';
 import { connectAsServiceAccount } from '../../support/service-account.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { bundleProgram, readNodeOptions } from '../as-in-a-pod.ts';
 import { readCpuTime } from '../cpu-time.ts';
 
-const run = promisify(execFile);
 const SERVICE_ACCOUNT = { namespace: 'backup-image-registry', name: 'backup-image-registry-sa' };
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -18,8 +16,7 @@ const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 export interface Bundle {
   readonly folder: string;
   readonly serviceAccountFolder: string;
-  /** Of the Dockerfile. */
-  readonly nodeOptions: string;
+  readonly nodeOptions: readonly string[];
 }
 
 /**
@@ -29,7 +26,7 @@ export interface Bundle {
 export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
   const folder = await deps.processes.createFolder('bundle');
   const serviceAccountFolder = await deps.processes.createFolder('service-account');
-  await run('npm', ['run', '--silent', 'build', '--', '--dir', folder], { cwd: ROOT });
+  await bundleProgram('src/main.ts', folder);
   let changed = 0;
   for (const name of await readdir(folder)) {
     const text = await readFile(join(folder, name), 'utf8');
@@ -45,8 +42,7 @@ export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
   await writeFile(join(serviceAccountFolder, 'token'), token, { mode: 0o600 });
   await writeFile(join(serviceAccountFolder, 'ca.crt'), ca);
   await writeFile(join(serviceAccountFolder, 'namespace'), SERVICE_ACCOUNT.namespace);
-  const dockerfile = await readFile(join(ROOT, 'Dockerfile'), 'utf8');
-  return { folder, serviceAccountFolder, nodeOptions: /NODE_OPTIONS=(\S+)/.exec(dockerfile)?.[1] ?? '' };
+  return { folder, serviceAccountFolder, nodeOptions: await readNodeOptions() };
 }
 
 export interface RunningBundle {
@@ -59,12 +55,6 @@ export interface RunningBundle {
   readonly startWallMs: number;
 }
 
-/**
- * What Node would find out by itself in a pod with the memory limit of the manifest (256Mi): half of it for objects that
- * last. With the memory of a whole machine it would collect its garbage much later.
- */
-const POD_MEMORY = ['--max-old-space-size=128'];
-
 let started = 0;
 
 export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<RunningBundle> {
@@ -76,7 +66,7 @@ export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<Ru
     name: `bundle-${started}`,
     command: process.execPath,
     args: [
-      ...POD_MEMORY,
+      ...bundle.nodeOptions,
       join(bundle.folder, 'main.mjs'),
       '--leader-elect',
       `--metrics-bind-address=127.0.0.1:${metrics}`,
@@ -85,7 +75,6 @@ export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<Ru
     environment: {
       PATH: [dirname(deps.tools.regctl), process.env['PATH']].join(delimiter),
       NODE_ENV: 'production',
-      NODE_OPTIONS: bundle.nodeOptions,
       KUBERNETES_SERVICE_HOST: hostname,
       KUBERNETES_SERVICE_PORT: port,
       POD_NAMESPACE: SERVICE_ACCOUNT.namespace,
