@@ -19,6 +19,7 @@ import { readProgress, type ProgressDeps } from './progress.ts';
 import { Screen } from './screen.ts';
 import { EXCLUDED_NAMESPACE, SCALED, createWorkloads } from './workloads.ts';
 
+const LONGEST_FAILURE = 160;
 const SCALED_REPLICAS = 4;
 
 const screen = new Screen(process.stdout);
@@ -66,6 +67,10 @@ async function watchProgress(deps: ProgressDeps, workloads: readonly Workload[])
   );
 }
 
+function shorten(text: string): string {
+  return text.length > LONGEST_FAILURE ? `${text.slice(0, LONGEST_FAILURE)}…` : text;
+}
+
 /** A pod of the excluded namespace, which has no copy to start from: what happens without a backup. */
 async function waitForFailure(cluster: NodeCluster, provisioner: Workload): Promise<string> {
   const { reason, message = '' } = await waitFor(
@@ -75,7 +80,7 @@ async function waitForFailure(cluster: NodeCluster, provisioner: Workload): Prom
         .find((waiting) => waiting.reason === 'ImagePullBackOff'),
     { what: 'a pod without a copy to fail', deadlineMs: 60_000 },
   );
-  return `${reason}: ${message}`.slice(0, 160);
+  return shorten(`${reason}: ${message}`);
 }
 
 async function scaleUp(cluster: NodeCluster, workload: Workload, replicas: number): Promise<void> {
@@ -133,6 +138,8 @@ function tellWhatNext(cluster: NodeCluster, controller: Controller): void {
   screen.say(`  alias k='${tools.kubectl} --kubeconfig ${kubeconfigFile}'`);
   screen.say('  k get deployments,daemonsets -A -o wide');
   screen.say(`  k describe deployment -n shop ${SCALED}     # annotations and events`);
+  const environment = `KUBECONFIG=${kubeconfigFile} DOCKER_CONFIG=${controller.credentialsFolder}`;
+  screen.say(`  ${environment} make run ARGS=plan     # or map, or 'restore --dry-run'`);
   screen.say(`  curl ${controller.metricsUrl}`);
   screen.say(`  less ${controller.program.logFile}`);
 }

@@ -74,6 +74,8 @@ export async function changeSettings(
 
 export interface Controller {
   readonly program: RunningProgram;
+  /** Has `config.json`. */
+  readonly credentialsFolder: string;
   readonly metricsUrl: string;
   readonly healthUrl: string;
   /** Lines of the log, parsed; lines that are not JSON are left out. */
@@ -166,6 +168,7 @@ export async function startController(deps: InstallDeps, options: ControllerOpti
   });
   return {
     program,
+    credentialsFolder: folder,
     metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
     healthUrl,
     log: async () => parseLog(await program.log()),
