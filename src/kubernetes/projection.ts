@@ -1,4 +1,5 @@
 import { type CopyOnlyReason, findCopyOnlyReason } from '../workloads/copy-only.ts';
+import { FIELD_MANAGER } from '../workloads/image-owner.ts';
 import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
 import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../workloads/workload.ts';
@@ -177,6 +178,15 @@ function projectMade(metadata: JsonObject): Pod['made'] {
   return uid && byUid && name ? { uid, by: { uid: byUid, name } } : undefined;
 }
 
+/** All that we ever write of a pod are its images. */
+function projectReplacedAtMs({ managedFields }: JsonObject): number | undefined {
+  const ours = asArray(managedFields)
+    .map(asObject)
+    .filter(({ manager }) => manager === FIELD_MANAGER);
+  const newestMs = Math.max(...ours.map(({ time }) => Date.parse(asText(time) ?? '') || 0));
+  return newestMs > 0 ? newestMs : undefined;
+}
+
 /** What the controller reads of a raw Pod; undefined for what cannot be one. */
 export function projectPod(raw: unknown): Pod | undefined {
   const object = asObject(raw);
@@ -188,10 +198,12 @@ export function projectPod(raw: unknown): Pod | undefined {
     return undefined;
   }
   const made = projectMade(metadata);
+  const replacedAtMs = projectReplacedAtMs(metadata);
   return {
     name,
     ...(made && { made }),
     createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
+    ...(replacedAtMs !== undefined && { replacedAtMs }),
     ready: isReady(metadata, status),
     containers: [
       ...projectContainers(spec['containers'], status['containerStatuses']),

@@ -72,6 +72,8 @@ export interface Pod {
   /** Of a pod that a controller has made. */
   readonly made?: { readonly uid: string; readonly by: { readonly uid: string; readonly name: string } };
   readonly createdAtMs: number;
+  /** When this controller last changed an image of it in place. For a while the kubelet still speaks of the one before. */
+  readonly replacedAtMs?: number;
   readonly ready: boolean;
   readonly containers: readonly PodContainer[];
 }

@@ -259,6 +259,21 @@ describe('a pod', () => {
     expect(projectPod({ metadata: { name: 'p', ...metadata }, status: { conditions } })?.ready).toBe(ready);
   });
 
+  it('tells when the controller last changed it in place', () => {
+    const entry = (manager: string, minute: number) => ({
+      manager,
+      operation: 'Update',
+      time: `2026-01-01T00:0${minute}:00Z`,
+    });
+    const ours = [1, 3, 2].map((minute) => entry('backup-image-registry-controller', minute));
+    const replacedAtMsOf = (managedFields: unknown) =>
+      projectPod({ metadata: { name: 'p', managedFields } })?.replacedAtMs;
+    expect(replacedAtMsOf([...ours, entry('kubelet', 4)])).toBe(Date.parse('2026-01-01T00:03:00Z'));
+    expect(replacedAtMsOf([entry('kubelet', 4)])).toBeUndefined();
+    expect(replacedAtMsOf([{ ...ours[0], time: 'hostile' }])).toBeUndefined();
+    expect(replacedAtMsOf('hostile')).toBeUndefined();
+  });
+
   it('cannot come from just anything', () => {
     expect([undefined, [], { metadata: {} }].map(projectPod)).toEqual([undefined, undefined, undefined]);
   });

@@ -53,11 +53,16 @@ interface Failure {
   readonly help: string;
 }
 
+/** Whether what the kubelet says of a pod counts yet. Of one that got the copy in place, it may be about the original. */
+function hasHadTime({ createdAtMs, replacedAtMs = -Infinity }: Pod, { workload, nowMs }: UndoFacts): boolean {
+  const isUrgent = workload.rollout.available === 0;
+  return nowMs - replacedAtMs >= GRACE_MS && (isUrgent || nowMs - createdAtMs >= GRACE_MS);
+}
+
 /** A pod that cannot start because its image is the copy, and that has had its time to. */
-function findStuckPod({ workload, record, pods, nowMs }: UndoFacts): Failure | undefined {
-  const old = pods.filter(
-    ({ createdAtMs }) => workload.rollout.available === 0 || nowMs - createdAtMs >= GRACE_MS,
-  );
+function findStuckPod(facts: UndoFacts): Failure | undefined {
+  const { workload, record, pods } = facts;
+  const old = pods.filter((pod) => hasHadTime(pod, facts));
   const found = findPullFailure(findSwappedSlots(workload.slots, record), old);
   return (
     found && {

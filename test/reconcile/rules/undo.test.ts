@@ -80,6 +80,14 @@ describe('a swap whose copy cannot be pulled', () => {
     expect(planUndo(someFacts({ pods: [late] }))).toBeUndefined();
   });
 
+  it('is given that grace by a pod that got its image in place, even when no pod serves: what is said may be old', () => {
+    const workload = rolling({ available: 0 });
+    const replacedAtMs = SWAPPED_AT_MS + 10_000;
+    const pods = [{ ...aStuckPod(), createdAtMs: SWAPPED_AT_MS - HOUR_MS, replacedAtMs }];
+    expect(planUndo(someFacts({ workload, pods, nowMs: replacedAtMs + 44_000 }))).toBeUndefined();
+    expect(planUndo(someFacts({ workload, pods, nowMs: replacedAtMs + 45_000 }))).toBeDefined();
+  });
+
   it('is undone although an autoscaler has changed the workload since', () => {
     expect(
       planUndo(someFacts({ workload: rolling({ generation: 7, observedGeneration: 7 }) })),
