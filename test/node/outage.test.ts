@@ -1,8 +1,8 @@
 /** The day this controller is for: the source is dead, the node has forgotten what it had pulled, new pods are wanted. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { copyOf, waitForImages } from '../support/backed-up.ts';
-import { installController, startController, type Controller } from '../support/controller.ts';
+import { copyOf, read, waitForImages } from '../support/backed-up.ts';
+import { installController, kubectl, startController, type Controller } from '../support/controller.ts';
 import { referenceTo } from '../support/kube.ts';
 import { contentOf, NODE_IMAGES, pushNodeImage } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
@@ -12,21 +12,21 @@ import { startRegistry, type Registry } from '../support/registry.ts';
 import { listLivingPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { aDeployment } from '../support/workload-builders.ts';
+import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToNodeCluster();
-const { kube, backup, tools, processes, node, nodeProgram } = cluster;
+const { kube, backup, tools, processes, node, nodeProgram, nodes } = cluster;
 const PREFIX = `${backup.host}/outage`;
 
 let controller: Controller;
 let mortal: Registry;
 let image: PushedImage;
 let backedUp: Workload;
+let agent: Workload;
 let unprotected: Workload;
 
-async function create(name: string, namespace: string): Promise<Workload> {
-  const workload = withProbe(aDeployment({ namespace, name, images: [image.reference] }));
-  return waitForRollout(kube, await kube.create(workload));
+async function create(workload: Workload): Promise<Workload> {
+  return waitForRollout(kube, await kube.create(withProbe(workload)));
 }
 
 beforeAll(async () => {
@@ -36,19 +36,28 @@ beforeAll(async () => {
   const namespaces = [await cluster.createNamespace(), await cluster.createNamespace('excluded')] as const;
   await installController(cluster, {
     REGISTRY_PREFIX: PREFIX,
+    REQUEUE_AFTER: '1s',
     INSECURE_REGISTRIES: `${mortal.host},${backup.host}`,
     SOURCE_HOSTS: mortal.host,
     NAMESPACES_EXCLUDE_LIST: 'kube-*,excluded-*',
   });
   controller = await startController(cluster, { name: 'outage', registries: [backup] });
-  [backedUp, unprotected] = await Promise.all([create('web', namespaces[0]), create('web', namespaces[1])]);
+  const images = [image.reference];
+  [backedUp, agent, unprotected] = await Promise.all([
+    create(aDeployment({ namespace: namespaces[0], name: 'web', images })),
+    create(aDaemonSet({ namespace: namespaces[0], name: 'agent', images })),
+    create(aDeployment({ namespace: namespaces[1], name: 'web', images })),
+  ]);
   await waitForImages(kube, backedUp, [copyOf(image, PREFIX)]);
+  await waitForImages(kube, agent, [copyOf(image, PREFIX)]);
 
   await mortal.stop();
   await cluster.emptyImageCache();
 });
 
 afterAll(async () => {
+  // The node is for other tests, too, even when the one that drains it has failed.
+  await kubectl(cluster, 'uncordon', ...nodes);
   await controller.program.stop();
 });
 
@@ -60,8 +69,7 @@ it('a workload that is backed up gets its new pods, and they answer', async () =
   for (const pod of pods) {
     expect(pod.status?.containerStatuses?.[0]?.imageID).toMatch(new RegExp(`@${image.digest}$`));
   }
-  const answers = (await cluster.askPods(backedUp)).map(({ content }) => content);
-  expect(answers).toEqual(node ? pods.map(() => contentOf(NODE_IMAGES.web)) : []);
+  expect(await contentsOf(backedUp)).toEqual(answers(3));
 });
 
 it('one that is not ends in ImagePullBackOff', async () => {
@@ -77,28 +85,48 @@ it('one that is not ends in ImagePullBackOff', async () => {
   expect(message).toContain(image.reference);
 });
 
-it('all pods of the backed-up workload can be replaced, as when a node is drained', async () => {
-  const before = await listLivingPods(kube, backedUp);
+it('everything backed up comes back to a node that was drained, cleaned and uncordoned', async () => {
+  const [name = ''] = nodes;
+  const before = await listPodsOfBoth();
+  // All pods of the node but those of DaemonSets are evicted, and the command ends when they are gone.
+  const drain = ['drain', name, '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=60s'];
+  const { stdout } = await kubectl(cluster, ...drain);
+  expect(stdout).toContain(`node/${name} drained`);
+  // What comes instead of them has no node to go to.
+  const left = (await listPodsOfBoth()).filter(({ spec }) => spec.nodeName === name);
+  expect(left.map(({ metadata }) => metadata.labels?.['app'])).toEqual(['agent']);
   await cluster.emptyImageCache();
-  for (const pod of before) {
-    await evict(pod);
-  }
+  // As when the node is set up anew: it has no pod of the DaemonSet either.
+  await Promise.all(left.map(({ metadata }) => kube.delete(podNamed(metadata))));
+  await kubectl(cluster, 'uncordon', name);
+
   const old = new Set(before.map(({ metadata }) => metadata.uid));
   await waitFor(
     async () => {
-      await waitForRollout(kube, backedUp);
-      const pods = await listLivingPods(kube, backedUp);
-      return pods.length === 3 && pods.every(({ metadata }) => !old.has(metadata.uid));
+      await Promise.all([backedUp, agent].map((workload) => waitForRollout(kube, workload)));
+      const pods = await listPodsOfBoth();
+      return pods.length === 4 && pods.every(({ metadata }) => !old.has(metadata.uid));
     },
-    { what: 'three new pods', deadlineMs: 60_000 },
+    { what: 'four new pods', deadlineMs: 60_000 },
   );
+  expect(await contentsOf(backedUp)).toEqual(answers(3));
+  expect(await contentsOf(agent)).toEqual(answers(1));
+  expect((await read(kube, unprotected)).status?.readyReplicas ?? 0).toBe(0);
 });
 
-/** As `kubectl drain` does with each pod of a node. */
-async function evict({ metadata: { name, namespace } }: Pod): Promise<void> {
-  await kube.request({
-    method: 'POST',
-    path: `/api/v1/namespaces/${namespace}/pods/${name}/eviction`,
-    body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } },
-  });
+async function listPodsOfBoth(): Promise<readonly Pod[]> {
+  return (await Promise.all([backedUp, agent].map((one) => listLivingPods(kube, one)))).flat();
+}
+
+function podNamed({ name, namespace = '' }: Pod['metadata']) {
+  return { apiVersion: 'v1', kind: 'Pod', namespace, name };
+}
+
+async function contentsOf(workload: Workload): Promise<readonly string[]> {
+  return (await cluster.askPods(workload)).map(({ content }) => content);
+}
+
+/** Of so many pods; the test kubelet's do not answer. */
+function answers(pods: number): readonly string[] {
+  return node ? Array.from({ length: pods }, () => contentOf(NODE_IMAGES.web)) : [];
 }
