@@ -13,12 +13,16 @@
  * - Credential providers are unknown, and for an image that the node has already no credentials are asked for.
  * - While an image is being pulled a pod has no container status at all; a real one waits with `ContainerCreating` or
  *   `PodInitializing` first. After a failure it waits one second, a real kubelet ten.
+ * - A failure is reported at once. A real kubelet may report that of a container which starts after another one ten seconds
+ *   later.
+ * - After the image of a waiting pod was changed in place, the failure of the old image is reported beside the new one for a
+ *   moment, as by a real kubelet.
  * - containerd reports `imageID` by the first, in the alphabet, of the names under which the node has an image; the same is
  *   done here for names of one digest. It goes by the configuration of the image, so for containerd an index and a single
  *   manifest of the same image are one as well.
  * - A pod is deleted at once; containers never take their grace period.
- * - A changed image is looked at only while the pod has not started. Restarts, eviction, and events of the kubelet do not
- *   exist.
+ * - A changed image is looked at only while the pod has not started. Restarts and events of the kubelet do not
+ *   exist, nor does eviction by the kubelet; `kubectl drain` works.
  */
 import { followObjects } from './follow.ts';
 import { TestNode } from './kubelet/node.ts';

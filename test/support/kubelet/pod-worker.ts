@@ -16,6 +16,8 @@ export interface PodWorkerDeps extends CredentialSources {
 
 const RETRY_MS = 200;
 const LONGEST_BACK_OFF = 10;
+/** In back-offs: long enough for anybody who looks every second or two to see it. */
+const STALE_FACTOR = 3;
 
 type PullPolicy = Container['imagePullPolicy'];
 
@@ -23,6 +25,14 @@ type PullPolicy = Container['imagePullPolicy'];
 export async function runPod(deps: PodWorkerDeps, pod: Pod, signal: AbortSignal): Promise<void> {
   const outcomes = new Map<string, PulledImage | Waiting>();
   const facts = { pod, outcomes, podIP: deps.podIP, startedAt: new Date().toISOString() };
+  for (const [name, waiting] of listFailures(pod)) {
+    // Of the images before these. As in life, it is told of the new ones first.
+    outcomes.set(name, waiting);
+  }
+  if (outcomes.size > 0) {
+    await report(deps.kube, facts, signal);
+    await sleep(deps.backOffMs * STALE_FACTOR, undefined, { signal });
+  }
   for (let failures = 1; ; failures += 1) {
     const failed = await startContainers(deps, facts, signal);
     await report(deps.kube, facts, signal);
@@ -36,6 +46,14 @@ export async function runPod(deps: PodWorkerDeps, pod: Pod, signal: AbortSignal)
     const waitMs = deps.backOffMs * Math.min(2 ** (failures - 1), LONGEST_BACK_OFF);
     await sleep(waitMs, undefined, { signal });
   }
+}
+
+/** Containers of which it was last said that their image is not to be had. */
+function listFailures({ status }: Pod): readonly (readonly [container: string, Waiting])[] {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return all.flatMap(({ name, state: { waiting } }) =>
+    waiting && /ImagePull/.test(waiting.reason) ? [[name, waiting] as const] : [],
+  );
 }
 
 type PodFacts = StatusFacts & { readonly outcomes: Map<string, PulledImage | Waiting> };
