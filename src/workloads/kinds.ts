@@ -8,7 +8,7 @@ export interface KindTraits {
   readonly template: readonly string[];
   /** A changed template replaces pods; otherwise it only serves for pods to come. */
   readonly rollsOut: boolean;
-  /** When the template is put back, a pod that never started keeps the image it has, and blocks what comes after it. */
+  /** Whatever its strategy: when the template is put back, a pod that never started keeps the image it has. */
   readonly keepsStuckPods: boolean;
 }
 

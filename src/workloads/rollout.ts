@@ -41,3 +41,11 @@ export function whyNotSwappable(workload: Workload): NotSwappable | undefined {
   }
   return isRolledOut(workload) ? undefined : 'rolling out';
 }
+
+/**
+ * True when nobody replaces a pod that never started once the template is another one. Where pods are replaced on
+ * deletion, that is said of each pod.
+ */
+export function keepsStuckPods({ kind, rollout }: Workload): boolean {
+  return KINDS[kind].keepsStuckPods || (kind === 'DaemonSet' && rollout.onDelete);
+}

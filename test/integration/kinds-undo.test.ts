@@ -1,15 +1,15 @@
 /** Copies that the nodes cannot pull, of kinds whose controllers do not replace a pod that never started. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { imagesOf } from '../support/backed-up.ts';
+import { imagesOf, read } from '../support/backed-up.ts';
 import { installController, startController, type Controller } from '../support/controller.ts';
 import { imagesOfRuns, readCronJob, startRun, waitForRun } from '../support/cron-jobs.ts';
 import { waitForEvent } from '../support/events.ts';
 import { startRegistry } from '../support/registry.ts';
-import { listPods, waitForRollout } from '../support/rollout.ts';
+import { listLivingPods, listPods, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { aCronJob, aStatefulSet } from '../support/workload-builders.ts';
+import { aCronJob, aDaemonSet, aStatefulSet } from '../support/workload-builders.ts';
 
 const cluster = connectToCluster();
 const { kube, source, images, tools, processes } = cluster;
@@ -25,7 +25,7 @@ beforeAll(async () => {
     REGISTRY_PREFIX: `${locked.host}/kinds`,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,
     REQUEUE_AFTER: '1s',
-    WORKLOAD_KINDS: 'StatefulSet,CronJob',
+    WORKLOAD_KINDS: 'DaemonSet,StatefulSet,CronJob',
   });
   controller = await startController(cluster, { name: 'kinds-undo', registries: [locked] });
 });
@@ -51,6 +51,28 @@ it.each(['OrderedReady', 'Parallel'])(
     expect(pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image))).toEqual([reference]);
   },
 );
+
+it('gets a DaemonSet that updates on deletion running again once a deleted pod could not pull the copy', async () => {
+  const { reference } = images.singleManifest;
+  const plain = aDaemonSet({ namespace, name: 'on-delete', images: [reference] });
+  const agent = await kube.create({
+    ...plain,
+    spec: { ...plain.spec, updateStrategy: { type: 'OnDelete' } },
+  });
+  await waitForEvent(kube, agent, 'ImageSwapped');
+  const [old] = await listLivingPods(kube, agent);
+  await kube.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name: old?.metadata.name ?? '' });
+  expect(await waitForEvent(kube, agent, 'SwapRolledBack', 60_000)).toMatch(/a node cannot run the copy of/);
+  expect(imagesOf(await read(kube, agent))).toEqual([reference]);
+  expect(await waitForEvent(kube, agent, 'PodRestored')).toMatch(/it has the image of the template now/);
+  await waitFor(
+    async () => {
+      const pods = await listLivingPods(kube, agent);
+      return pods.length > 0 && pods.every(({ status }) => status?.containerStatuses?.[0]?.ready);
+    },
+    { what: 'all pods to be ready again' },
+  );
+}, 120_000);
 
 it('gets the run of a CronJob going again that could not pull the copy', async () => {
   const { reference } = images.dockerList;

@@ -1,4 +1,4 @@
-import { KINDS } from '../../workloads/kinds.ts';
+import { keepsStuckPods } from '../../workloads/rollout.ts';
 import type { EventRecorder, WorkloadClient } from '../ports.ts';
 import { type StuckPodFacts, planStuckPods, tellFreed } from '../rules/stuck-pods.ts';
 
@@ -8,7 +8,7 @@ export async function freeStuckPods(
   facts: StuckPodFacts,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const patch of KINDS[facts.workload.kind].keepsStuckPods ? planStuckPods(facts) : []) {
+  for (const patch of keepsStuckPods(facts.workload) ? planStuckPods(facts) : []) {
     await deps.client.patchPod(facts.workload, patch, signal);
     deps.events.record(facts.workload, tellFreed(patch));
   }

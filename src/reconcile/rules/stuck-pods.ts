@@ -1,7 +1,6 @@
 import { isImageCopy, type BackupPrefix } from '../../images/copy-name.ts';
-import { KINDS } from '../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
+import { isRolledOut, keepsStuckPods } from '../../workloads/rollout.ts';
 import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent, PodPatch } from '../ports.ts';
 import { isPullFailure } from './pull-failure.ts';
@@ -27,16 +26,17 @@ export function mayHaveStuckPods(
 ): boolean {
   const sinceMs = Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
   const isOurs = record.swappedAtMs > 0 && nowMs - sinceMs < LONGEST_MS;
-  return KINDS[workload.kind].keepsStuckPods && (isRestoring || isOurs) && !isRolledOut(workload);
+  return keepsStuckPods(workload) && (isRestoring || isOurs) && !isRolledOut(workload);
 }
 
-/** Whether a pod waits in vain for what this controller has taken out of a slot: a copy, or an original. */
+/** Whether a pod waits in vain for what this controller has taken out of a slot: an original, or a copy, be it of another backup. */
 function isStuck(slot: Slot, pod: Pod, { record, prefix }: StuckPodFacts): boolean {
   const container = pod.containers.find(({ name }) => name === slot.name);
   if (slot.place === 'volumes' || !container || container.image === slot.image || !isPullFailure(container)) {
     return false;
   }
-  return isImageCopy(container.image, prefix) || record.originals.get(slotKey(slot)) === container.image;
+  const former = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
+  return isImageCopy(container.image, prefix) || former.includes(container.image);
 }
 
 function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {

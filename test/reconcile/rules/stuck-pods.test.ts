@@ -50,6 +50,15 @@ describe('a pod that waits for a copy after the undo', () => {
     expect(patch?.slots).toMatchObject([{ image: COPY }]);
   });
 
+  it('gets the copy of today when it waits for one in the backup before, which the last swap has left behind', () => {
+    const former = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
+    const moved = { ...db, slots: [aSlot(COPY)] };
+    const record = { ...UNDONE, before: new Map([['app', former]]) };
+    const pods = [aStuckPod({ image: former })];
+    const [patch] = planStuckPods({ workload: moved, record, pods, prefix });
+    expect(patch?.slots).toMatchObject([{ image: COPY }]);
+  });
+
   it('of a Job of a CronJob, too', () => {
     expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
   });
@@ -69,6 +78,16 @@ it.each([
   ['a StatefulSet', db, true],
   ['a CronJob', aWorkload({ kind: 'CronJob', rollout: { desired: 0, current: 1, available: 1 } }), true],
   ['a StatefulSet that is rolled out', aWorkload({ kind: 'StatefulSet' }), false],
+  [
+    'a DaemonSet that updates on deletion',
+    aWorkload({ kind: 'DaemonSet', rollout: { ...ROLLING, onDelete: true } }),
+    true,
+  ],
+  [
+    'a DaemonSet, whose controller replaces such pods,',
+    aWorkload({ kind: 'DaemonSet', rollout: ROLLING }),
+    false,
+  ],
   ['a Deployment, whose controller replaces such pods,', aWorkload({ rollout: ROLLING }), false],
 ])('looks for stuck pods of %s as it should', (_, workload, expected) => {
   expect(mayHaveStuckPods(workload, UNDONE, { isRestoring: false, nowMs: UNDONE_AT_MS })).toBe(expected);
