@@ -9,6 +9,12 @@ function isObserved({ rollout }: Workload): boolean {
   return rollout.observedGeneration >= rollout.generation;
 }
 
+/** True when fewer pods exist than should. */
+export function lacksPods(workload: Workload): boolean {
+  const { current, desired } = workload.rollout;
+  return isObserved(workload) && current < desired;
+}
+
 /**
  * True when every pod that should run exists, runs the newest template and is available. Of workloads that
  * update on deletion not all pods are ever updated, so for them available ones are enough. A CronJob is, while no Job of

@@ -2,7 +2,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { imagesOf, read } from '../support/backed-up.ts';
-import { installController, startController, type Controller } from '../support/controller.ts';
+import {
+  changeSettings,
+  installController,
+  startController,
+  type Controller,
+} from '../support/controller.ts';
 import { imagesOfRuns, readCronJob, startRun, waitForRun } from '../support/cron-jobs.ts';
 import { waitForEvent } from '../support/events.ts';
 import { startRegistry } from '../support/registry.ts';
@@ -52,7 +57,29 @@ it.each(['OrderedReady', 'Parallel'])(
   },
 );
 
+it('gets the run of a CronJob going again that could not pull the copy', async () => {
+  const { reference } = images.dockerList;
+  const cronJob = await kube.create(aCronJob({ namespace, name: 'nightly', images: [reference] }));
+  const swapped = await waitFor(
+    async () => {
+      const now = await readCronJob(kube, cronJob);
+      return imagesOfRuns(now)[0] === reference ? undefined : now;
+    },
+    { what: 'the CronJob to be swapped' },
+  );
+  const job = await startRun(kube, swapped);
+  expect(await waitForEvent(kube, cronJob, 'SwapRolledBack', 60_000)).toMatch(
+    /a node cannot run the copy of main: ImagePullBackOff/,
+  );
+  const pods = await waitForRun(kube, job);
+  expect(pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image))).toEqual([reference]);
+  expect(imagesOfRuns(await readCronJob(kube, cronJob))).toEqual([reference]);
+  expect(await waitForEvent(kube, cronJob, 'PodRestored')).toMatch(/it has the image of the template now/);
+}, 120_000);
+
 it('gets a DaemonSet that updates on deletion running again once a deleted pod could not pull the copy', async () => {
+  // Three failures in a row stop all swaps until somebody edits the settings.
+  await changeSettings(kube, { ROLLOUT_TIMEOUT: '9m' });
   const { reference } = images.singleManifest;
   const plain = aDaemonSet({ namespace, name: 'on-delete', images: [reference] });
   const agent = await kube.create({
@@ -72,24 +99,4 @@ it('gets a DaemonSet that updates on deletion running again once a deleted pod c
     },
     { what: 'all pods to be ready again' },
   );
-}, 120_000);
-
-it('gets the run of a CronJob going again that could not pull the copy', async () => {
-  const { reference } = images.dockerList;
-  const cronJob = await kube.create(aCronJob({ namespace, name: 'nightly', images: [reference] }));
-  const swapped = await waitFor(
-    async () => {
-      const now = await readCronJob(kube, cronJob);
-      return imagesOfRuns(now)[0] === reference ? undefined : now;
-    },
-    { what: 'the CronJob to be swapped' },
-  );
-  const job = await startRun(kube, swapped);
-  expect(await waitForEvent(kube, cronJob, 'SwapRolledBack', 60_000)).toMatch(
-    /a node cannot run the copy of main: ImagePullBackOff/,
-  );
-  const pods = await waitForRun(kube, job);
-  expect(pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image))).toEqual([reference]);
-  expect(imagesOfRuns(await readCronJob(kube, cronJob))).toEqual([reference]);
-  expect(await waitForEvent(kube, cronJob, 'PodRestored')).toMatch(/it has the image of the template now/);
 }, 120_000);

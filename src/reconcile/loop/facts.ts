@@ -9,6 +9,7 @@ import type { Denials } from '../pace/denials.ts';
 import { type AppliedPolicy, findPolicy } from '../rules/policy.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from './pull-secrets.ts';
+import { MissingPods } from './missing-pods.ts';
 import { Refreshes } from './refreshes.ts';
 import { isStuck } from '../rules/rescue.ts';
 import type { RolloutBudget } from '../pace/rollout-budget.ts';
@@ -76,7 +77,10 @@ function planAll(deps: FactDeps, workload: Workload, pods: KnownPods): readonly 
 function collectFacts(
   deps: FactDeps,
   workload: Workload,
-  read: { readonly plans: readonly SlotPlan[] } & Pick<WorkloadFacts, 'pods' | 'foreignPlatforms'>,
+  read: { readonly plans: readonly SlotPlan[] } & Pick<
+    WorkloadFacts,
+    'pods' | 'foreignPlatforms' | 'missingSinceMs'
+  >,
 ): WorkloadFacts {
   const { plans, ...others } = read;
   const { MODE: mode, REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
@@ -168,10 +172,12 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
   const { client, copies, nowMs } = deps;
   const runningPods = new RunningPods(client);
   const unfinishedPods = new UnfinishedPods(client, nowMs);
+  const missingPods = new MissingPods(nowMs);
   const refreshes = new Refreshes(copies);
   return {
     async gather(workload, signal) {
       const key = formatWorkloadKey(workload);
+      const missingSinceMs = missingPods.observe(workload);
       const pods = await findPods({ ...deps, runningPods, unfinishedPods }, workload, signal);
       const plans = planAll(deps, workload, pods);
       const wanted = findWanted(deps, plans);
@@ -182,12 +188,18 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
         runningPods.forget(key);
       }
       const foreignPlatforms = await findForeignPlatforms(deps, wanted, signal);
-      return collectFacts(deps, workload, { plans, pods: pods.unfinished, foreignPlatforms });
+      return collectFacts(deps, workload, {
+        plans,
+        pods: pods.unfinished,
+        foreignPlatforms,
+        ...(missingSinceMs !== undefined && { missingSinceMs }),
+      });
     },
     forget(key) {
       copies.want(key, []);
       runningPods.forget(key);
       unfinishedPods.forget(key);
+      missingPods.forget(key);
       refreshes.forget(key);
     },
   };

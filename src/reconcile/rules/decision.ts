@@ -37,6 +37,8 @@ export interface WorkloadFacts {
   readonly foreignPlatforms?: readonly string[];
   /** Pods of the workload, while it is not rolled out and they can tell why. */
   readonly pods: readonly Pod[];
+  /** Since when it has had fewer pods than it wants; undefined while it has them. */
+  readonly missingSinceMs?: number;
   readonly nowMs: number;
 }
 

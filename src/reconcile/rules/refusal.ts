@@ -10,27 +10,28 @@ export interface RefusalFacts {
   /** Slots that hold the copies of the last swap. */
   readonly copies: readonly Slot[];
   readonly swappedAtMs: number;
+  /** Since when it has had fewer pods than it wants. */
+  readonly missingSinceMs?: number;
   readonly pods: readonly Pod[];
   readonly nowMs: number;
 }
 
 /**
- * DaemonSets and StatefulSets do not say that their pods are refused, except in events. But pods are missing, and long
- * after the swap there has not been a single pod with a copy.
+ * DaemonSets and StatefulSets do not say that their pods are refused, except in events. But pods are missing for long,
+ * and there is not a single pod with a copy.
  */
 function isSilentlyRefused({ workload, copies, pods }: RefusalFacts): boolean {
-  const { current, desired, observedGeneration, generation } = workload.rollout;
   const images = new Set(copies.filter(({ place }) => place !== 'volumes').map(({ image }) => image));
   const runsCopy = pods.some(({ containers }) => containers.some(({ image }) => images.has(image)));
-  const isMissing = observedGeneration >= generation && current < desired;
   const isSilent = workload.kind === 'DaemonSet' || workload.kind === 'StatefulSet';
-  return isSilent && isMissing && images.size > 0 && !runsCopy;
+  return isSilent && images.size > 0 && !runsCopy;
 }
 
 /** Why the pods of a swapped workload are not created, when that lasts; undefined when they are. */
 export function findRefusal(facts: RefusalFacts): string | undefined {
   const { refused, available } = facts.workload.rollout;
-  const sinceMs = Math.max(refused?.sinceMs ?? 0, facts.swappedAtMs);
+  const troubleMs = refused?.sinceMs ?? facts.missingSinceMs ?? Infinity;
+  const sinceMs = Math.max(troubleMs, facts.swappedAtMs);
   if (facts.nowMs - sinceMs < (available === 0 ? SHORT_GRACE_MS : GRACE_MS)) {
     return undefined;
   }

@@ -22,6 +22,8 @@ const LONGEST_QUOTE = 700;
 export interface UndoFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
+  /** Since when it has had fewer pods than it wants; undefined while it has them. */
+  readonly missingSinceMs?: number;
   readonly pods: readonly Pod[];
   readonly nowMs: number;
 }

@@ -222,7 +222,11 @@ describe('a swap that a workload cannot follow is undone', () => {
     ],
     [
       'when a node has long been without a pod of a DaemonSet and none was ever created',
-      { workload: daemonSet({ current: 2, available: 2 }), pods: [oldPod] },
+      {
+        workload: daemonSet({ current: 2, available: 2 }),
+        pods: [oldPod],
+        missingSinceMs: SWAPPED_AT_MS + 5_000,
+      },
       /cannot be created: the events of the DaemonSet say why/,
     ],
   ])('%s', (_, facts, told) => {
@@ -239,15 +243,28 @@ describe('a swap that a workload cannot follow is undone', () => {
     ],
     [
       'missing on a node, but created on another one',
-      { workload: daemonSet({ current: 2 }), pods: [aStuckPod('x')] },
+      {
+        workload: daemonSet({ current: 2 }),
+        pods: [aStuckPod('x')],
+        missingSinceMs: SWAPPED_AT_MS,
+      },
     ],
     [
-      'missing by a status that is old',
-      { workload: daemonSet({ current: 2, observedGeneration: 1 }), pods: [oldPod] },
+      'missing for a moment, because somebody has deleted one',
+      {
+        workload: daemonSet({ current: 2, onDelete: true }),
+        pods: [oldPod],
+        nowMs: SWAPPED_AT_MS + HOUR_MS,
+        missingSinceMs: SWAPPED_AT_MS + HOUR_MS - 30_000,
+      },
     ],
     [
       'missing of a workload that would say why',
-      { workload: { ...daemonSet({ current: 2 }), kind: 'Deployment' }, pods: [oldPod] },
+      {
+        workload: { ...daemonSet({ current: 2 }), kind: 'Deployment' },
+        pods: [oldPod],
+        missingSinceMs: SWAPPED_AT_MS,
+      },
     ],
   ])('but not when its pods are %s', (_, facts) => {
     const pods = facts.pods ?? [];
