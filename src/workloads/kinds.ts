@@ -10,6 +10,8 @@ export interface KindTraits {
   readonly rollsOut: boolean;
   /** Whatever its strategy: when the template is put back, a pod that never started keeps the image it has. */
   readonly keepsStuckPods: boolean;
+  /** `kubectl rollout undo` brings the template of an earlier revision back, but not the annotations of then. */
+  readonly undoLeavesAnnotations: boolean;
 }
 
 const APPS = {
@@ -21,10 +23,10 @@ const APPS = {
 
 /** The kinds of workload. */
 export const KINDS = {
-  Deployment: { ...APPS, plural: 'deployments', keepsStuckPods: false },
-  DaemonSet: { ...APPS, plural: 'daemonsets', keepsStuckPods: false },
+  Deployment: { ...APPS, plural: 'deployments', keepsStuckPods: false, undoLeavesAnnotations: false },
+  DaemonSet: { ...APPS, plural: 'daemonsets', keepsStuckPods: false, undoLeavesAnnotations: true },
   // One that starts its pods in order waits for the first of them for ever: kubernetes/kubernetes#67250.
-  StatefulSet: { ...APPS, plural: 'statefulsets', keepsStuckPods: true },
+  StatefulSet: { ...APPS, plural: 'statefulsets', keepsStuckPods: true, undoLeavesAnnotations: true },
   // The Job of a run keeps the template that it was made with.
   CronJob: {
     apiVersion: 'batch/v1',
@@ -33,6 +35,7 @@ export const KINDS = {
     template: ['spec', 'jobTemplate', 'spec', 'template'],
     rollsOut: false,
     keepsStuckPods: true,
+    undoLeavesAnnotations: false,
   },
 } as const satisfies Readonly<Record<string, KindTraits>>;
 

@@ -1,3 +1,4 @@
+import type { FormerOriginals } from './former-originals.ts';
 import type { Slot } from './workload.ts';
 
 /** Annotations of this project all begin with this. */
@@ -50,6 +51,8 @@ export interface SwapRecord {
   readonly appliedBy?: string;
   /** The entry of `imagePullSecrets` that a swap has added; one that was there before is the user's. */
   readonly pullSecret?: string;
+  /** Of copies that the slots do not hold any more, and that an earlier revision may bring back. */
+  readonly former?: FormerOriginals;
 }
 
 const NOTHING: SwapRecord = {
@@ -127,6 +130,11 @@ function parseReverts(value: unknown): Reverts | undefined {
       };
 }
 
+function parseFormer(value: unknown): Pick<SwapRecord, 'former'> {
+  const former = new Map([...toMap(value)].map(([key, copies]) => [key, toTextMap(copies)]));
+  return former.size > 0 ? { former } : {};
+}
+
 function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord> {
   const hold = parseHold(status.get('hold'));
   const reverts = parseReverts(status.get('reverts'));
@@ -138,6 +146,7 @@ function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord>
     ...(pullSecret !== undefined && { pullSecret }),
     ...(typeof uid === 'string' && { uid }),
     ...(typeof appliedBy === 'string' && { appliedBy }),
+    ...parseFormer(status.get('former')),
   };
 }
 
@@ -171,9 +180,14 @@ function formatReverts({ count, sinceMs, ofMs, holds, untilMs, refresh }: Revert
   };
 }
 
+function formatFormer(former: FormerOriginals): object {
+  return Object.fromEntries([...former].map(([key, copies]) => [key, Object.fromEntries(copies)]));
+}
+
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
-  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, pullSecret } = record;
+  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, pullSecret, former } =
+    record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
@@ -193,6 +207,7 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
       ...(uid !== undefined && { uid }),
       ...(reverts && { reverts: formatReverts(reverts) }),
       ...(appliedBy !== undefined && { appliedBy }),
+      ...(former && { former: formatFormer(former) }),
     }),
   };
 }

@@ -101,13 +101,14 @@ export interface Original {
 }
 
 /**
- * The recorded original, if the slot still holds the copy that was put there. A record is as hostile as any text
+ * The recorded original, if the slot still holds the copy that was put there, or holds an earlier one again. A record is as hostile as any text
  * of the workload: it counts only when the slot's image bears the name that a copy of that original has.
  */
 export function findOriginal(slot: Slot, record: SwapRecord): Original | undefined {
   const key = slotKey(slot);
-  const text = record.originals.get(key);
-  if (text === undefined || record.copies.get(key) !== slot.image) {
+  const isNewest = record.copies.get(key) === slot.image;
+  const text = isNewest ? record.originals.get(key) : record.former?.get(key)?.get(slot.image);
+  if (text === undefined) {
     return undefined;
   }
   const [image, source] = [tryParse(slot.image), tryParse(text)];

@@ -1,4 +1,5 @@
-import { isImageCopy, type BackupPrefix } from '../../images/copy-name.ts';
+import { isImageCopy, isNamedAsCopyOf, type BackupPrefix } from '../../images/copy-name.ts';
+import { findReferenceProblem, parseReference } from '../../images/reference.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
 import { isRolledOut, keepsStuckPods } from '../../workloads/rollout.ts';
 import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
@@ -29,14 +30,25 @@ export function mayHaveStuckPods(
   return keepsStuckPods(workload) && (isRestoring || isOurs) && !isRolledOut(workload);
 }
 
-/** Whether a pod waits in vain for what this controller has taken out of a slot: an original, or a copy, be it of another backup. */
-function isStuck(slot: Slot, pod: Pod, { record, prefix }: StuckPodFacts): boolean {
+/** Whether an image text bears the name of a copy of another one, in whatever backup. */
+function isNamedCopy(image: string, original: string): boolean {
+  const areImages = [image, original].every((text) => findReferenceProblem(text) === undefined);
+  return areImages && isNamedAsCopyOf(parseReference(image), parseReference(original));
+}
+
+/** What this controller has taken out of a slot, or may have: an original, or a copy, be it of an earlier backup. */
+function isTakenOut(image: string, slot: Slot, { record, prefix }: StuckPodFacts): boolean {
+  const former = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
+  return former.includes(image) || isImageCopy(image, prefix) || isNamedCopy(image, slot.image);
+}
+
+/** Whether a pod waits in vain for what the template does not name any more. */
+function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
   const container = pod.containers.find(({ name }) => name === slot.name);
   if (slot.place === 'volumes' || !container || container.image === slot.image || !isPullFailure(container)) {
     return false;
   }
-  const former = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
-  return isImageCopy(container.image, prefix) || former.includes(container.image);
+  return isTakenOut(container.image, slot, facts);
 }
 
 function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {

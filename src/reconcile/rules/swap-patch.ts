@@ -1,3 +1,4 @@
+import { planFormer } from '../../workloads/former-originals.ts';
 import { type SwapRecord, formatRecord, slotKey } from '../../workloads/record.ts';
 import type { SlotSwap, WorkloadFacts } from './decision.ts';
 import { findAppliedBy } from './ownership.ts';
@@ -19,21 +20,24 @@ function planRecord(
   );
   const keep = (entries: ReadonlyMap<string, string>): (readonly [string, string])[] =>
     [...entries].filter(([key]) => kept.has(key));
+  const copies = new Map([
+    ...keep(record.copies),
+    ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
+  ]);
+  const former = planFormer(workload, record, copies);
   return {
     originals: new Map([
       ...keep(record.originals),
       ...swaps.map(({ plan }) => [slotKey(plan.slot), plan.original] as const),
     ]),
-    copies: new Map([
-      ...keep(record.copies),
-      ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
-    ]),
+    copies,
     before: new Map(swaps.map(({ plan }) => [slotKey(plan.slot), plan.slot.image])),
     swappedAtMs: nowMs,
     uid: workload.uid,
     ...(record.hold && { hold: record.hold }),
     ...(reverts && { reverts }),
     ...(appliedBy !== undefined && { appliedBy }),
+    ...(former && { former }),
   };
 }
 

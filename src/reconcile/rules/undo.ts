@@ -1,4 +1,5 @@
 import { findReferenceProblem } from '../../images/reference.ts';
+import { planFormer } from '../../workloads/former-originals.ts';
 import { KINDS } from '../../workloads/kinds.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
@@ -100,19 +101,22 @@ function planSlotsBack({ workload, record }: UndoFacts): readonly WorkloadPatch[
 
 /** What stays on record of slots that hold a copy, be it that of an earlier swap. */
 function planRecord(
-  { record }: UndoFacts,
+  { workload, record }: UndoFacts,
   images: ReadonlyMap<string, string>,
 ): Omit<SwapRecord, 'swappedAtMs'> {
   const isCopyStill = (key: string): boolean =>
     !images.has(key) || images.get(key) !== record.originals.get(key);
+  const copies = new Map(
+    [...record.copies]
+      .filter(([key]) => isCopyStill(key))
+      .map(([key, copy]) => [key, images.get(key) ?? copy]),
+  );
+  const former = planFormer(workload, record, copies);
   return {
     originals: new Map([...record.originals].filter(([key]) => isCopyStill(key))),
-    copies: new Map(
-      [...record.copies]
-        .filter(([key]) => isCopyStill(key))
-        .map(([key, copy]) => [key, images.get(key) ?? copy]),
-    ),
+    copies,
     before: new Map(),
+    ...(former && { former }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/rules/decide.ts';
 import type { Decision, WorkloadFacts } from '../../../src/reconcile/rules/decision.ts';
 import { findPolicy } from '../../../src/reconcile/rules/policy.ts';
+import { planRestore } from '../../../src/reconcile/rules/restore.ts';
 import { planSlots } from '../../../src/reconcile/rules/slot-plan.ts';
 import { parseRecord, slotKey } from '../../../src/workloads/record.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
@@ -151,6 +152,19 @@ describe('with two containers', () => {
     expect([...parseRecord(second.annotations).originals]).toEqual([
       ['app', 'nginx:1.27'],
       ['sidecar', 'envoy:1'],
+    ]);
+  });
+
+  it('remembers the copy of an image of before, of a kind that a rollback brings back without annotations', () => {
+    const daemonSet = { ...workload, kind: 'DaemonSet' } as const;
+    const copies = { app: aVerifiedCopy(COPY), sidecar: FAILED };
+    const first = applySwap(daemonSet, decide(someFacts(daemonSet, copies)));
+    const deployed = { ...first, slots: [aSlot('nginx:1.28'), aSlot('envoy:1', { name: 'sidecar' })] };
+    const facts = someFacts(deployed, { app: FAILED, sidecar: aVerifiedCopy(SIDECAR_COPY) });
+    const second = applySwap(deployed, decide(facts));
+    const rolledBack = { ...second, slots: first.slots };
+    expect(planRestore(rolledBack, parseRecord(rolledBack.annotations))?.slots).toMatchObject([
+      { name: 'app', image: 'nginx:1.27' },
     ]);
   });
 

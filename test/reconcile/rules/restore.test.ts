@@ -34,6 +34,14 @@ it('leaves alone a slot that somebody has pointed elsewhere, and still takes the
   expect(restore([aSlot('nginx:1.28')])).toEqual({ slots: [], annotations: NO_ANNOTATIONS });
 });
 
+it('puts the original of an earlier copy back that a rollback to an earlier revision has brought back', () => {
+  const earlier = COPY.replace('1.27', '1.26');
+  const former = new Map([['app', new Map([[earlier, 'nginx:1.26']])]]);
+  expect(restore([aSlot(earlier)], { former })?.slots).toMatchObject([{ name: 'app', image: 'nginx:1.26' }]);
+  const forged = new Map([['app', new Map([[earlier, 'evil.example/root:1']])]]);
+  expect(restore([aSlot(earlier)], { former: forged })?.slots).toEqual([]);
+});
+
 it('believes no recorded original that the copy in the slot is no copy of', () => {
   expect(restore([aSlot(COPY)], { originals: new Map([['app', 'evil.example/root:1']]) })?.slots).toEqual([]);
 });

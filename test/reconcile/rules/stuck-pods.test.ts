@@ -59,6 +59,12 @@ describe('a pod that waits for a copy after the undo', () => {
     expect(patch?.slots).toMatchObject([{ image: COPY }]);
   });
 
+  it('gets the image of the template when it waits for a copy of that in the backup before', () => {
+    const former = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
+    expect(plan(aStuckPod({ image: former }))[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+    expect(plan(aStuckPod({ image: former.replace('1.27', '1.28') }))).toEqual([]);
+  });
+
   it('of a Job of a CronJob, too', () => {
     expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
   });

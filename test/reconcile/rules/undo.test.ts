@@ -115,6 +115,14 @@ describe('a swap whose copy cannot be pulled', () => {
     });
   });
 
+  it('is remembered on kinds of which an earlier revision may bring the copy back', () => {
+    const daemonSet = { ...rolling(), kind: 'DaemonSet' } as const;
+    const written = planUndo(someFacts({ workload: daemonSet }))?.patch.annotations;
+    expect(parseRecord(written as Record<string, string>).former).toEqual(
+      new Map([['app', new Map([[COPY, 'nginx:1.27']])]]),
+    );
+  });
+
   it('is undone at once when no pod serves', () => {
     const facts = { workload: rolling({ available: 0 }), nowMs: SWAPPED_AT_MS + 1_000 };
     expect(planUndo(someFacts(facts))?.patch.slots).toHaveLength(1);
