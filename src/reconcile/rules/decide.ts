@@ -46,15 +46,21 @@ function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
   });
 }
 
+/** The longer ago the swap, the less it matters when a pod of it is seen to be stuck. */
+function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
+  const SHORTEST_MS = 10_000;
+  const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
+  return Math.max(SHORTEST_MS, ageMs / 60);
+}
+
 /** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
 function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
-  const LONGEST_MS = 10_000;
   const { workload, record, nowMs } = facts;
   if (
     isSwapInFlight(workload, record, nowMs) ||
     mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })
   ) {
-    return { lookAgainMs: Math.min(facts.requeueAfterMs, LONGEST_MS) };
+    return { lookAgainMs: Math.min(facts.requeueAfterMs, planHasteMs(facts)) };
   }
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
   const mayNeedRescue =

@@ -38,8 +38,12 @@ function isNamedCopy(image: string, original: string): boolean {
 
 /** What this controller has taken out of a slot, or may have: an original, or a copy, be it of an earlier backup. */
 function isTakenOut(image: string, slot: Slot, { record, prefix }: StuckPodFacts): boolean {
-  const former = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
-  return former.includes(image) || isImageCopy(image, prefix) || isNamedCopy(image, slot.image);
+  const [original, before] = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
+  return (
+    [original, before].includes(image) ||
+    isImageCopy(image, prefix) ||
+    isNamedCopy(image, original ?? slot.image)
+  );
 }
 
 /** Whether a pod waits in vain for what the template does not name any more. */

@@ -68,6 +68,15 @@ function swapped(
 }
 
 describe('a workload is looked at again', () => {
+  it('with less haste when the swap of a DaemonSet that updates on deletion was long ago', () => {
+    const parts = { kind: 'DaemonSet', rollout: { ...ROLLING, onDelete: true } } as const;
+    const lookAgainMs = (agoMs: number): number | undefined =>
+      decideOn(swapped(agoMs, parts), undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs;
+    expect(lookAgainMs(5 * MINUTE_MS)).toBe(10_000);
+    expect(lookAgainMs(2 * HOUR_MS)).toBe(2 * MINUTE_MS);
+    expect(lookAgainMs(100 * HOUR_MS)).toBe(HOUR_MS);
+  });
+
   it.each([
     [REQUEUE_MS, 10_000],
     [5_000, 5_000],
@@ -80,7 +89,7 @@ describe('a workload is looked at again', () => {
 
   it('soon while a pod of it may be stuck that nobody replaces, also when the swap is no longer in flight', () => {
     const db = swapped(2 * HOUR_MS, { kind: 'StatefulSet' });
-    expect(decideOn(db).lookAgainMs).toBe(10_000);
+    expect(decideOn(db, undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs).toBe(2 * MINUTE_MS);
   });
 
   it('not so soon when it rolls out for reasons of its own', () => {

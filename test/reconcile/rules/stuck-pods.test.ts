@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mayHaveStuckPods, planStuckPods } from '../../../src/reconcile/rules/stuck-pods.ts';
 import { type SwapRecord, parseRecord } from '../../../src/workloads/record.ts';
 import type { Pod } from '../../../src/workloads/workload.ts';
-import { DIGEST, aSlot, aWorkload, someSettings } from '../../support/builders.ts';
+import { DIGEST, OTHER_DIGEST, aSlot, aWorkload, someSettings } from '../../support/builders.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const UNDONE_AT_MS = 1_700_000_000_000;
@@ -63,6 +63,10 @@ describe('a pod that waits for a copy after the undo', () => {
     const former = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
     expect(plan(aStuckPod({ image: former }))[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
     expect(plan(aStuckPod({ image: former.replace('1.27', '1.28') }))).toEqual([]);
+    const rescued = { ...db, slots: [aSlot(COPY.replace(DIGEST, OTHER_DIGEST))] };
+    const record = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]) };
+    const pods = [aStuckPod({ image: former })];
+    expect(planStuckPods({ workload: rescued, record, pods, prefix })).toHaveLength(1);
   });
 
   it('of a Job of a CronJob, too', () => {
