@@ -10,6 +10,7 @@ import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from
 import { RecordedWorkloads } from '../reconcile/loop/recorded-workloads.ts';
 import { RolloutBudget } from '../reconcile/pace/rollout-budget.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
+import { MissingPods } from '../reconcile/loop/missing-pods.ts';
 import { createWorkloadReconciler } from '../reconcile/loop/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
 import type { Metrics, StateReader } from '../telemetry/metrics.ts';
@@ -46,6 +47,7 @@ export class Loops {
   readonly #copies: CopyStore;
   readonly #budget: RolloutBudget;
   readonly #recorded: RecordedWorkloads;
+  readonly #missingPods: MissingPods;
   readonly #denials = new Denials();
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
@@ -70,6 +72,7 @@ export class Loops {
       onStopped: deps.onSwappingStopped,
     });
     this.#recorded = new RecordedWorkloads(deps.log);
+    this.#missingPods = new MissingPods(() => deps.clock.nowMs());
     this.#copyQueue = createCopyQueue({
       ...deps,
       copies: this.#copies,
@@ -91,6 +94,7 @@ export class Loops {
 
   /** To be told of every change of a workload, and with undefined of its end. */
   observe(key: string, workload: Workload | undefined): void {
+    this.#missingPods.observe(key, workload);
     if (this.#deps.settings.isKnown) {
       this.#budget.observe(key, workload);
       this.#recorded.observe(key, workload);
@@ -183,6 +187,7 @@ export class Loops {
         copies: this.#copies,
         budget: this.#budget,
         denials: this.#denials,
+        missingPods: this.#missingPods,
         pullSecrets: this.#deps.pullSecrets.secrets,
         events,
         settings: () => settings.current,

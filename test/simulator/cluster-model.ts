@@ -1,23 +1,15 @@
 import { parseReference } from '../../src/images/reference.ts';
 import { projectFormerTemplate, projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
-import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
+import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { ConflictError } from '../../src/errors.ts';
 import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';
+import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { FormerTemplate, Pod, Workload } from '../../src/workloads/workload.ts';
+import { type Controlled, KIND_MODELS, type KindModel, type KindName } from './kind-models.ts';
+import { type Images, type ModelPod, isOf, toRawPod } from './pod-model.ts';
 import type { RegistryModel } from './registry-model.ts';
 
 const CONTAINERS = ['app', 'helper'] as const;
-type Images = Readonly<Record<string, string>>;
-
-interface ModelPod {
-  readonly name: string;
-  readonly images: Images;
-  readonly createdAtMs: number;
-  /** By container; absent until pulled. */
-  digests: Readonly<Record<string, string>> | undefined;
-  /** Containers whose images could not be pulled when it was last tried. */
-  stuck: readonly string[];
-}
 
 interface Revision {
   readonly images: Images;
@@ -25,8 +17,9 @@ interface Revision {
   readonly written: Images;
 }
 
-/** A Deployment with its pods, and what the model knows better than the controller. */
-export interface ModelWorkload {
+/** A workload with its pods, and what the model knows better than the controller. */
+export interface ModelWorkload extends Controlled {
+  readonly kind: KindModel;
   readonly name: string;
   readonly uid: string;
   images: Images;
@@ -36,8 +29,8 @@ export interface ModelWorkload {
   generation: number;
   observedGeneration: number;
   resourceVersion: number;
-  pods: ModelPod[];
-  /** Templates that it had, the newest last, as its ReplicaSets keep them. */
+  startedAtMs: number | undefined;
+  /** Templates that it had, the newest last, as its ReplicaSets or ControllerRevisions keep them. */
   revisions: Revision[];
   /** What the user wrote last, whatever stands there now. */
   written: Images;
@@ -45,16 +38,18 @@ export interface ModelWorkload {
   owner: string | undefined;
   /** Of the swap whose rollout has not ended. */
   swappedAtMs: number | undefined;
+  /** Since when it has had fewer pods than it wants. */
+  missingSinceMs: number | undefined;
 }
 
 const NAMESPACE = 'shop';
 export const BACKUP_HOST = 'backup.example';
 
-/** Deployments, a Deployment controller and a kubelet, one small step at a time. */
+/** Workloads, their controllers and a kubelet, one small step at a time. */
 export class ClusterModel {
   readonly workloads = new Map<string, ModelWorkload>();
   /** Every change in order; undefined for a deletion. */
-  readonly changes: { readonly name: string; readonly workload: Workload | undefined }[] = [];
+  readonly changes: { readonly key: string; readonly workload: Workload | undefined }[] = [];
   /** False while the nodes cannot pull from the backup. */
   hasBackupAccess = true;
   readonly #registries: RegistryModel;
@@ -67,16 +62,18 @@ export class ClusterModel {
     this.#nowMs = nowMs;
   }
 
-  create(name: string, images: readonly string[]): void {
+  create(name: string, kind: KindName, images: readonly string[]): void {
     const written = Object.fromEntries(images.map((image, index) => [CONTAINERS[index] ?? '', image]));
     this.#created += 1;
     this.workloads.set(name, {
+      kind: KIND_MODELS[kind],
       name,
       uid: `uid-${this.#created}`,
       images: written,
       annotations: {},
       replicas: 2,
       isPaused: false,
+      startedAtMs: undefined,
       generation: 1,
       observedGeneration: 0,
       resourceVersion: 0,
@@ -85,37 +82,40 @@ export class ClusterModel {
       written,
       owner: 'kubectl-client-side-apply',
       swappedAtMs: undefined,
+      missingSinceMs: undefined,
     });
     this.touch(name);
   }
 
-  delete(name: string): void {
-    this.workloads.delete(name);
-    this.changes.push({ name, workload: undefined });
+  delete(workload: ModelWorkload): void {
+    this.workloads.delete(workload.name);
+    this.changes.push({ key: keyOf(workload), workload: undefined });
   }
 
   /** Tells the watchers of a change. */
   touch(name: string): void {
     const workload = this.workloads.get(name);
     if (workload) {
+      const isShort = workload.pods.length < workload.replicas;
+      workload.missingSinceMs = isShort ? (workload.missingSinceMs ?? this.#nowMs()) : undefined;
       this.#version += 1;
       workload.resourceVersion = this.#version;
-      this.changes.push({ name, workload: this.read(workload) });
+      this.changes.push({ key: keyOf(workload), workload: this.read(workload) });
     }
   }
 
   /** As the reflector would show it. */
   read(workload: ModelWorkload): Workload {
     const raw = this.toRaw(workload);
-    const projected = projectWorkload('Deployment', raw);
+    const projected = projectWorkload(workload.kind.kind, raw);
     if (!projected) {
-      throw new Error('the model wrote a Deployment that cannot be one');
+      throw new Error('the model wrote a workload that cannot be one');
     }
     return projected;
   }
 
   toRaw(workload: ModelWorkload): object {
-    const { name, uid, annotations, generation, observedGeneration, resourceVersion, replicas } = workload;
+    const { kind, name, uid, annotations, generation, observedGeneration, resourceVersion } = workload;
     return {
       metadata: {
         name,
@@ -124,20 +124,13 @@ export class ClusterModel {
         annotations,
         generation,
         resourceVersion: `${resourceVersion}`,
-        managedFields: workload.owner === undefined ? [] : [toEntry(workload.owner)],
+        managedFields: workload.owner === undefined ? [] : [toEntry(workload, workload.owner)],
       },
       spec: {
-        replicas,
-        paused: workload.isPaused,
         selector: { matchLabels: { app: name } },
-        template: toTemplate(workload.images),
+        ...kind.toSpec(workload, toTemplate(workload.images)),
       },
-      status: {
-        observedGeneration,
-        replicas: workload.pods.length,
-        updatedReplicas: workload.pods.filter((pod) => isOf(pod, workload)).length,
-        availableReplicas: workload.pods.filter((pod) => pod.digests).length,
-      },
+      status: { observedGeneration, ...kind.toStatus(workload) },
     };
   }
 
@@ -145,9 +138,9 @@ export class ClusterModel {
     return (this.workloads.get(name)?.pods ?? []).flatMap((pod) => projectPod(toRawPod(pod)) ?? []);
   }
 
-  listFormerTemplates({ name, uid }: Workload): readonly FormerTemplate[] {
+  listFormerTemplates({ kind, name, uid }: Workload): readonly FormerTemplate[] {
     const live = this.workloads.get(name);
-    const raw = (live?.revisions ?? []).map(({ images, annotations }) => ({
+    const raw = (kind === 'Deployment' ? (live?.revisions ?? []) : []).map(({ images, annotations }) => ({
       metadata: { annotations, ownerReferences: [{ uid: live?.uid }] },
       spec: { template: toTemplate(images) },
     }));
@@ -180,36 +173,70 @@ export class ClusterModel {
     this.touch(live.name);
   }
 
-  /** The user, or a tool of theirs, writes images and leaves the annotations alone. */
-  apply(workload: ModelWorkload, images: Images): void {
-    workload.written = { ...workload.written, ...images };
-    workload.owner = 'kubectl-client-side-apply';
-    workload.swappedAtMs = undefined;
-    this.#setTemplate(workload, { ...workload.images, ...images });
+  /** What the API server does with a patch of a pod: it may have other images, and nothing else. */
+  patchPod(workload: Workload, { name, uid, slots }: PodPatch): void {
+    const pod = this.workloads.get(workload.name)?.pods.find((one) => one.name === name && one.uid === uid);
+    if (!pod) {
+      throw new ConflictError('the pod is gone');
+    }
+    pod.images = { ...pod.images, ...Object.fromEntries(slots.map((slot) => [slot.name, slot.image])) };
+    pod.stuck = [];
     this.touch(workload.name);
   }
 
-  /** `kubectl rollout undo`: template and annotations of an earlier ReplicaSet. */
+  /** The user, or a tool of theirs, writes images and leaves the annotations alone. */
+  apply(workload: ModelWorkload, images: Images): void {
+    this.#change(workload, {
+      images: { ...workload.images, ...images },
+      written: { ...workload.written, ...images },
+      owner: 'kubectl-client-side-apply',
+    });
+  }
+
+  /** `kubectl rollout undo`: an earlier template, with what else is kept of that. */
   rollBack(workload: ModelWorkload, pick: number): void {
     const revision = workload.revisions[pick % workload.revisions.length];
-    if (revision && !workload.isPaused) {
-      workload.annotations = revision.annotations;
-      workload.written = revision.written;
-      workload.owner = 'kubectl';
-      workload.swappedAtMs = undefined;
-      this.#setTemplate(workload, revision.images);
+    if (revision && !workload.isPaused && workload.kind.hasRevisions) {
+      workload.annotations = workload.kind.keepsAnnotations ? workload.annotations : revision.annotations;
+      this.#change(workload, { ...revision, owner: 'kubectl' });
+    }
+  }
+
+  /** Somebody deletes a pod, or drains its node. */
+  deletePod(workload: ModelWorkload, pod: ModelPod): void {
+    workload.pods = workload.pods.filter((one) => one !== pod);
+    this.touch(workload.name);
+  }
+
+  /** Its time has come: a CronJob starts a run, unless one is still running. */
+  startRun(workload: ModelWorkload): void {
+    if (workload.kind.kind === 'CronJob' && workload.pods.length === 0) {
+      workload.startedAtMs = this.#nowMs();
+      this.#startPod(workload, 0);
       this.touch(workload.name);
     }
   }
 
-  /** One step of the Deployment controller and the kubelet. False: nothing to do. */
+  /** One step of the controller of its kind, and of the kubelet. False: nothing to do. */
   advance(workload: ModelWorkload): boolean {
-    const isBusy =
-      this.#observe(workload) || this.#pull(workload) || this.#retire(workload) || this.#start(workload);
+    const isBusy = this.#observe(workload) || this.#pull(workload) || this.#control(workload);
     if (isBusy) {
       this.touch(workload.name);
     }
     return isBusy;
+  }
+
+  /** By somebody else, who has to see to pods that the controller of this kind does not replace. */
+  #change(
+    workload: ModelWorkload,
+    { images, written, owner }: { images: Images; written: Images; owner: string },
+  ): void {
+    Object.assign(workload, { written, owner, swappedAtMs: undefined });
+    this.#setTemplate(workload, images);
+    if (workload.kind.keepsStuckPods) {
+      workload.pods = workload.pods.filter((pod) => pod.digests ?? isOf(pod, images));
+    }
+    this.touch(workload.name);
   }
 
   #setTemplate(workload: ModelWorkload, images: Images): void {
@@ -261,85 +288,57 @@ export class ClusterModel {
     return isReachable ? this.#registries.find(reference) : undefined;
   }
 
-  /** An old pod goes once there are more ready pods than needed, and at once when it is not ready itself. */
-  #retire(workload: ModelWorkload): boolean {
-    const isSurplus = workload.pods.length > workload.replicas;
-    const ready = workload.pods.filter((pod) => pod.digests).length;
-    const old = workload.pods.filter((pod) => !isOf(pod, workload) && !workload.isPaused);
-    const leaving =
-      (workload.replicas === 0 ? workload.pods[0] : undefined) ??
-      old.find((pod) => !pod.digests) ??
-      (ready > workload.replicas ? old[0] : undefined) ??
-      (isSurplus && old.length === 0 ? workload.pods.at(-1) : undefined);
-    if (!leaving) {
+  #control(workload: ModelWorkload): boolean {
+    const move = workload.kind.plan(workload);
+    if (move === undefined) {
       return false;
     }
-    workload.pods = workload.pods.filter((pod) => pod !== leaving);
+    if ('remove' in move) {
+      workload.pods = workload.pods.filter((pod) => pod !== move.remove);
+    } else {
+      this.#startPod(workload, move.startAt);
+    }
     return true;
   }
 
-  /** A surge of one pod. */
-  #start(workload: ModelWorkload): boolean {
-    const updated = workload.pods.filter((pod) => isOf(pod, workload));
-    const isStarting = workload.pods.some((pod) => !pod.digests);
-    const isFull = updated.length >= workload.replicas || workload.pods.length > workload.replicas;
-    if (isFull || isStarting || (workload.isPaused && workload.pods.length >= workload.replicas)) {
-      return false;
-    }
+  #startPod(workload: ModelWorkload, place: number): void {
     this.#created += 1;
-    const name = `${workload.name}-${this.#created}`;
+    const { name, uid, kind, images } = workload;
+    const createdAtMs = this.#nowMs();
+    const job = { uid: `uid-job-${this.#created}`, name: `${name}-${Math.floor(createdAtMs / 60_000)}` };
     workload.pods.push({
-      name,
-      images: workload.images,
-      createdAtMs: this.#nowMs(),
+      name: `${name}-${this.#created}`,
+      uid: `uid-pod-${this.#created}`,
+      owner: kind.kind === 'CronJob' ? job : { uid, name },
+      place,
+      template: images,
+      images,
+      createdAtMs,
       digests: undefined,
       stuck: [],
     });
-    return true;
   }
+}
+
+function keyOf({ kind: { kind }, name }: ModelWorkload): string {
+  return formatWorkloadKey({ kind, namespace: NAMESPACE, name });
 }
 
 function toTemplate(images: Images): object {
   return { spec: { containers: Object.entries(images).map(([name, image]) => ({ name, image })) } };
 }
 
-function toEntry(manager: string): object {
-  const fields = { 'f:containers': { any: { 'f:image': {} } } };
+function toEntry({ kind: { kind } }: ModelWorkload, manager: string): object {
+  const template = { 'f:spec': { 'f:containers': { any: { 'f:image': {} } } } };
+  const spec = { 'f:template': template };
   return {
     manager,
     operation: 'Update',
     time: '2026-01-01T00:00:00Z',
-    fieldsV1: { 'f:spec': { 'f:template': { 'f:spec': fields } } },
+    fieldsV1: { 'f:spec': kind === 'CronJob' ? { 'f:jobTemplate': { 'f:spec': spec } } : spec },
   };
-}
-
-function isOf(pod: ModelPod, workload: ModelWorkload): boolean {
-  return Object.entries(pod.images).every(([container, image]) => workload.images[container] === image);
 }
 
 export function isSettled(workload: ModelWorkload): boolean {
-  return (
-    workload.observedGeneration === workload.generation &&
-    workload.pods.length === workload.replicas &&
-    workload.pods.every((pod) => pod.digests && isOf(pod, workload))
-  );
-}
-
-function toRawPod(pod: ModelPod): object {
-  const containers = Object.entries(pod.images);
-  const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image' };
-  return {
-    metadata: { name: pod.name, creationTimestamp: new Date(pod.createdAtMs).toISOString() },
-    spec: { containers: containers.map(([name, image]) => ({ name, image })) },
-    status: {
-      conditions: [{ type: 'Ready', status: pod.digests ? 'True' : 'False' }],
-      containerStatuses: containers.map(([name, image]) => {
-        const { host, repository } = parseReference(image);
-        const digest = pod.digests?.[name];
-        return digest
-          ? { name, imageID: `${host}/${repository}@${digest}`, state: { running: {} } }
-          : { name, imageID: '', state: pod.stuck.includes(name) ? { waiting } : {} };
-      }),
-    },
-  };
+  return workload.observedGeneration === workload.generation && workload.kind.isComplete(workload);
 }

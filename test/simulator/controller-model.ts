@@ -5,7 +5,13 @@ import { Loops } from '../../src/commands/loops.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/live-settings.ts';
-import type { ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
+import type {
+  ImageRegistry,
+  ObjectEvent,
+  PodPatch,
+  WorkloadClient,
+  WorkloadPatch,
+} from '../../src/reconcile/ports.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -33,6 +39,7 @@ export interface ControllerWorld {
   tell(line: string): void;
   /** Called with what is about to be written. */
   onPatch(workload: Workload, patch: WorkloadPatch): void;
+  onPodPatch(workload: Workload, patch: PodPatch): void;
 }
 
 /** The two loops as they are, with every request of theirs in the hands of the world. */
@@ -108,9 +115,8 @@ export class ControllerModel {
     if (change.workload) {
       this.#see(change.workload);
     } else {
-      const key = `Deployment/shop/${change.name}`;
-      this.#seen.delete(key);
-      this.#loops.observe(key, undefined);
+      this.#seen.delete(change.key);
+      this.#loops.observe(change.key, undefined);
     }
   }
 
@@ -183,8 +189,11 @@ export class ControllerModel {
           world.onPatch(workload, patch);
           world.cluster.patch(workload, patch);
         }),
-      // Only StatefulSets and CronJobs need that; there are none.
-      patchPod: () => Promise.reject(new Error('no pod of a Deployment is patched')),
+      patchPod: (workload, patch, signal) =>
+        this.#send(`patch of the pod ${patch.name}`, signal, () => {
+          world.onPodPatch(workload, patch);
+          world.cluster.patchPod(workload, patch);
+        }),
     };
   }
 

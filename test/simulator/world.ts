@@ -1,14 +1,16 @@
 import { vi } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
-import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
+import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { findFormerCopy, planRevert } from '../../src/reconcile/rules/revert.ts';
 import { findHoldEndMs } from '../../src/reconcile/rules/undo.ts';
 import { planRestore } from '../../src/reconcile/rules/restore.ts';
+import { KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
 import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { BACKUP_HOST, ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
+import type { KindName } from './kind-models.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
 import { RegistryModel } from './registry-model.ts';
 
@@ -21,13 +23,16 @@ const SETTINGS = {
   ROLLOUT_TIMEOUT: '10m',
   RECHECK_INTERVAL: '168h',
   REQUEUE_AFTER: '1h',
+  WORKLOAD_KINDS: KIND_NAMES.join(','),
 };
 const OTHER_PREFIX = `${BACKUP_HOST}/b`;
-const NAMES = ['web', 'api', 'job', 'cache'];
+export const NAMES = ['web', 'api', 'job', 'cache'];
 const REPOSITORIES = ['one', 'two', 'three'];
 const TAGS = ['1', '2'];
 const SOURCE = 'source.example';
 const HOUR_MS = 3_600_000;
+/** Of pods that are not there, before that counts as a failed swap. */
+const SHORTEST_GRACE_MS = 10_000;
 
 /** One thing that happens, chosen by two numbers so that fast-check can make it simpler. */
 export interface Step {
@@ -78,9 +83,10 @@ export class World implements ControllerWorld {
   #images = 0;
   #broken: Error | undefined;
   readonly #checked = new Map<string, number>();
+  readonly #kinds = new Map<string, KindName>();
   #patches = 0;
 
-  constructor() {
+  constructor(kinds: readonly KindName[]) {
     this.cluster = new ClusterModel(this.registries, () => Date.now());
     for (const repository of REPOSITORIES) {
       for (const tag of TAGS) {
@@ -88,7 +94,7 @@ export class World implements ControllerWorld {
       }
     }
     for (const [index, name] of NAMES.entries()) {
-      this.#create(name, index);
+      this.#create(name, { kind: kinds[index] ?? 'Deployment', pick: index });
     }
     this.#controller = new ControllerModel(this);
   }
@@ -127,12 +133,33 @@ export class World implements ControllerWorld {
       workload.replicas = 2;
       this.cluster.touch(workload.name);
     }
+    this.#startRuns();
+    await this.#waitFor(HOUR_MS);
+    this.#endRuns();
     await this.#waitFor(9 * 24 * HOUR_MS);
     this.#checkEnd();
     const before = this.#patches;
     await this.#waitFor(12 * HOUR_MS);
     demand(this.#patches === before, 'no patch when there is nothing left to do');
     await this.#restoreAll();
+    this.#controller.kill(0);
+  }
+
+  /** No node can pull a copy, and everything that can be swapped is: whatever pods are started, all run in the end. */
+  async fail(): Promise<void> {
+    this.#toggleAccess();
+    // What starts no pods is swapped by then, and what does is held for the second time.
+    await this.#waitFor(1.5 * HOUR_MS);
+    for (const workload of this.cluster.workloads.values()) {
+      this.#deletePod(workload, 0);
+    }
+    this.#startRuns();
+    await this.#waitFor(HOUR_MS / 2);
+    for (const workload of this.cluster.workloads.values()) {
+      demand(isSettled(workload), `${workload.name} runs`);
+      const isBack = JSON.stringify(workload.images) === JSON.stringify(workload.written);
+      demand(isBack, `${workload.name} has its originals again`);
+    }
     this.#controller.kill(0);
   }
 
@@ -157,6 +184,25 @@ export class World implements ControllerWorld {
     }
   }
 
+  /** Only for a pod that never started, and only to what the template says. */
+  onPodPatch(read: Workload, { name, uid, slots }: PodPatch): void {
+    const pod = this.cluster.workloads.get(read.name)?.pods.find((one) => one.uid === uid);
+    if (!pod) {
+      return;
+    }
+    this.tell(`  patch of the pod ${name}: ${slots.map((slot) => `${slot.name}=${slot.image}`).join(', ')}`);
+    try {
+      for (const { name: container, image } of slots) {
+        const slot = read.slots.find((one) => one.name === container);
+        const isBackedUp =
+          !image.startsWith(`${BACKUP_HOST}/`) || this.registries.wasProven(parseReference(image));
+        demand(slot?.image === image && isBackedUp, `the pod ${name} gets an image of its template`);
+      }
+    } catch (error) {
+      this.#broken ??= error as Error;
+    }
+  }
+
   #checkPatch(read: Workload, { slots, annotations }: WorkloadPatch): void {
     const live = this.cluster.workloads.get(read.name);
     if (live?.uid !== read.uid || `${live.resourceVersion}` !== read.resourceVersion) {
@@ -166,19 +212,23 @@ export class World implements ControllerWorld {
     this.#checkCopies(read, slots);
     if (Object.values(annotations).every((value) => value === null)) {
       // A restore keeps to the budget where pods that serve are replaced.
-      live.swappedAtMs = slots.length > 0 && isSettled(live) ? Date.now() : undefined;
+      live.swappedAtMs = live.kind.rollsOut && slots.length > 0 && isSettled(live) ? Date.now() : undefined;
     } else if (slots.length > 0) {
       this.#noteSwap(live, read, { slots, annotations });
     }
   }
 
-  #noteSwap(live: ModelWorkload, read: Workload, { slots, annotations }: WorkloadPatch): void {
-    const record = parseRecord(read.annotations);
-    const isUndo = slots.some(({ name, image }) => record.before.get(name) === image);
+  #noteSwap(live: ModelWorkload, read: Workload, { annotations }: WorkloadPatch): void {
+    const next = parseRecord(withoutNull(annotations));
+    // Only what goes back has nothing that it could go back to.
+    const isUndo = next.before.size === 0;
     // As decided: the request may have been on its way for long. A rescue waits for no place, and takes none here.
-    live.swappedAtMs =
-      isUndo || !isRolledOut(read) ? undefined : parseRecord(withoutNull(annotations)).swappedAtMs;
-    if (!isUndo) {
+    live.swappedAtMs = isUndo || !isRolledOut(read) || !live.kind.rollsOut ? undefined : next.swappedAtMs;
+    if (isUndo) {
+      const isMissing = Date.now() - (live.missingSinceMs ?? Infinity) >= SHORTEST_GRACE_MS;
+      const isStuck = live.pods.some(({ stuck }) => stuck.length > 0);
+      demand(isMissing || isStuck, `no undo of ${read.name} while nothing is wrong with its pods`);
+    } else {
       this.#checkHold(read);
     }
   }
@@ -255,11 +305,23 @@ export class World implements ControllerWorld {
     return { ...workload.images, ...Object.fromEntries(images) };
   }
 
+  #canRun({ images }: ModelWorkload): boolean {
+    return Object.values(images).every((image) => this.registries.find(parseReference(image)));
+  }
+
+  /** Runs that have no image to wait for reach the deadline of their Job. */
+  #endRuns(): void {
+    for (const workload of this.cluster.workloads.values()) {
+      const isHopeless = workload.kind.kind === 'CronJob' && !this.#canRun(workload);
+      for (const pod of isHopeless ? workload.pods : []) {
+        this.cluster.deletePod(workload, pod);
+      }
+    }
+  }
+
   #checkEnd(): void {
     for (const workload of this.cluster.workloads.values()) {
-      const canRun = Object.values(workload.images).every((image) =>
-        this.registries.find(parseReference(image)),
-      );
+      const canRun = this.#canRun(workload);
       demand(isSettled(workload) || !canRun, `${workload.name} runs`);
       // What cannot be pulled from anywhere is nobody's to mend.
       for (const [container, image] of Object.entries(canRun ? workload.images : {})) {
@@ -316,10 +378,11 @@ export class World implements ControllerWorld {
     return `${SOURCE}/${pickOf(REPOSITORIES, pick)}:${pickOf(TAGS, pick >> 2)}`;
   }
 
-  #create(name: string, pick: number): void {
+  #create(name: string, { kind, pick }: { readonly kind: KindName; readonly pick: number }): void {
+    this.#kinds.set(name, kind);
     const images = [this.#imageOf(pick), ...(pick % 2 === 0 ? [this.#imageOf(pick + 1)] : [])];
-    this.cluster.create(name, images);
-    this.tell(`${name} is created with ${images.join(', ')}`);
+    this.cluster.create(name, kind, images);
+    this.tell(`${name} (${kind}) is created with ${images.join(', ')}`);
   }
 
   #act(op: number, pick: number): void {
@@ -347,6 +410,8 @@ export class World implements ControllerWorld {
         () => this.#recreate(workload, random),
         () => this.#scale(workload),
         () => this.#pause(workload),
+        () => this.#deletePod(workload, random),
+        () => this.#startRuns(),
         () => this.#moveBackup(),
         () => this.#switchMode(random),
       ],
@@ -436,22 +501,39 @@ export class World implements ControllerWorld {
 
   #recreate(workload: ModelWorkload, pick: number): void {
     this.tell(`${workload.name} is deleted and created anew`);
-    this.cluster.delete(workload.name);
-    this.#create(workload.name, pick);
+    this.cluster.delete(workload);
+    this.#create(workload.name, { kind: this.#kinds.get(workload.name) ?? 'Deployment', pick });
   }
 
   #scale(workload: ModelWorkload): void {
     workload.replicas = workload.replicas === 0 ? 2 : 0;
-    workload.generation += 1;
+    workload.generation += workload.kind.scales === 'by spec' ? 1 : 0;
     this.tell(`${workload.name} is scaled to ${workload.replicas}`);
     this.cluster.touch(workload.name);
   }
 
   #pause(workload: ModelWorkload): void {
-    workload.isPaused = !workload.isPaused;
-    workload.generation += 1;
-    this.tell(`${workload.name} is ${workload.isPaused ? 'paused' : 'resumed'}`);
-    this.cluster.touch(workload.name);
+    if (workload.kind.canBePaused) {
+      workload.isPaused = !workload.isPaused;
+      workload.generation += 1;
+      this.tell(`${workload.name} is ${workload.isPaused ? 'paused' : 'resumed'}`);
+      this.cluster.touch(workload.name);
+    }
+  }
+
+  #deletePod(workload: ModelWorkload, pick: number): void {
+    if (workload.pods.length > 0) {
+      const pod = pickOf(workload.pods, pick);
+      this.tell(`somebody deletes the pod ${pod.name}`);
+      this.cluster.deletePod(workload, pod);
+    }
+  }
+
+  #startRuns(): void {
+    this.tell('it is time for a run of every CronJob');
+    for (const workload of this.cluster.workloads.values()) {
+      this.cluster.startRun(workload);
+    }
   }
 
   #switchMode(pick: number): void {

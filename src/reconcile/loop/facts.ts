@@ -9,7 +9,7 @@ import type { Denials } from '../pace/denials.ts';
 import { type AppliedPolicy, findPolicy } from '../rules/policy.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from './pull-secrets.ts';
-import { MissingPods } from './missing-pods.ts';
+import type { MissingPods } from './missing-pods.ts';
 import { Refreshes } from './refreshes.ts';
 import { isStuck } from '../rules/rescue.ts';
 import type { RolloutBudget } from '../pace/rollout-budget.ts';
@@ -25,6 +25,7 @@ export interface FactDeps {
   readonly copies: Pick<CopyStore, 'get' | 'want' | 'recheck'>;
   readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
   readonly denials: Pick<Denials, 'findEndMs'>;
+  readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
   readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
   readonly settings: () => Settings;
   readonly nowMs: () => number;
@@ -172,12 +173,11 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
   const { client, copies, nowMs } = deps;
   const runningPods = new RunningPods(client);
   const unfinishedPods = new UnfinishedPods(client, nowMs);
-  const missingPods = new MissingPods(nowMs);
   const refreshes = new Refreshes(copies);
   return {
     async gather(workload, signal) {
       const key = formatWorkloadKey(workload);
-      const missingSinceMs = missingPods.observe(workload);
+      const missingSinceMs = deps.missingPods.findSinceMs(key);
       const pods = await findPods({ ...deps, runningPods, unfinishedPods }, workload, signal);
       const plans = planAll(deps, workload, pods);
       const wanted = findWanted(deps, plans);
@@ -199,7 +199,6 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
       copies.want(key, []);
       runningPods.forget(key);
       unfinishedPods.forget(key);
-      missingPods.forget(key);
       refreshes.forget(key);
     },
   };

@@ -1,4 +1,3 @@
-import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { lacksPods } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
@@ -14,21 +13,19 @@ export class MissingPods {
     this.#nowMs = nowMs;
   }
 
-  /** To be told of every change of a workload. Undefined while it has all its pods. */
-  observe(workload: Workload): number | undefined {
-    const key = formatWorkloadKey(workload);
-    const { uid } = workload;
-    if (!lacksPods(workload)) {
+  /** To be told of every change of a workload, and with undefined of its end. */
+  observe(key: string, workload: Workload | undefined): void {
+    if (!workload || !lacksPods(workload)) {
       this.#since.delete(key);
-      return undefined;
+      return;
     }
+    const { uid } = workload;
     const known = this.#since.get(key);
-    const sinceMs = known?.uid === uid ? known.sinceMs : this.#nowMs();
-    this.#since.set(key, { uid, sinceMs });
-    return sinceMs;
+    this.#since.set(key, known?.uid === uid ? known : { uid, sinceMs: this.#nowMs() });
   }
 
-  forget(key: string): void {
-    this.#since.delete(key);
+  /** Undefined while it has all its pods. */
+  findSinceMs(key: string): number | undefined {
+    return this.#since.get(key)?.sinceMs;
   }
 }

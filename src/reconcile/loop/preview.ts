@@ -89,6 +89,8 @@ export async function preview(
   });
   const common = { copies, nowMs: deps.nowMs, settings: () => deps.settings };
   const gatherer = createFactGatherer({
+    // One look does not show how long they have been missing.
+    missingPods: { findSinceMs: () => undefined },
     ...common,
     workloads: deps.workloads,
     client: rememberPods(deps.client),

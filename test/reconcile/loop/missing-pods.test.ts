@@ -1,14 +1,22 @@
 import { describe, expect, it } from 'vitest';
 
 import { MissingPods } from '../../../src/reconcile/loop/missing-pods.ts';
+import type { Workload } from '../../../src/workloads/workload.ts';
 import { aWorkload } from '../../support/builders.ts';
 
+const KEY = 'DaemonSet/shop/web';
 const complete = aWorkload({ kind: 'DaemonSet' });
 const short = aWorkload({ kind: 'DaemonSet', rollout: { current: 1, available: 1 } });
 
 function startClock() {
   let timeMs = 1_000;
-  const missing = new MissingPods(() => timeMs);
+  const pods = new MissingPods(() => timeMs);
+  const missing = {
+    observe(workload: Workload | undefined): number | undefined {
+      pods.observe(KEY, workload);
+      return pods.findSinceMs(KEY);
+    },
+  };
   const pass = (ms: number): void => {
     timeMs += ms;
   };
@@ -33,7 +41,7 @@ describe('since when pods are missing', () => {
     pass(5_000);
     expect(missing.observe({ ...short, uid: 'uid-2' })).toBe(11_000);
     pass(5_000);
-    missing.forget('DaemonSet/shop/web');
+    expect(missing.observe(undefined)).toBeUndefined();
     expect(missing.observe({ ...short, uid: 'uid-2' })).toBe(16_000);
   });
 

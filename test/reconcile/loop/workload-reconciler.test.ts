@@ -80,6 +80,7 @@ function buildWorld(data: Record<string, string> = {}) {
     onCopied: () => undefined,
   });
   const reconcileWorkload = createWorkloadReconciler({
+    missingPods: { findSinceMs: () => undefined },
     workloads: {
       get: (name) => cluster.get(formatWorkloadKey(name)),
       list: () => [...cluster.values()],
