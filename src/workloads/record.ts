@@ -16,7 +16,7 @@ export interface Hold {
   /** Images that were put back, by slot key. */
   readonly images: ReadonlyMap<string, string>;
   /** Value of the annotation `refresh` when it began: another one ends it. */
-  readonly refresh?: string;
+  readonly refresh?: string | undefined;
 }
 
 /** Originals that somebody else has put back after a swap, again and again until somebody deploys another image. */
@@ -31,7 +31,7 @@ export interface Reverts {
   /** End of the last hold. */
   readonly untilMs?: number;
   /** Value of the annotation `refresh` when it began: another one ends it. */
-  readonly refresh?: string;
+  readonly refresh?: string | undefined;
 }
 
 /** What a swap, or its undoing, wrote down on the workload, by slot key. */

@@ -1,10 +1,10 @@
 import { formatReference } from '../../images/reference.ts';
 import { slotKey } from '../../workloads/record.ts';
-import type { Pod } from '../../workloads/workload.ts';
+import type { Pod, Slot } from '../../workloads/workload.ts';
 import type { CopyState, VerifiedCopy } from '../copies/copy-state.ts';
 import type { ObjectEvent } from '../ports.ts';
 import type { PullFailure } from './pull-failure.ts';
-import { type SlotPlan, isCopied } from './slot-plan.ts';
+import { type CopiedSlot, type SlotPlan, isCopied } from './slot-plan.ts';
 
 export interface RescueFacts {
   readonly plan: SlotPlan;
@@ -38,8 +38,8 @@ export function findRescue({ plan, copy, pods }: RescueFacts): VerifiedCopy | un
 
 const LONGEST_QUOTE = 600;
 
-function explain(plan: SlotPlan, { reason, message }: PullFailure): string {
-  return `The original of ${slotKey(plan.slot)} cannot be pulled (${reason}: ${message.slice(0, LONGEST_QUOTE)})`;
+function explain(slot: Slot, { reason, message }: PullFailure): string {
+  return `The original of ${slotKey(slot)} cannot be pulled (${reason}: ${message.slice(0, LONGEST_QUOTE)})`;
 }
 
 /** What the user should know of a slot that could be rescued, if only it were known who may read its image. */
@@ -48,15 +48,15 @@ export function planRescueEvents({ plan, copy, pods }: RescueFacts): readonly Ob
     return [];
   }
   const note =
-    `${explain(plan, plan.stuck)}, and the backup has it. But ${formatReference(plan.request.source)} is not known ` +
+    `${explain(plan.slot, plan.stuck)}, and the backup has it. But ${formatReference(plan.request.source)} is not known ` +
     'to be public, and no ready pod shows that this workload may read it. ' +
     `If it may, write ${copy.written} into the template.`;
   return [{ type: 'Warning', reason: 'NotRescued', action: 'SwapImage', note }];
 }
 
 /** Says that workloads run on although their source is not to be had: time to look what has become of it. */
-export function planRescuedEvent(plans: readonly SlotPlan[], images: readonly string[]): ObjectEvent {
-  const reasons = plans.flatMap((plan) => (isCopied(plan) && plan.stuck ? [explain(plan, plan.stuck)] : []));
+export function planRescuedEvent(plans: readonly CopiedSlot[], images: readonly string[]): ObjectEvent {
+  const reasons = plans.flatMap(({ slot, stuck }) => (stuck ? [explain(slot, stuck)] : []));
   const note = `${reasons.join('. ')}. Runs from the backup now: ${images.join(', ')}. See what has become of the source.`;
   return { type: 'Warning', reason: 'Rescued', action: 'SwapImage', note };
 }

@@ -1,6 +1,5 @@
-import { InvalidImageError } from '../../errors.ts';
 import { isNamedAsCopyOf } from '../../images/copy-name.ts';
-import { type Reference, parseReference } from '../../images/reference.ts';
+import { type Reference, findReferenceProblem, parseReference } from '../../images/reference.ts';
 import { FIELD_MANAGER, type ImageOwner } from '../../workloads/image-owner.ts';
 import { type Reverts, type SwapRecord, formatRecord, slotKey } from '../../workloads/record.ts';
 import { readRefresh } from '../../workloads/user-annotations.ts';
@@ -30,14 +29,7 @@ export type Revert =
   | { readonly is: 'held'; readonly untilMs: number };
 
 function tryParse(text: string): Reference | undefined {
-  try {
-    return parseReference(text);
-  } catch (error) {
-    if (error instanceof InvalidImageError) {
-      return undefined;
-    }
-    throw error;
-  }
+  return findReferenceProblem(text) === undefined ? parseReference(text) : undefined;
 }
 
 /**
@@ -109,7 +101,7 @@ function planHold(
   const { reverts } = cause;
   const untilMs = nowMs + Math.min(FIRST_HOLD_MS * 2 ** reverts.holds, LONGEST_HOLD_MS);
   const refresh = readRefresh(workload.annotations);
-  const held = { ...reverts, holds: reverts.holds + 1, untilMs, ...(refresh !== undefined && { refresh }) };
+  const held = { ...reverts, holds: reverts.holds + 1, untilMs, refresh };
   const annotations = formatRecord({ ...record, reverts: held, uid: workload.uid });
   const event = tellReverted({ ...cause, count: reverts.count, untilMs });
   return { is: 'to be held', patch: { slots: [], annotations }, event };

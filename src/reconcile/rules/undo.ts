@@ -94,8 +94,8 @@ function planEvent({ what, quote, help }: Failure, untilMs: number): ObjectEvent
 /** Only the slots of the last swap go back, to what they held before it; the others have proven themselves. */
 function planSlotsBack({ workload, record }: UndoFacts): readonly WorkloadPatch['slots'][number][] {
   return findSwappedSlots(workload.slots, record).flatMap(({ place, name }) => {
-    const image = record.before.get(slotKey({ place, name }));
-    return image !== undefined && findReferenceProblem(image) === undefined ? [{ place, name, image }] : [];
+    const image = record.before.get(slotKey({ place, name })) ?? '';
+    return findReferenceProblem(image) === undefined ? [{ place, name, image }] : [];
   });
 }
 
@@ -144,7 +144,7 @@ export function planUndo(facts: UndoFacts): Undo | undefined {
     ...left,
     ...entry.record,
     swappedAtMs: nowMs,
-    hold: { untilMs, failures, images, ...(refresh !== undefined && { refresh }) },
+    hold: { untilMs, failures, images, refresh },
   });
   return { patch: { slots, annotations, ...entry.patch }, event: planEvent(failed, untilMs) };
 }

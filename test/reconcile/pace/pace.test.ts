@@ -42,6 +42,11 @@ describe('a copy that cannot be pulled would cost', () => {
   it.each<[string, Parameters<typeof aWorkload>[0], Risk]>([
     ['a Deployment with two pods nothing', { rollout: { desired: 2 } }, 'other pods serve on'],
     ['a Deployment with one pod perhaps that', { rollout: { desired: 1 } }, 'one pod'],
+    [
+      'a StatefulSet with three pods one that is ended first',
+      { kind: 'StatefulSet', rollout: { desired: 3 } },
+      'one pod',
+    ],
     ['a DaemonSet a pod of a node', { kind: 'DaemonSet' }, 'a pod of every node'],
     ['a Deployment that recreates its pods all of them', { rollout: { recreate: true } }, 'no pod serves'],
   ])('%s', (_, parts, risk) => {

@@ -6,6 +6,7 @@ import type { VerifiedCopy } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/rules/decide.ts';
 import type { Decision, WorkloadFacts } from '../../../src/reconcile/rules/decision.ts';
 import { findPolicy } from '../../../src/reconcile/rules/policy.ts';
+import { findRescue, planRescueEvents, planRescuedEvent } from '../../../src/reconcile/rules/rescue.ts';
 import { isCopied, planSlots } from '../../../src/reconcile/rules/slot-plan.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
@@ -143,6 +144,27 @@ describe('an image that is not known to be public', () => {
     ['is not ready', aPodOf(STUCK, DIGEST, { ready: false })],
   ])('rescues no workload of which a pod %s', (_, pod) => {
     expect(decideOn(STUCK, { pods: [aStuckPod(STUCK), pod] }, secret).swap).toBeUndefined();
+  });
+});
+
+describe('a rescue', () => {
+  it('has to wait for a copy of which nothing is known yet', () => {
+    const pods = [aStuckPod(STUCK)];
+    const [one] = plan(STUCK, pods);
+    const facts = one && { plan: one, copy: undefined, pods };
+    expect(facts && [findRescue(facts), planRescueEvents(facts)]).toEqual([undefined, []]);
+  });
+
+  it('is told with the words of the kubelet, cut, about the slots that needed it', () => {
+    const waiting = { reason: 'ErrImagePull', message: 'x'.repeat(1_000) };
+    const containers = STUCK.slots.map(({ name, image }) => ({ name, image, imageId: '', waiting }));
+    const plans = [
+      ...plan(STUCK, [{ ...aStuckPod(STUCK), containers }]),
+      ...plan(aWorkload({ slots: [aSlot('envoy:1', { name: 'sidecar' })] }), []),
+    ];
+    const { note } = planRescuedEvent(plans.filter(isCopied), ['app from there']);
+    expect(note).toMatch(/^The original of app cannot be pulled \(ErrImagePull: x{600}\)\. Runs from/);
+    expect(note).not.toMatch('sidecar');
   });
 });
 

@@ -67,6 +67,7 @@ it.each<[string, Case]>([
       },
     },
   ],
+  ['the same image is written in another way', { slots: [aSlot('docker.io/library/nginx:1.27')] }],
   ['a container has gone or was renamed', { slots: [aSlot(ORIGINAL, { name: 'web' })] }],
   ['nothing is recorded', { record: { originals: new Map(), copies: new Map() } }],
   ['it is the record of another workload', { record: { uid: 'uid-2' } }],
@@ -202,8 +203,38 @@ describe('a forged record', () => {
   });
 });
 
+it('is a revert of one slot, too, while the others hold their copies', () => {
+  const sidecar = `backup.example/p/docker.io/library/envoy:1@${DIGEST}`;
+  const record = {
+    originals: new Map([...RECORD.originals, ['side', 'envoy:1']]),
+    copies: new Map([...RECORD.copies, ['side', sidecar]]),
+  };
+  const slots = [aSlot(ORIGINAL), aSlot(sidecar, { name: 'side' })];
+  expect(plan({ slots, record })).toMatchObject({ is: 'to be swapped again' });
+});
+
+it('is counted with one that came in the same moment', () => {
+  const reverts = { ...REVERTS, sinceMs: NOW_MS };
+  expect(plan({ record: { reverts } })).toMatchObject({ reverts: { count: 2 } });
+});
+
 describe('what the next swap writes down', () => {
   const reverts = { ...REVERTS, holds: 2 };
+
+  it('is how often it was reverted although another slot was never swapped', () => {
+    const slots = [aSlot(ORIGINAL), aSlot('envoy:1', { name: 'side' })];
+    expect(planReverts(aCase({ slots, record: { reverts } }), undefined)).toEqual(reverts);
+  });
+
+  it('is nothing after a deploy to one of two slots', () => {
+    const record = {
+      reverts,
+      originals: new Map([...RECORD.originals, ['side', 'envoy:1']]),
+      copies: new Map([...RECORD.copies, ['side', 'backup.example/p/docker.io/library/envoy:1']]),
+    };
+    const slots = [aSlot(ORIGINAL), aSlot('envoy:2', { name: 'side' })];
+    expect(planReverts(aCase({ slots, record }), undefined)).toBeUndefined();
+  });
 
   it('is how often it was reverted', () => {
     const facts = aCase({ record: { reverts } });

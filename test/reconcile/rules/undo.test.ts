@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { findHoldEndMs, planUndo, type UndoFacts } from '../../../src/reconcile/rules/undo.ts';
+import {
+  findHoldEndMs,
+  isSwapInFlight,
+  planUndo,
+  type UndoFacts,
+} from '../../../src/reconcile/rules/undo.ts';
 import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload } from '../../support/builders.ts';
@@ -126,6 +131,23 @@ describe('a swap whose copy cannot be pulled', () => {
   it('is undone at once when no pod serves', () => {
     const facts = { workload: rolling({ available: 0 }), nowMs: SWAPPED_AT_MS + 1_000 };
     expect(planUndo(someFacts(facts))?.patch.slots).toHaveLength(1);
+  });
+
+  it('is undone at the very end of the grace', () => {
+    expect(planUndo(someFacts({ nowMs: SWAPPED_AT_MS + 45_000 }))).toBeDefined();
+  });
+
+  it('quotes so much of a long message that its own words still fit', () => {
+    const [container] = aStuckPod().containers;
+    const waiting = { reason: 'ErrImagePull', message: 'x'.repeat(1_000) };
+    const pods = container ? [{ ...aStuckPod(), containers: [{ ...container, waiting }] }] : [];
+    expect(planUndo(someFacts({ pods }))?.event.note.length).toBeLessThan(1_024);
+  });
+
+  it('leaves nothing on record of slots that hold their originals again', () => {
+    const written = planUndo(someFacts())?.patch.annotations as Record<string, string>;
+    expect(written['backup-image-registry/original-images']).toBeNull();
+    expect(parseRecord(written).copies.size).toBe(0);
   });
 
   it('forgets its record and holds the workload, longer every time', () => {
@@ -296,6 +318,14 @@ it.each<[string, Partial<UndoFacts>]>([
   expect(planUndo(someFacts(facts))).toBeUndefined();
 });
 
+it.each([
+  ['for less than an hour', rolling(), HOUR_MS - 1, true],
+  ['for an hour and no longer', rolling(), HOUR_MS, false],
+  ['only while a slot holds the copy', { ...rolling(), slots: [aSlot('nginx:1.28')] }, 1_000, false],
+])('a swap is in flight %s', (_, workload, ageMs, expected) => {
+  expect(isSwapInFlight(workload, RECORD, SWAPPED_AT_MS + ageMs)).toBe(expected);
+});
+
 describe('a hold', () => {
   const hold = { untilMs: SWAPPED_AT_MS, failures: 1, images: new Map([['app', 'nginx:1.27']]) };
   const record = { ...RECORD, hold };
@@ -303,6 +333,11 @@ describe('a hold', () => {
   it('keeps the workload from being swapped until it ends', () => {
     expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
     expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS)).toBeUndefined();
+  });
+
+  it('does so although other slots have nothing to do with it', () => {
+    const workload = aWorkload({ slots: [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'sidecar' })] });
+    expect(findHoldEndMs(workload, record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
   });
 
   it('was not written by us, and counts for nothing, when it would last longer than any of ours', () => {
