@@ -92,6 +92,10 @@ describe('a workload is looked at again', () => {
     expect(decideOn(db, undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs).toBe(2 * MINUTE_MS);
   });
 
+  it('not at all for a pod that may be stuck a day after the swap', () => {
+    expect(decideOn(swapped(25 * HOUR_MS, { kind: 'StatefulSet' }))).toEqual({ events: [] });
+  });
+
   it('not so soon when it rolls out for reasons of its own', () => {
     expect(decideOn(aWorkload({ kind: 'StatefulSet', rollout: ROLLING }))).toMatchObject({
       waiting: 'rolling out',
