@@ -26,14 +26,13 @@ interface CopyPlan {
 }
 
 function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming, PLATFORMS: platforms } = deps.settings();
-  const isPartial = platforms !== 'all';
-  return {
-    request,
-    digest,
-    names: planCopyNames({ source: request.source, digest, prefix, naming, isPartial }),
-    platforms,
-  };
+  const { PLATFORMS: platforms } = deps.settings();
+  return { request, digest, names: planNames(deps, { request, digest, platforms }), platforms };
+}
+
+function planNames(deps: EnsureCopyDeps, { request, digest, platforms }: Omit<CopyPlan, 'names'>): CopyNames {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
+  return planCopyNames({ source: request.source, digest, prefix, naming, isPartial: platforms !== 'all' });
 }
 
 /** Best effort: the tag that people know; the copy that workloads run from does not depend on it. */
@@ -160,7 +159,8 @@ async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortS
 }
 
 /**
- * Looks for a copy and makes none. Undefined unless the backup has all of it that is to be there.
+ * Looks for a copy and makes none. Undefined unless the backup has all of it that is to be there, be it as part of a
+ * whole one.
  *
  * @throws {RegistryError}
  */
@@ -170,8 +170,13 @@ export async function findCopy(
   signal: AbortSignal,
 ): Promise<Copy | undefined> {
   const plan = planCopy(deps, request, digest);
-  const found = await lookUp(deps, { plan, isThorough: false }, signal);
-  return found === 'all' ? { digest, written: plan.names.written } : undefined;
+  const whole = { ...plan, names: planNames(deps, { request, digest, platforms: 'all' }) };
+  for (const candidate of plan.platforms === 'all' ? [plan] : [plan, whole]) {
+    if ((await lookUp(deps, { plan: candidate, isThorough: false }, signal)) === 'all') {
+      return { digest, written: plan.names.written };
+    }
+  }
+  return undefined;
 }
 
 /**
