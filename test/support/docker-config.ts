@@ -1,5 +1,6 @@
 import type { AnyObject } from './objects.ts';
-import type { Credentials, RegistryConnection } from './registry.ts';
+import type { RegistryConnection } from './registry.ts';
+import type { Credentials } from './registry-accounts.ts';
 
 /** Content of a Docker `config.json` with the credentials of some registries; those that want none are left out. */
 export function dockerConfigFor(registries: readonly RegistryConnection[]): string {

@@ -13,7 +13,7 @@ import {
 import type { ImageSpec } from './image-builder.ts';
 import { referenceTo } from './kube.ts';
 import type { Workload } from './objects.ts';
-import type { Credentials } from './registry.ts';
+import type { Credentials } from './registry-accounts.ts';
 import { waitForRollout } from './rollout.ts';
 import { pushImage, type PushedImage } from './seed-images.ts';
 import type { TestCluster } from './test-cluster.ts';
