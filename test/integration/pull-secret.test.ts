@@ -195,8 +195,7 @@ describe('a workload is not swapped, and its owner is told why', () => {
 
 it('takes its entry and the Secret away when the swap is undone', async () => {
   await provide({ ...locked, credentials: { user: 'wrong', password: 'wrong' } });
-  // The nodes have the image from tests before.
-  const plain = aDeployment({ namespace, images: [reference], pullPolicy: 'Always' });
+  const plain = aDeployment({ namespace, images: [reference] });
   const web = await waitForRollout(
     kube,
     await kube.create({ ...plain, spec: { ...plain.spec, strategy: { type: 'Recreate' } } }),
@@ -218,7 +217,7 @@ it('asks for no more and no less about Secrets than the component grants', async
 
 it('without PULL_SECRET hints at credentials that the nodes may lack', async () => {
   await changeSettings(kube, { PULL_SECRET: null });
-  const web = await waitForRollout(kube, await deploy({ pullPolicy: 'Always' }));
+  const web = await waitForRollout(kube, await deploy());
   expect(await waitForEvent(kube, web, 'ImageSwapped')).toMatch(/PULL_SECRET has to be set/);
   await waitForEvent(kube, web, 'SwapRolledBack', 60_000);
   expect((await listEvents(kube, web)).map(({ reason }) => reason).toSorted()).toEqual([

@@ -115,6 +115,31 @@ describe('pods', () => {
     );
   });
 
+  it('are given what a pod of the same credentials has pulled, and no others are', async () => {
+    const namespace = await cluster.createNamespace();
+    const registry = await startRegistry({ tools, processes, name: 'private-too', auth: true });
+    const { reference } = await pushImage(registry, SAMPLE_IMAGES.singleManifest);
+    const wrong = { ...registry, credentials: { user: 'backup', password: 'wrong' } };
+    await kube.create(aPullSecret({ namespace, name: 'first' }, registry));
+    await kube.create(aPullSecret({ namespace, name: 'same' }, registry));
+    await kube.create(aPullSecret({ namespace, name: 'wrong' }, wrong));
+    // One pod on each node.
+    const deploy = async (name: string, pullSecrets: readonly string[]): Promise<Workload> =>
+      kube.create(aDaemonSet({ namespace, name, images: [reference], pullSecrets }));
+    await waitForRollout(kube, await deploy('puller', ['first']));
+
+    expect(await waitForReason(await deploy('stranger', []), 'ErrImagePull')).toContain(
+      'no basic auth credentials',
+    );
+    expect(await waitForReason(await deploy('mistaken', ['wrong']), 'ErrImagePull')).toMatch(
+      /unexpected status from HEAD request to \S+: 401 Unauthorized$/,
+    );
+    await registry.stop();
+    await waitForRollout(kube, await deploy('same', ['same']));
+    await kube.apply(aPullSecret({ namespace, name: 'first' }, wrong));
+    await waitForRollout(kube, await deploy('later', ['first']));
+  });
+
   it('pull from the backup with the credentials of the node', async () => {
     const namespace = await cluster.createNamespace();
     const { reference } = await pushImage(cluster.backup, {

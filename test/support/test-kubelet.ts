@@ -4,13 +4,17 @@
  * Registers nodes; for every pod that the scheduler binds to one of them asks the registry for each image, with the
  * credentials of the pod's `imagePullSecrets` and of the node; reports Running and Ready with `imageID` when all are there, and
  * `ErrImagePull`, then `ImagePullBackOff` when not, and tries again; ends a pod that is being deleted. Nodes keep what
- * they pulled, so `imagePullPolicy` matters as in life (`forgetPulledImages()` empties them all).
+ * they pulled, so `imagePullPolicy` matters as in life (`forgetPulledImages()` empties them all), and give it only to pods
+ * whose credentials could pull it (`test/node/pull-secret.test.ts` holds for both kubelets).
  *
  * What it does not prove:
  * - No process runs and no layer is downloaded: an image whose bytes are damaged, that is built for another CPU than its
  *   manifest says, or whose program crashes is Running here. Probes, hooks, volumes and networks are not looked at.
- * - Registries off loopback count as unreachable, so that no test leaves the machine; TLS and bearer tokens are not spoken.
- * - Credential providers are unknown, and for an image that the node has already no credentials are asked for.
+ * - Registries off loopback count as unreachable, so that no test leaves the machine; TLS is not spoken. Tokens are asked
+ *   for in one of containerd's two ways (GET), and by the challenge of the distribution registry only.
+ * - Credential providers and the tokens of ServiceAccounts are unknown. All images on a node were pulled there: that a
+ *   real kubelet gives images that were loaded beforehand, or before it kept such records, to everybody is not seen; nor are
+ *   its other policies than `NeverVerifyPreloadedImages`, or that it drops the record of an image with the image's own end.
  * - While an image is being pulled a pod has no container status at all; a real one waits with `ContainerCreating` or
  *   `PodInitializing` first. After a failure it waits one second, a real kubelet ten.
  * - A failure is reported at once. A real kubelet may report that of a container which starts after another one ten seconds

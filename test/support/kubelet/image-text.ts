@@ -6,6 +6,8 @@ export interface ParsedImage {
   readonly name: string;
   /** Spelled out: `docker.io/library/nginx:latest`. */
   readonly text: string;
+  /** As containerd quotes it when a pull fails: with a digest, without the tag. */
+  readonly quoted: string;
 }
 
 const IMAGE =
@@ -28,9 +30,14 @@ interface Version {
   readonly digest?: string;
 }
 
-function describeVersion(path: string, { tag = '', digest }: Version): { name: string; text: string } {
+function describeVersion(
+  path: string,
+  { tag = '', digest }: Version,
+): Pick<ParsedImage, 'name' | 'text' | 'quoted'> {
   const text = tag ? `${path}:${tag}` : path;
-  return digest ? { name: digest, text: `${text}@${digest}` } : { name: tag, text };
+  return digest
+    ? { name: digest, text: `${text}@${digest}`, quoted: `${path}@${digest}` }
+    : { name: tag, text, quoted: text };
 }
 
 function splitPath(path: string): { host: string; repository: string } {

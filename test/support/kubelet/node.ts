@@ -1,6 +1,7 @@
 import type { Kube, ObjectReference } from '../kube.ts';
 import type { AnyObject, KubeObject } from '../objects.ts';
-import { ARCHITECTURE, type PulledImage } from './pull.ts';
+import { ImageAccess } from './access.ts';
+import { ARCHITECTURE, type Credential, type Pull, type PulledImage } from './pull.ts';
 
 /** Any new value makes the node forget the images that it has pulled. */
 const FORGET_ANNOTATION = 'test-kubelet/forget-images';
@@ -10,6 +11,7 @@ export class TestNode {
   readonly name: string;
   private readonly kube: Kube;
   private readonly images = new Map<string, PulledImage>();
+  private readonly access = new ImageAccess();
   private forgotten: string | undefined;
 
   constructor(kube: Kube, name: string) {
@@ -27,8 +29,11 @@ export class TestNode {
     await this.kube.apply(leaseObject(this.name));
   }
 
-  /** What was pulled for the same text before, unless somebody asked the node to forget it. */
-  async findImage(image: string): Promise<PulledImage | undefined> {
+  /**
+   * What was pulled for the same text before, unless somebody asked the node to forget it, or these credentials have
+   * not pulled it.
+   */
+  async findImage(image: string, credentials: readonly Credential[]): Promise<PulledImage | undefined> {
     if (!this.images.has(image)) {
       return undefined;
     }
@@ -38,11 +43,14 @@ export class TestNode {
       this.forgotten = asked;
       this.images.clear();
     }
-    return this.asReported(this.images.get(image));
+    const found = this.images.get(image);
+    return found && this.access.permits(found, credentials) ? this.asReported(found) : undefined;
   }
 
-  keepImage(image: string, pulled: PulledImage): PulledImage {
+  keepImage(image: string, pull: Pull): PulledImage {
+    const { pulled } = pull;
     this.images.set(image, pulled);
+    this.access.remember(pull);
     return this.asReported(pulled);
   }
 

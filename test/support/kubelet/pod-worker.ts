@@ -5,7 +5,7 @@ import type { Container, Pod } from '../objects.ts';
 import type { TestNode } from './node.ts';
 import { isPulled, podStatus, type StatusFacts, type Waiting } from './pod-status.ts';
 import { pullImage, PullError, type PulledImage } from './pull.ts';
-import { findAuthorizations, type CredentialSources } from './pull-credentials.ts';
+import { findCredentials, type CredentialSources } from './pull-credentials.ts';
 
 export interface PodWorkerDeps extends CredentialSources {
   readonly node: TestNode;
@@ -112,7 +112,8 @@ async function pull(deps: PodWorkerDeps, pod: Pod, wanted: Wanted): Promise<Pull
   const { node } = deps;
   const { image, policy = 'IfNotPresent' } = wanted;
   try {
-    const cached = policy === 'Always' ? undefined : await node.findImage(image);
+    const credentials = await findCredentials(deps, pod, image);
+    const cached = policy === 'Always' ? undefined : await node.findImage(image, credentials);
     if (cached) {
       return cached;
     }
@@ -120,8 +121,7 @@ async function pull(deps: PodWorkerDeps, pod: Pod, wanted: Wanted): Promise<Pull
       const message = `Container image "${image}" is not present with pull policy of Never`;
       return { reason: 'ErrImageNeverPull', message };
     }
-    const pulled = await pullImage(image, await findAuthorizations(deps, pod, image));
-    return node.keepImage(image, pulled);
+    return node.keepImage(image, await pullImage(image, credentials));
   } catch (error) {
     if (error instanceof PullError) {
       return { reason: error.reason, message: error.message };

@@ -1,9 +1,15 @@
 /** Asks a registry for an image as containerd does, but downloads no layer. */
 import { MEDIA_TYPES } from '../image-builder.ts';
+import { fetchToken, parseBearer } from './bearer.ts';
 import { isLoopback, parseImage, type ParsedImage } from './image-text.ts';
 
-/** Value of an `Authorization` header, or none. */
-export type Authorization = string | undefined;
+/** Something to show to a registry. */
+export interface Credential {
+  /** Value of an `Authorization` header. */
+  readonly authorization: string;
+  /** Unique id of the Secret that it is from; undefined for the node's own. */
+  readonly secret: string | undefined;
+}
 
 /** A pull that failed, in the words of the kubelet and containerd. */
 export class PullError extends Error {
@@ -23,6 +29,12 @@ export interface PulledImage {
   readonly imageID: string;
 }
 
+export interface Pull {
+  readonly pulled: PulledImage;
+  /** What the registry was shown; undefined: nothing. */
+  readonly credential: Credential | undefined;
+}
+
 const ACCEPT = [
   MEDIA_TYPES.ociIndex,
   MEDIA_TYPES.ociManifest,
@@ -34,54 +46,92 @@ export const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 
 /**
  * Everything that a real pull would fetch has to be there: the manifest, the one for this platform, each of its blobs.
+ * Each credential is tried, whatever became of the one before; without any, it is pulled as nobody.
  *
  * @throws {PullError}
  */
-export async function pullImage(
-  image: string,
-  authorizations: readonly Authorization[],
-): Promise<PulledImage> {
+export async function pullImage(image: string, credentials: readonly Credential[]): Promise<Pull> {
   const parsed = parseImage(image);
   if (!parsed) {
     const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
     throw new PullError(message, 'InvalidImageName');
   }
-  const { text, host, repository } = parsed;
+  const messages = new Set<string>();
+  for (const credential of credentials.length > 0 ? credentials : [undefined]) {
+    try {
+      return { pulled: await pullAs(parsed, credential), credential };
+    } catch (error) {
+      if (!(error instanceof PullError)) {
+        throw error;
+      }
+      messages.add(error.message);
+    }
+  }
+  const all = [...messages].join(', ');
+  throw new PullError(messages.size > 1 ? `[${all}]` : all);
+}
+
+async function pullAs(parsed: ParsedImage, credential: Credential | undefined): Promise<PulledImage> {
+  const { text, quoted, host, repository } = parsed;
   if (!isLoopback(host)) {
     const registry = host === 'docker.io' ? 'registry-1.docker.io' : host;
-    throw failure(text, `${headOf(`https://${registry}`, parsed)}dial tcp: lookup ${registry}: no such host`);
+    throw failure(
+      quoted,
+      `${headOf(`https://${registry}`, parsed)}dial tcp: lookup ${registry}: no such host`,
+    );
   }
-  const session = await resolve(parsed, authorizations);
+  const session = await resolve(parsed, credential?.authorization);
   await checkContent(session);
   return { image: text, imageID: `${host}/${repository}@${session.digest}` };
 }
 
 interface Session {
   readonly parsed: ParsedImage;
-  readonly authorization: Authorization;
+  /** Value of the header. */
+  readonly authorization: string | undefined;
   readonly digest: string;
 }
 
-/** The first credentials that are accepted, longest match first; without any, as nobody. */
-async function resolve(parsed: ParsedImage, authorizations: readonly Authorization[]): Promise<Session> {
-  for (const authorization of authorizations) {
-    const answer = await ask(parsed, { method: 'HEAD', path: `manifests/${parsed.name}`, authorization });
-    if (answer.ok) {
-      return { parsed, authorization, digest: answer.headers.get('docker-content-digest') ?? '' };
-    }
-    if (answer.status === 404) {
-      throw failure(parsed.text, `failed to resolve image: ${parsed.text}: not found`, 'NotFound');
-    }
-    if (answer.status !== 401 && answer.status !== 403) {
-      const what = `unexpected status from HEAD request to ${answer.url}: ${answer.status} ${answer.statusText}`;
-      throw failure(parsed.text, `failed to resolve image: ${what}`);
-    }
+async function resolve(parsed: ParsedImage, basic: string | undefined): Promise<Session> {
+  const head = async (authorization: string | undefined): Promise<Response> =>
+    ask(parsed, { method: 'HEAD', path: `manifests/${parsed.name}`, authorization });
+  const first = await head(basic);
+  const bearer = first.status === 401 ? parseBearer(first.headers.get('www-authenticate')) : undefined;
+  const authorization = bearer ? await authorize(parsed, bearer, basic) : basic;
+  const answer = bearer ? await head(authorization) : first;
+  if (answer.ok) {
+    return { parsed, authorization, digest: answer.headers.get('docker-content-digest') ?? '' };
   }
-  const hint = authorizations.every((authorization) => !authorization)
-    ? 'no basic auth credentials'
-    : 'denied';
+  if (answer.status === 404) {
+    throw failure(parsed.quoted, `failed to resolve image: ${parsed.quoted}: not found`, 'NotFound');
+  }
+  throw failure(parsed.quoted, `failed to resolve image: ${describeRefusal(answer, authorization)}`);
+}
+
+async function authorize(
+  parsed: ParsedImage,
+  bearer: URL,
+  basic: string | undefined,
+): Promise<string | undefined> {
+  const answer = await fetchToken(bearer, basic);
+  if ('token' in answer) {
+    return `Bearer ${answer.token}`;
+  }
+  const kind = basic === undefined ? 'anonymous' : 'oauth';
+  const what = `failed to authorize: failed to fetch ${kind} token: ${answer.problem}`;
+  throw failure(parsed.quoted, `failed to resolve image: ${what}`);
+}
+
+/** Credentials that were shown and are wrong are an answer like any other; to show none, or too little, is not. */
+function describeRefusal({ status, statusText, url }: Response, authorization: string | undefined): string {
   const denied = 'pull access denied, repository does not exist or may require authorization';
-  throw failure(parsed.text, `failed to resolve image: ${denied}: authorization failed: ${hint}`);
+  if (status === 401 && authorization === undefined) {
+    return `${denied}: authorization failed: no basic auth credentials`;
+  }
+  if (status === 401 && authorization?.startsWith('Bearer ')) {
+    return `${denied}: server message: insufficient_scope: authorization failed`;
+  }
+  return `unexpected status from HEAD request to ${url}: ${status} ${statusText}`;
 }
 
 interface Manifest {
@@ -112,7 +162,7 @@ async function platformManifest(session: Session): Promise<Manifest> {
     ({ platform }) => platform?.os === 'linux' && platform.architecture === ARCHITECTURE,
   );
   if (!mine) {
-    throw failure(session.parsed.text, 'no match for platform in manifest: not found', 'NotFound');
+    throw failure(session.parsed.quoted, 'no match for platform in manifest: not found', 'NotFound');
   }
   return fetchManifest(session, mine.digest);
 }
@@ -129,7 +179,7 @@ async function fetchContent(
   const answer = await ask(parsed, { method, path, authorization });
   if (!answer.ok) {
     const what = `failed to copy: httpReadSeeker: failed open: content at ${answer.url} not found: not found`;
-    throw failure(parsed.text, what, 'NotFound');
+    throw failure(parsed.quoted, what, 'NotFound');
   }
   return answer;
 }
@@ -137,16 +187,16 @@ async function fetchContent(
 interface Question {
   readonly method: string;
   readonly path: string;
-  readonly authorization: Authorization;
+  readonly authorization: string | undefined;
 }
 
 async function ask(parsed: ParsedImage, { method, path, authorization }: Question): Promise<Response> {
-  const { host, repository, text } = parsed;
+  const { host, repository, quoted } = parsed;
   const headers = { accept: ACCEPT, 'user-agent': 'test-kubelet', ...(authorization && { authorization }) };
   try {
     return await fetch(`http://${host}/v2/${repository}/${path}`, { method, headers });
   } catch {
-    throw failure(text, `${headOf(`http://${host}`, parsed)}dial tcp ${host}: connect: connection refused`);
+    throw failure(quoted, `${headOf(`http://${host}`, parsed)}dial tcp ${host}: connect: connection refused`);
   }
 }
 
