@@ -117,7 +117,7 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     uid,
     resourceVersion,
     slots: projectSlots(podSpec),
-    pullSecrets: asArray(podSpec['imagePullSecrets']).flatMap((item) => asText(asObject(item)['name']) ?? []),
+    pullSecrets: projectPullSecrets(podSpec),
     annotations: projectAnnotations(metadata['annotations']),
     ...(owner === undefined ? {} : { owner }),
     ...(copyOnly === undefined ? {} : { copyOnly }),
@@ -187,6 +187,10 @@ function projectReplacedAtMs({ managedFields }: JsonObject): number | undefined 
   return newestMs > 0 ? newestMs : undefined;
 }
 
+function projectPullSecrets(podSpec: JsonObject): readonly string[] {
+  return asArray(podSpec['imagePullSecrets']).flatMap((item) => asText(asObject(item)['name']) ?? []);
+}
+
 /** What the controller reads of a raw Pod; undefined for what cannot be one. */
 export function projectPod(raw: unknown): Pod | undefined {
   const object = asObject(raw);
@@ -199,8 +203,10 @@ export function projectPod(raw: unknown): Pod | undefined {
   }
   const made = projectMade(metadata);
   const replacedAtMs = projectReplacedAtMs(metadata);
+  const pullSecrets = projectPullSecrets(spec);
   return {
     name,
+    ...(pullSecrets.length > 0 && { pullSecrets }),
     ...(made && { made }),
     createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
     ...(replacedAtMs !== undefined && { replacedAtMs }),

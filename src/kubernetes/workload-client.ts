@@ -47,15 +47,12 @@ function podSpecFields(slots: readonly PatchedSlot[]): object {
 
 /** By name, so that entries of others stay as they are. */
 function pullSecretFields({ add, remove }: NonNullable<WorkloadPatch['pullSecrets']>): object[] {
-  return [
-    ...(add === undefined ? [] : [{ name: add }]),
-    ...(remove === undefined ? [] : [{ $patch: 'delete', name: remove }]),
-  ];
+  return [...add.map((name) => ({ name })), ...remove.map((name) => ({ $patch: 'delete', name }))];
 }
 
 /**
  * The strategic-merge patch: the identity of what was read, annotations, and of the template nothing but
- * names, images and one pull secret. Without the resource version a container that was renamed meanwhile would be added.
+ * names, images and pull secrets. Without the resource version a container that was renamed meanwhile would be added.
  */
 function patchBody(workload: Workload, { slots, annotations, pullSecrets }: WorkloadPatch): object {
   const metadata = { uid: workload.uid, resourceVersion: workload.resourceVersion, annotations };

@@ -91,7 +91,7 @@ export interface WorkloadPatch {
   readonly slots: readonly Pick<Slot, 'place' | 'name' | 'image'>[];
   readonly annotations: Readonly<Record<string, string | null>>;
   /** Names to add to `imagePullSecrets` of the template, and to take away. */
-  readonly pullSecrets?: { readonly add?: string; readonly remove?: string };
+  readonly pullSecrets?: { readonly add: readonly string[]; readonly remove: readonly string[] };
 }
 
 /** New image per container of a pod that never started. */

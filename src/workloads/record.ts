@@ -53,6 +53,8 @@ export interface SwapRecord {
   readonly pullSecret?: string;
   /** Of copies that the slots do not hold any more, and that an earlier revision may bring back. */
   readonly former?: FormerOriginals;
+  /** Entries that the swap has added for the pods to keep what their ServiceAccount gave them before. */
+  readonly keptSecrets?: readonly string[];
 }
 
 const NOTHING: SwapRecord = {
@@ -110,6 +112,10 @@ function parseSecretName(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= LONGEST ? value : undefined;
 }
 
+function parseSecretNames(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.flatMap((name) => parseSecretName(name) ?? []) : [];
+}
+
 function parseCount(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
@@ -139,11 +145,13 @@ function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord>
   const hold = parseHold(status.get('hold'));
   const reverts = parseReverts(status.get('reverts'));
   const pullSecret = parseSecretName(status.get('pullSecret'));
+  const keptSecrets = parseSecretNames(status.get('keptSecrets'));
   const [uid, appliedBy] = [status.get('uid'), status.get('appliedBy')];
   return {
     ...(hold && { hold }),
     ...(reverts && { reverts }),
     ...(pullSecret !== undefined && { pullSecret }),
+    ...(keptSecrets.length > 0 && { keptSecrets }),
     ...(typeof uid === 'string' && { uid }),
     ...(typeof appliedBy === 'string' && { appliedBy }),
     ...parseFormer(status.get('former')),
@@ -186,15 +194,16 @@ function formatFormer(former: FormerOriginals): object {
 
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
-  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, pullSecret, former } =
-    record;
+  const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, former } = record;
+  const { pullSecret, keptSecrets } = record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
       v: STATUS_VERSION,
       swappedAt: formatTime(swappedAtMs),
       copies: Object.fromEntries(copies),
-      ...(pullSecret !== undefined && { pullSecret }),
+      pullSecret,
+      keptSecrets,
       ...(before.size > 0 && { before: Object.fromEntries(before) }),
       ...(hold && {
         hold: {

@@ -75,6 +75,8 @@ export interface Pod {
   /** When this controller last changed an image of it in place. For a while the kubelet still speaks of the one before. */
   readonly replacedAtMs?: number;
   readonly ready: boolean;
+  /** Names of its `imagePullSecrets`, those that admission has added as well; undefined when it has none. */
+  readonly pullSecrets?: readonly string[];
   readonly containers: readonly PodContainer[];
 }
 

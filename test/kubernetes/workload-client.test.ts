@@ -89,7 +89,7 @@ describe('patch', () => {
   });
 
   it('adds and removes pull secrets by name', async () => {
-    const pullSecrets = { add: 'new', remove: 'old' };
+    const pullSecrets = { add: ['new'], remove: ['old'] };
     await client.patch(aWorkload(), { slots: [], annotations: {}, pullSecrets }, signal);
     expect(server.requests[0]?.body).toMatchObject({
       spec: {

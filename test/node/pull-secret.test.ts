@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
 import { changeSettings } from '../support/controller.ts';
+import { aPullSecret } from '../support/docker-config.ts';
 import { waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import {
@@ -14,6 +15,7 @@ import {
   waitForPullFailure,
   type LockedBackup,
 } from '../support/node/locked-backup.ts';
+import { NODE_IMAGES, pushNodeImage } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import type { Workload } from '../support/objects.ts';
 import { READERS, type Credentials } from '../support/registry-accounts.ts';
@@ -22,7 +24,7 @@ import { listLivingPods, waitForRollout, waitingReasons } from '../support/rollo
 import { waitFor } from '../support/wait-for.ts';
 
 const cluster = connectToNodeCluster();
-const { kube, images, tools, processes, address } = cluster;
+const { kube, images, tools, processes, address, nodeProgram } = cluster;
 const { reference } = images.single;
 const WRONG: Credentials = { user: 'reader', password: 'wrong-password' };
 /** What the distribution registry makes containerd say to credentials that it does not know. */
@@ -73,6 +75,27 @@ describe('a workload that is swapped', () => {
     const swapped = await waitForImages(kube, web, [copy]);
     expect(pullSecretsOf(swapped).toSorted()).toEqual([PULL_SECRET, 'mine']);
     expect(await countPulls()).toBeGreaterThan(pulls);
+  });
+
+  it('goes on pulling with the Secrets of its ServiceAccount what is not copied', async () => {
+    const other = await startRegistry({ tools, processes, name: 'private-source', auth: true, address });
+    await cluster.allowRegistry(other);
+    const own = await pushNodeImage(other, NODE_IMAGES.sidecar, nodeProgram);
+    await kube.create(aPullSecret({ namespace, name: 'of-account' }, other));
+    await kube.create({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { namespace, name: 'app' },
+      imagePullSecrets: [{ name: 'of-account' }],
+    });
+    const web = await deployRecreated(kube, {
+      namespace,
+      images: [reference, own.reference],
+      annotations: { 'backup-image-registry/ignore-containers': 'extra-1' },
+      podSpec: { serviceAccountName: 'app' },
+    });
+    const swapped = await waitForImages(kube, web, [copy, own.reference]);
+    expect(pullSecretsOf(swapped).toSorted()).toEqual([PULL_SECRET, 'of-account']);
   });
 
   it('waits while there is no Secret beside the controller', async () => {

@@ -47,6 +47,11 @@ interface KnownPods {
   readonly unfinished: readonly Pod[];
 }
 
+function listPodSecrets({ running, unfinished }: KnownPods): readonly string[] {
+  const names = [...running, ...unfinished].flatMap(({ pullSecrets = [] }) => pullSecrets);
+  return [...new Set(names)].toSorted();
+}
+
 const NO_PODS: KnownPods = { running: [], unfinished: [] };
 
 type PodDeps = FactDeps & { readonly runningPods: RunningPods; readonly unfinishedPods: UnfinishedPods };
@@ -80,7 +85,7 @@ function collectFacts(
   workload: Workload,
   read: { readonly plans: readonly SlotPlan[] } & Pick<
     WorkloadFacts,
-    'pods' | 'foreignPlatforms' | 'missingSinceMs'
+    'pods' | 'podSecrets' | 'foreignPlatforms' | 'missingSinceMs'
   >,
 ): WorkloadFacts {
   const { plans, ...others } = read;
@@ -191,6 +196,7 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
       return collectFacts(deps, workload, {
         plans,
         pods: pods.unfinished,
+        podSecrets: listPodSecrets(pods),
         foreignPlatforms,
         ...(missingSinceMs !== undefined && { missingSinceMs }),
       });

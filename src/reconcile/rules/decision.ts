@@ -32,6 +32,8 @@ export interface WorkloadFacts {
   /** PULL_SECRET, and why it cannot be used for this workload. */
   readonly pullSecret?: string | undefined;
   readonly pullSecretProblem?: ObjectEvent | undefined;
+  /** Names of the `imagePullSecrets` of its pods, as far as these had to be looked at. */
+  readonly podSecrets?: readonly string[];
   readonly requeueAfterMs: number;
   /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
   readonly foreignPlatforms?: readonly string[];

@@ -49,7 +49,7 @@ export function planSwapPatch(
 ): WorkloadPatch {
   // A rescue does not wait for the Secret: the nodes may pull without it, or it is undone.
   const wanted = facts.pullSecretProblem ? undefined : facts.pullSecret;
-  const entry = planEntry(facts.workload, facts.record, wanted);
+  const entry = planEntry(facts, wanted);
   return {
     slots: swaps.map(({ plan: { slot }, copy }) => ({
       place: slot.place,

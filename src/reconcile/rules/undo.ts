@@ -137,9 +137,7 @@ export function planUndo(facts: UndoFacts): Undo | undefined {
   const left = planRecord(facts, images);
   // Without a wish of its own, an entry stays as it is.
   const entry =
-    left.copies.size > 0
-      ? planEntry(workload, record, undefined)
-      : { patch: planNoEntry(workload, record), record: {} };
+    left.copies.size > 0 ? planEntry(facts, undefined) : { patch: planNoEntry(workload, record), record: {} };
   const annotations = formatRecord({
     ...left,
     ...entry.record,

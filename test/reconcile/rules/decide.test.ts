@@ -375,7 +375,7 @@ describe('the pull secret', () => {
 
   it('is added by the swap, and written down', () => {
     const { swap } = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull' }));
-    expect(swap?.patch.pullSecrets).toEqual({ add: 'pull' });
+    expect(swap?.patch.pullSecrets).toEqual({ add: ['pull'], remove: [] });
     expect(parseRecord(swap?.patch.annotations as Record<string, string>).pullSecret).toBe('pull');
   });
 

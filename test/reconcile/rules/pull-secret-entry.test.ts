@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { planEntry } from '../../../src/reconcile/rules/pull-secret-entry.ts';
+import { planEntry, planNoEntry } from '../../../src/reconcile/rules/pull-secret-entry.ts';
 import { planRestore } from '../../../src/reconcile/rules/restore.ts';
 import { planUndo } from '../../../src/reconcile/rules/undo.ts';
 import { type SwapRecord, parseRecord } from '../../../src/workloads/record.ts';
@@ -15,18 +15,68 @@ const having = (...pullSecrets: readonly string[]) => aWorkload({ pullSecrets })
 
 describe('the entry of a swap', () => {
   it.each([
-    ['is added when it is missing', having('mine'), NOTHING, 'pull', { add: 'pull' }, 'pull'],
+    ['is added when it is missing', having('mine'), NOTHING, 'pull', { add: ['pull'], remove: [] }, 'pull'],
     ['is there already after an earlier swap', having('pull'), OURS, 'pull', undefined, 'pull'],
-    ['is added again when somebody has taken it away', having(), OURS, 'pull', { add: 'pull' }, 'pull'],
+    [
+      'is added again when somebody has taken it away',
+      having(),
+      OURS,
+      'pull',
+      { add: ['pull'], remove: [] },
+      'pull',
+    ],
     ['is not ours when the user wrote it', having('pull'), NOTHING, 'pull', undefined, undefined],
-    ['replaces the one of before', having('pull'), OURS, 'new', { add: 'new', remove: 'pull' }, 'new'],
-    ['gives way to the user', having('pull', 'new'), OURS, 'new', { remove: 'pull' }, undefined],
+    ['replaces the one of before', having('pull'), OURS, 'new', { add: ['new'], remove: ['pull'] }, 'new'],
+    ['gives way to the user', having('pull', 'new'), OURS, 'new', { add: [], remove: ['pull'] }, undefined],
     ['is none without PULL_SECRET', having(), NOTHING, undefined, undefined, undefined],
     ['stays without PULL_SECRET', having('pull'), OURS, undefined, undefined, 'pull'],
     ['is forgotten when it is gone', having(), OURS, undefined, undefined, undefined],
   ])('%s', (_, workload, record, wanted, patched, recorded) => {
-    const { patch, record: after } = planEntry(workload, record, wanted);
+    const { patch, record: after } = planEntry({ workload, record }, wanted);
     expect([patch.pullSecrets, after.pullSecret]).toEqual([patched, recorded]);
+  });
+});
+
+describe('the entries that pods have from their ServiceAccount', () => {
+  const podSecrets = ['account', 'second'];
+  const KEEPING: SwapRecord = { ...OURS, keptSecrets: ['account', 'second'] };
+
+  it('are written beside the first one in the template, which would shut them out', () => {
+    expect(planEntry({ workload: having(), record: NOTHING, podSecrets }, 'pull')).toEqual({
+      patch: { pullSecrets: { add: ['pull', 'account', 'second'], remove: [] } },
+      record: { pullSecret: 'pull', keptSecrets: ['account', 'second'] },
+    });
+  });
+
+  it.each([
+    ['the template has entries: the pods have none of the account', having('mine'), NOTHING, 'pull'],
+    ['nothing is added', having(), NOTHING, undefined],
+  ])('are not when %s', (_, workload, record, wanted) => {
+    const plan = planEntry({ workload, record, podSecrets }, wanted);
+    expect(plan.record).not.toHaveProperty('keptSecrets');
+    expect(plan.patch.pullSecrets?.add ?? []).not.toContain('account');
+  });
+
+  it('never include one of the name that is wanted, from pods of an earlier swap', () => {
+    const plan = planEntry({ workload: having(), record: NOTHING, podSecrets: ['pull'] }, 'pull');
+    expect(plan.patch.pullSecrets).toEqual({ add: ['pull'], remove: [] });
+  });
+
+  it('stay on record with another PULL_SECRET, and go with the entry, unless somebody took them away', () => {
+    const workload = having('pull', 'account', 'mine');
+    const after = planEntry({ workload, record: KEEPING, podSecrets }, 'new');
+    expect(after).toEqual({
+      patch: { pullSecrets: { add: ['new'], remove: ['pull'] } },
+      record: { pullSecret: 'new', keptSecrets: ['account'] },
+    });
+    expect(planNoEntry(workload, KEEPING)).toEqual({
+      pullSecrets: { add: [], remove: ['pull', 'account'] },
+    });
+  });
+
+  it('are read as they were written', () => {
+    const parsed = parseRecord(annotationsOf({ ...KEEPING, swappedAtMs: 1_700_000_000_000 }));
+    expect(parsed.keptSecrets).toEqual(['account', 'second']);
   });
 });
 
@@ -49,9 +99,9 @@ describe('putting the originals back', () => {
 
   it('takes the entry away that a swap has added', () => {
     const workload = { ...swapped, annotations: annotationsOf(record) };
-    expect(planRestore(workload, record)?.pullSecrets).toEqual({ remove: 'pull' });
+    expect(planRestore(workload, record)?.pullSecrets).toEqual({ add: [], remove: ['pull'] });
     const undo = planUndo({ workload, record, pods, nowMs: record.swappedAtMs + 1_000 });
-    expect(undo?.patch.pullSecrets).toEqual({ remove: 'pull' });
+    expect(undo?.patch.pullSecrets).toEqual({ add: [], remove: ['pull'] });
     expect(undo?.patch.annotations['backup-image-registry/status']).not.toContain('pullSecret');
   });
 
