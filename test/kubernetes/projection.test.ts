@@ -274,6 +274,13 @@ describe('a pod', () => {
     expect(replacedAtMsOf('hostile')).toBeUndefined();
   });
 
+  it('tells with which Secrets it pulls', () => {
+    const imagePullSecrets = [{ name: 'account' }, { name: 7 }, {}];
+    expect(projectPod({ metadata: { name: 'p' }, spec: { imagePullSecrets } })?.pullSecrets).toEqual([
+      'account',
+    ]);
+  });
+
   it('cannot come from just anything', () => {
     expect([undefined, [], { metadata: {} }].map(projectPod)).toEqual([undefined, undefined, undefined]);
   });

@@ -112,6 +112,7 @@ describe('a workload that is swapped', () => {
     const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
     const told = await waitForEvent(kube, web, 'SwapRolledBack');
     expect(told).toMatch(REFUSED);
+    expect(told).toMatch(/See whether the Secret that PULL_SECRET names may pull/);
     const restored = await waitForRollout(kube, web);
     expect(restored.spec.template).toEqual(web.spec.template);
     expect(restored.metadata.annotations?.['backup-image-registry/status']).toContain('"hold":{');

@@ -71,7 +71,10 @@ function findStuckPod(facts: UndoFacts): Failure | undefined {
     found && {
       what: `a node cannot run the copy of ${slotKey(found.slot)}`,
       quote: `${found.reason}: ${found.message}`,
-      help: 'Give the nodes access to the backup registry, for example by PULL_SECRET',
+      help:
+        record.pullSecret === undefined
+          ? 'Give the nodes access to the backup registry, for example by PULL_SECRET'
+          : 'See whether the Secret that PULL_SECRET names may pull from the backup registry',
     }
   );
 }

@@ -69,6 +69,14 @@ describe('a swap whose copy cannot be pulled', () => {
     );
   });
 
+  it('doubts the Secret when the swap came with one', () => {
+    const facts = someFacts({ pods: [aStuckPod()] });
+    const record = { ...facts.record, pullSecret: 'pull' };
+    expect(planUndo({ ...facts, record })?.event.note).toMatch(
+      /\. See whether the Secret that PULL_SECRET names may pull from the backup registry; it is tried again/,
+    );
+  });
+
   it('is undone at a run of a CronJob long after the swap', () => {
     const startedAtMs = SWAPPED_AT_MS + 10 * HOUR_MS;
     const run = { desired: 0, current: 1, updated: 1, available: 1, startedAtMs };
