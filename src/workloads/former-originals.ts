@@ -1,12 +1,9 @@
 import { KINDS } from './kinds.ts';
-import type { SwapRecord } from './record.ts';
+import type { FormerOriginals, SwapRecord } from './record.ts';
 import type { Workload } from './workload.ts';
 
 /** As many revisions as Kubernetes keeps, unless told otherwise. */
 const MOST = 10;
-
-/** By slot key, the newest last: copies that a slot has held, and the originals that they are copies of. */
-export type FormerOriginals = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /**
  * What a new record has to say of copies that it does not name any more. Going back to an earlier revision brings a copy

@@ -1,4 +1,3 @@
-import type { FormerOriginals } from './former-originals.ts';
 import type { Slot } from './workload.ts';
 
 /** Annotations of this project all begin with this. */
@@ -33,6 +32,9 @@ export interface Reverts {
   /** Value of the annotation `refresh` when it began: another one ends it. */
   readonly refresh?: string | undefined;
 }
+
+/** By slot key, the newest last: copies that a slot has held, and the originals that they are copies of. */
+export type FormerOriginals = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /** What a swap, or its undoing, wrote down on the workload, by slot key. */
 export interface SwapRecord {

@@ -1,6 +1,6 @@
 import { startApiServer } from '../support/control-plane.ts';
 import { ELECTION_STEPS, type HandOver, isLate, startElectionSoak } from '../support/election/soak.ts';
-import type { SoakPart } from './soak.ts';
+import type { SoakPart } from './soak-part.ts';
 
 /** Candidates of both kinds, and one thing after the other that happens to the leader. */
 export const soakElection: SoakPart = async ({ tools, processes, random, endsAtMs, say }) => {

@@ -3,7 +3,7 @@ import { freezeApiServer, SERVER_FAULTS, WAY_FAULTS } from '../support/api-fault
 import { startSubject } from '../support/api-faults/subject.ts';
 import { startCluster } from '../support/cluster.ts';
 import { shuffle } from '../support/random.ts';
-import type { SoakPart } from './soak.ts';
+import type { SoakPart } from './soak-part.ts';
 
 /** A controller behind a proxy, while its API server, and the way to it, go wrong at random. */
 export const soakFaults: SoakPart = async ({ random, endsAtMs, say }) => {

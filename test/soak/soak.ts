@@ -6,23 +6,12 @@
  */
 import { parseArgs } from 'node:util';
 
-import { createProcesses, type Processes } from '../support/processes.ts';
+import { createProcesses } from '../support/processes.ts';
 import { createRandom } from '../support/random.ts';
-import { ensureTools, type Tools } from '../tools/build.ts';
+import { ensureTools } from '../tools/build.ts';
 import { soakElection } from './election.ts';
 import { soakFaults } from './faults.ts';
-
-export interface SoakOptions {
-  readonly tools: Tools;
-  readonly processes: Processes;
-  readonly random: () => number;
-  /** When the last thing may begin to go wrong, by `performance.now()`. */
-  readonly endsAtMs: number;
-  say(text: string): void;
-}
-
-/** Returns a sentence for everything that was not survived. */
-export type SoakPart = (options: SoakOptions) => Promise<readonly string[]>;
+import type { SoakPart } from './soak-part.ts';
 
 const PARTS: Readonly<Record<string, SoakPart>> = { election: soakElection, faults: soakFaults };
 
