@@ -10,6 +10,7 @@ import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from
 import { RecordedWorkloads } from '../reconcile/loop/recorded-workloads.ts';
 import { RolloutBudget } from '../reconcile/pace/rollout-budget.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
+import { FinishedRollouts } from '../reconcile/loop/finished-rollouts.ts';
 import { MissingPods } from '../reconcile/loop/missing-pods.ts';
 import { createWorkloadReconciler } from '../reconcile/loop/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
@@ -48,6 +49,7 @@ export class Loops {
   readonly #budget: RolloutBudget;
   readonly #recorded: RecordedWorkloads;
   readonly #missingPods: MissingPods;
+  readonly #finishedRollouts = new FinishedRollouts();
   readonly #denials = new Denials();
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
@@ -95,6 +97,7 @@ export class Loops {
   /** To be told of every change of a workload, and with undefined of its end. */
   observe(key: string, workload: Workload | undefined): void {
     this.#missingPods.observe(key, workload);
+    this.#finishedRollouts.observe(key, workload);
     if (this.#deps.settings.isKnown) {
       this.#budget.observe(key, workload);
       this.#recorded.observe(key, workload);
@@ -188,6 +191,7 @@ export class Loops {
         budget: this.#budget,
         denials: this.#denials,
         missingPods: this.#missingPods,
+        finishedRollouts: this.#finishedRollouts,
         pullSecrets: this.#deps.pullSecrets.secrets,
         events,
         settings: () => settings.current,

@@ -9,6 +9,7 @@ import { referenceTo } from '../support/kube.ts';
 import {
   deployIgnored,
   deployRecreated,
+  deployRolling,
   PULL_SECRET,
   scale,
   startLockedBackup,
@@ -45,7 +46,7 @@ beforeAll(async () => {
   backup = await startLockedBackup(cluster, { name: 'pull-secret', registry, reader: READERS.before });
   copy = copyOf(images.single, backup.prefix);
   home = await cluster.createNamespace('home');
-  const deployed = await deployRecreated(kube, { namespace: home, images: [reference] });
+  const deployed = await deployRolling(kube, { namespace: home, images: [reference] });
   resident = await waitForImages(kube, deployed, [copy]);
 });
 
@@ -71,7 +72,7 @@ describe('a workload that is swapped', () => {
     await backup.createSecret(namespace, 'mine', WRONG);
     await cluster.emptyImageCache();
     const pulls = await countPulls();
-    const web = await deployRecreated(kube, { namespace, images: [reference], pullSecrets: ['mine'] });
+    const web = await deployRolling(kube, { namespace, images: [reference], pullSecrets: ['mine'] });
     const swapped = await waitForImages(kube, web, [copy]);
     expect(pullSecretsOf(swapped).toSorted()).toEqual([PULL_SECRET, 'mine']);
     expect(await countPulls()).toBeGreaterThan(pulls);
@@ -88,7 +89,7 @@ describe('a workload that is swapped', () => {
       metadata: { namespace, name: 'app' },
       imagePullSecrets: [{ name: 'of-account' }],
     });
-    const web = await deployRecreated(kube, {
+    const web = await deployRolling(kube, {
       namespace,
       images: [reference, own.reference],
       annotations: { 'backup-image-registry/ignore-containers': 'extra-1' },

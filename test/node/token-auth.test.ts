@@ -7,6 +7,7 @@ import { waitForEvent } from '../support/events.ts';
 import {
   deployIgnored,
   deployRecreated,
+  deployRolling,
   PULL_SECRET,
   scale,
   startLockedBackup,
@@ -50,7 +51,7 @@ beforeAll(async () => {
   const registry = { ...started, credentials: OWNER };
   backup = await startLockedBackup(cluster, { name: 'token-auth', registry, reader: READER });
   copy = copyOf(images.web, backup.prefix);
-  const deployed = await deployRecreated(kube, {
+  const deployed = await deployRolling(kube, {
     namespace: await cluster.createNamespace('home'),
     images: [reference],
   });

@@ -3,12 +3,14 @@ import type { Settings } from '../../settings.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import type { Pod, Workload } from '../../workloads/workload.ts';
+import type { CopyRequest } from '../copies/copy-state.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import type { WorkloadFacts } from '../rules/decision.ts';
 import type { Denials } from '../pace/denials.ts';
 import { type AppliedPolicy, findPolicy } from '../rules/policy.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from './pull-secrets.ts';
+import type { FinishedRollouts } from './finished-rollouts.ts';
 import type { MissingPods } from './missing-pods.ts';
 import { Refreshes } from './refreshes.ts';
 import { isStuck } from '../rules/rescue.ts';
@@ -26,6 +28,7 @@ export interface FactDeps {
   readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
   readonly denials: Pick<Denials, 'findEndMs'>;
   readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
+  readonly finishedRollouts: Pick<FinishedRollouts, 'take'>;
   readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
   readonly settings: () => Settings;
   readonly nowMs: () => number;
@@ -174,6 +177,13 @@ function findWanted(deps: FactDeps, plans: readonly SlotPlan[]): readonly Copied
   return makesCopies(deps) ? plans.filter(isCopied) : [];
 }
 
+/** Pods that have just started may read what could not be read before, and tell that somebody is at work. */
+function retryFailed(copies: FactDeps['copies'], requests: readonly CopyRequest[]): void {
+  for (const request of requests.filter((one) => copies.get(one)?.phase === 'failed')) {
+    copies.recheck(request);
+  }
+}
+
 export function createFactGatherer(deps: FactDeps): FactGatherer {
   const { client, copies, nowMs } = deps;
   const runningPods = new RunningPods(client);
@@ -189,6 +199,9 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
       const requests = wanted.map(({ request }) => request);
       copies.want(key, requests);
       refreshes.heed(key, workload, requests);
+      if (deps.finishedRollouts.take(key, workload)) {
+        retryFailed(copies, requests);
+      }
       if (!wanted.some((one) => needsPods(deps, one))) {
         runningPods.forget(key);
       }

@@ -91,6 +91,7 @@ export async function preview(
   const gatherer = createFactGatherer({
     // One look does not show how long they have been missing.
     missingPods: { findSinceMs: () => undefined },
+    finishedRollouts: { take: () => false },
     ...common,
     workloads: deps.workloads,
     client: rememberPods(deps.client),

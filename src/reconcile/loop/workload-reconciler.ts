@@ -5,6 +5,7 @@ import { decideWithHistory } from './decide-with-history.ts';
 import type { Decision } from '../rules/decision.ts';
 import type { Denials } from '../pace/denials.ts';
 import { createFactGatherer } from './facts.ts';
+import type { FinishedRollouts } from './finished-rollouts.ts';
 import type { MissingPods } from './missing-pods.ts';
 import { News } from './news.ts';
 import { ObservationLog } from './observation-log.ts';
@@ -20,6 +21,7 @@ export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly settings: () => Settings;
   readonly denials: Denials;
   readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
+  readonly finishedRollouts: Pick<FinishedRollouts, 'take'>;
 }
 
 /** Returns when to look again. */

@@ -9,6 +9,7 @@ import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { Denials } from '../../../src/reconcile/pace/denials.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../../src/reconcile/ports.ts';
 import { RolloutBudget } from '../../../src/reconcile/pace/rollout-budget.ts';
+import { FinishedRollouts } from '../../../src/reconcile/loop/finished-rollouts.ts';
 import { createWorkloadReconciler } from '../../../src/reconcile/loop/workload-reconciler.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { slotKey } from '../../../src/workloads/record.ts';
@@ -79,8 +80,10 @@ function buildWorld(data: Record<string, string> = {}) {
     random: () => 0.5,
     onCopied: () => undefined,
   });
+  const finishedRollouts = new FinishedRollouts();
   const reconcileWorkload = createWorkloadReconciler({
     missingPods: { findSinceMs: () => undefined },
+    finishedRollouts,
     workloads: {
       get: (name) => cluster.get(formatWorkloadKey(name)),
       list: () => [...cluster.values()],
@@ -116,7 +119,7 @@ function buildWorld(data: Record<string, string> = {}) {
     nowMs,
     onSwapped: () => undefined,
   });
-  return { copies, budget, copyKeys, workloadKeys, reconcileCopy, reconcileWorkload };
+  return { copies, budget, finishedRollouts, copyKeys, workloadKeys, reconcileCopy, reconcileWorkload };
 }
 
 function patchWorkload(read: Workload, patch: WorkloadPatch): void {
@@ -596,5 +599,16 @@ it('looks at a copy again when its workload asks for it', async () => {
   await settle(web);
   expect(imagesOf(web)).toEqual(['nginx:9']);
   await settle(addWorkload({ ...missing, annotations: { 'backup-image-registry/refresh': 'now' } }));
+  expect(imagesOf(web)).toEqual([`backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
+});
+
+it('looks at a copy again after a rollout, be it over before anybody looks', async () => {
+  const missing = { slots: [aSlot('nginx:9')], resourceVersion: '100' };
+  const web = addWorkload(missing);
+  await settle(web);
+  registry.put(parseReference('nginx:9'), OTHER_DIGEST);
+  world.finishedRollouts.observe(formatWorkloadKey(web), aWorkload({ ...missing, rollout: { updated: 0 } }));
+  world.finishedRollouts.observe(formatWorkloadKey(web), web);
+  await settle(web);
   expect(imagesOf(web)).toEqual([`backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
 });

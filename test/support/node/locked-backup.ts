@@ -105,6 +105,11 @@ export async function startLockedBackup(
   };
 }
 
+/** One that keeps its old pods until new ones serve: a node that fails once has the time to try again. */
+export async function deployRolling(kube: Kube, options: WorkloadOptions): Promise<Workload> {
+  return kube.create(aDeployment(options));
+}
+
 /** One that is recreated: where nothing serves any more, the controller does not wait before it undoes a swap. */
 export async function deployRecreated(kube: Kube, options: WorkloadOptions): Promise<Workload> {
   const plain = aDeployment(options);
