@@ -165,7 +165,10 @@ async function findPods(deps: PodDeps, workload: Workload, signal: AbortSignal):
   }
   const plans = planAll(deps, workload, NO_PODS);
   const mayBeOld = deps.budget.findReasonToWait(workload) !== undefined;
-  const isNeeded = plans.some((one) => needsPods(deps, one));
+  // Only pods show what their ServiceAccount gives them, and a first entry would take away.
+  const mayBeFirstEntry =
+    deps.pullSecrets.wanted !== undefined && workload.pullSecrets.length === 0 && plans.some(isCopied);
+  const isNeeded = mayBeFirstEntry || plans.some((one) => needsPods(deps, one));
   return {
     running: isNeeded ? await deps.runningPods.find(workload, { mayBeOld }, signal) : [],
     unfinished: await findUnfinished(deps, workload, { plans, signal }),

@@ -1,3 +1,4 @@
+import { KINDS } from '../../workloads/kinds.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
@@ -12,7 +13,7 @@ export class FinishedRollouts {
   observe(key: string, workload: Workload | undefined): void {
     if (!workload) {
       this.#seen.delete(key);
-    } else if (!isRolledOut(workload)) {
+    } else if (KINDS[workload.kind].rollsOut && !isRolledOut(workload)) {
       this.#seen.set(key, workload.uid);
     }
   }

@@ -19,7 +19,10 @@ export interface EntryFacts {
 /** Of the entries that a swap has added, those that are still there. */
 function findOurs({ pullSecrets }: Workload, record: SwapRecord): EntryPlan['record'] {
   const ours = pullSecrets.find((name) => name === record.pullSecret);
-  const kept = pullSecrets.filter((name) => name !== ours && record.keptSecrets?.includes(name));
+  const others = pullSecrets.filter((name) => name !== ours);
+  // Once somebody has added an entry, the ServiceAccount gives none any more: the rest is theirs, too.
+  const areKept = others.every((name) => record.keptSecrets?.includes(name));
+  const kept = areKept ? others : [];
   return {
     ...(ours !== undefined && { pullSecret: ours }),
     ...(kept.length > 0 && { keptSecrets: kept }),
@@ -30,8 +33,12 @@ function findOurs({ pullSecrets }: Workload, record: SwapRecord): EntryPlan['rec
  * Kubernetes gives the entries of a ServiceAccount only to pods whose template has none: the first one that is written
  * there would take them away, and with them the images that are not copied.
  */
-function findAccountSecrets({ workload, podSecrets = [] }: EntryFacts, wanted: string): readonly string[] {
-  return workload.pullSecrets.length > 0 ? [] : podSecrets.filter((name) => name !== wanted);
+function findAccountSecrets(
+  { workload, record, podSecrets = [] }: EntryFacts,
+  wanted: string,
+): readonly string[] {
+  const isOurs = (name: string): boolean => name === wanted || name === record.pullSecret;
+  return workload.pullSecrets.length > 0 ? [] : podSecrets.filter((name) => !isOurs(name));
 }
 
 /** The entries that a swap needs. One that the user wrote stays the user's, and is not recorded. */

@@ -46,19 +46,36 @@ function isTakenOut(image: string, slot: Slot, { record, prefix }: StuckPodFacts
   );
 }
 
+/** Whether two image texts are one image: itself, or copies of it. */
+function areOfOneSource(image: string, slot: Slot, { record }: StuckPodFacts): boolean {
+  const original = record.originals.get(slotKey(slot)) ?? slot.image;
+  return [image, slot.image].every((text) => text === original || isNamedCopy(text, original));
+}
+
 /** Whether a pod waits in vain for what the template does not name any more. */
 function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
   const container = pod.containers.find(({ name }) => name === slot.name);
   if (slot.place === 'volumes' || !container || container.image === slot.image || !isPullFailure(container)) {
     return false;
   }
-  return isTakenOut(container.image, slot, facts);
+  const hasRun = container.imageId !== '';
+  // Where pods are replaced on deletion only, a new image is for the pods to come.
+  const mayGet = !facts.workload.rollout.onDelete || areOfOneSource(container.image, slot, facts);
+  return !hasRun && mayGet && isTakenOut(container.image, slot, facts);
+}
+
+/** A pod keeps the pull secrets that it was made with: without that of the backup, a copy is of no use to it. */
+function mayPull({ image }: Slot, pod: Pod, { record, prefix }: StuckPodFacts): boolean {
+  const { pullSecret } = record;
+  return (
+    pullSecret === undefined || !isImageCopy(image, prefix) || pod.pullSecrets?.includes(pullSecret) === true
+  );
 }
 
 function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
   const { workload } = facts;
   const isOurs = workload.kind === 'CronJob' || pod.made?.by.uid === workload.uid;
-  const slots = workload.slots.filter((slot) => isStuck(slot, pod, facts));
+  const slots = workload.slots.filter((slot) => isStuck(slot, pod, facts) && mayPull(slot, pod, facts));
   return pod.made && isOurs && slots.length > 0
     ? [
         {

@@ -4,7 +4,7 @@ import { KINDS } from '../../workloads/kinds.ts';
 import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import { readRefresh } from '../../workloads/user-annotations.ts';
-import type { Pod, Workload } from '../../workloads/workload.ts';
+import type { Pod, PodContainer, Workload } from '../../workloads/workload.ts';
 import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from '../ports.ts';
 import { findPullFailure } from './pull-failure.ts';
@@ -56,16 +56,25 @@ interface Failure {
   readonly help: string;
 }
 
-/** Whether what the kubelet says of a pod counts yet. Of one that got the copy in place, it may be about the original. */
+/** Whether what the kubelet says of a pod counts yet. */
 function hasHadTime({ createdAtMs, replacedAtMs = -Infinity }: Pod, { workload, nowMs }: UndoFacts): boolean {
   const isUrgent = workload.rollout.available === 0;
   return nowMs - replacedAtMs >= GRACE_MS && (isUrgent || nowMs - createdAtMs >= GRACE_MS);
 }
 
+/** Of a pod that got the copy in place, only what is said of the copy: the rest may still be about the original. */
+function withoutOldWords(pod: Pod): Pod {
+  const isAboutItsImage = ({ image, waiting }: PodContainer): boolean =>
+    waiting?.message.includes(image.split('@').at(-1) ?? image) === true;
+  return pod.replacedAtMs === undefined
+    ? pod
+    : { ...pod, containers: pod.containers.filter(isAboutItsImage) };
+}
+
 /** A pod that cannot start because its image is the copy, and that has had its time to. */
 function findStuckPod(facts: UndoFacts): Failure | undefined {
   const { workload, record, pods } = facts;
-  const old = pods.filter((pod) => hasHadTime(pod, facts));
+  const old = pods.filter((pod) => hasHadTime(pod, facts)).map(withoutOldWords);
   const found = findPullFailure(findSwappedSlots(workload.slots, record), old);
   return (
     found && {

@@ -24,6 +24,19 @@ describe('a rollout', () => {
     expect(rollouts.take(KEY, { ...done, uid: 'another' })).toBe(false);
   });
 
+  it('is no run of a CronJob, of which there is one every minute', () => {
+    const rollouts = new FinishedRollouts();
+    const nightly = aWorkload({
+      kind: 'CronJob',
+      rollout: { desired: 0, current: 0, updated: 0, available: 0 },
+    });
+    rollouts.observe(KEY, {
+      ...nightly,
+      rollout: { ...nightly.rollout, current: 1, updated: 1, available: 1 },
+    });
+    expect(rollouts.take(KEY, nightly)).toBe(false);
+  });
+
   it('is forgotten with its workload', () => {
     const rollouts = new FinishedRollouts();
     rollouts.observe(KEY, rolling);

@@ -42,6 +42,7 @@ let released: string[];
 let releaseDenial: Error | undefined;
 let denial: Error | undefined;
 let nodePlatforms: readonly string[];
+let wantedSecret: string | undefined;
 /** Of the last patch. */
 let annotations: WorkloadPatch['annotations'];
 let told: ObjectEvent[];
@@ -112,7 +113,7 @@ function buildWorld(data: Record<string, string> = {}) {
     copies,
     budget,
     denials: new Denials(),
-    pullSecrets: NO_PULL_SECRETS.secrets,
+    pullSecrets: { ...NO_PULL_SECRETS.secrets, wanted: wantedSecret },
     events: { record: (_, event) => told.push(event) },
     settings,
     log,
@@ -173,6 +174,7 @@ beforeEach(() => {
   cluster = new Map();
   pods = [];
   podLists = 0;
+  wantedSecret = undefined;
   nodeLists = 0;
   formers = [];
   released = [];
@@ -376,7 +378,7 @@ describe('a workload that cannot pull its original', () => {
   });
 });
 
-it('asks for the pods of no workload that is rolled out and runs from the backup', async () => {
+it('asks for no pods of a workload that is rolled out and runs from the backup, but for a pull secret', async () => {
   const web = addWorkload();
   await settle(web);
   const listed = podLists;
@@ -384,6 +386,11 @@ it('asks for the pods of no workload that is rolled out and runs from the backup
   addWorkload({ ...swapped, annotations: annotations as Record<string, string> });
   await settle(web);
   expect(podLists).toBe(listed);
+  // A swap to a copy of another digest would write the first entry, and only pods show what that takes away.
+  wantedSecret = 'pull';
+  world = buildWorld();
+  await settle(web);
+  expect(podLists).toBeGreaterThan(listed);
 });
 
 it('rolls no more workloads at a time than allowed, and goes on when one is done', async () => {

@@ -63,7 +63,7 @@ describe('the entries that pods have from their ServiceAccount', () => {
   });
 
   it('stay on record with another PULL_SECRET, and go with the entry, unless somebody took them away', () => {
-    const workload = having('pull', 'account', 'mine');
+    const workload = having('pull', 'account');
     const after = planEntry({ workload, record: KEEPING, podSecrets }, 'new');
     expect(after).toEqual({
       patch: { pullSecrets: { add: ['new'], remove: ['pull'] } },
@@ -72,6 +72,17 @@ describe('the entries that pods have from their ServiceAccount', () => {
     expect(planNoEntry(workload, KEEPING)).toEqual({
       pullSecrets: { add: [], remove: ['pull', 'account'] },
     });
+  });
+
+  it('are left to somebody who has written an entry since: the ServiceAccount gives none to such pods', () => {
+    const workload = having('pull', 'account', 'mine');
+    expect(planEntry({ workload, record: KEEPING }, 'pull').record).toEqual({ pullSecret: 'pull' });
+    expect(planNoEntry(workload, KEEPING)).toEqual({ pullSecrets: { add: [], remove: ['pull'] } });
+  });
+
+  it('never include the one of an earlier PULL_SECRET', () => {
+    const plan = planEntry({ workload: having(), record: OURS, podSecrets: ['pull', 'account'] }, 'new');
+    expect(plan.patch.pullSecrets).toEqual({ add: ['new', 'account'], remove: [] });
   });
 
   it('are read as they were written', () => {

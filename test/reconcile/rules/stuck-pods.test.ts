@@ -17,14 +17,14 @@ const ROLLING = { current: 2, updated: 1, available: 1 };
 const prefix = someSettings().REGISTRY_PREFIX;
 const db = aWorkload({ kind: 'StatefulSet', name: 'db', uid: 'uid-db', rollout: ROLLING });
 
-function aStuckPod({ image = COPY, reason = 'ImagePullBackOff', by = 'uid-db' } = {}): Pod {
+function aStuckPod({ image = COPY, reason = 'ImagePullBackOff', by = 'uid-db', imageId = '' } = {}): Pod {
   const waiting = { reason, message: '401' };
   return {
     name: 'db-1',
     made: { uid: 'uid-pod', by: { uid: by, name: 'db' } },
     createdAtMs: 0,
     ready: false,
-    containers: [{ name: 'app', image, imageId: '', waiting }],
+    containers: [{ name: 'app', image, imageId, waiting }],
   };
 }
 
@@ -74,7 +74,28 @@ describe('a pod that waits for a copy after the undo', () => {
   });
 });
 
+it('a pod that cannot pull the copy, for want of the pull secret, is left alone', () => {
+  const rescued = { ...db, slots: [aSlot(COPY)] };
+  const record = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]), pullSecret: 'pull' };
+  const pod = aStuckPod({ image: 'nginx:1.27' });
+  const planFor = (one: Pod) => planStuckPods({ workload: rescued, record, pods: [one], prefix });
+  expect(planFor(pod)).toEqual([]);
+  expect(planFor({ ...pod, pullSecrets: ['pull'] })).toHaveLength(1);
+  expect(plan(pod)).toEqual([]);
+});
+
+it('a pod that is replaced on deletion only gets no image but its own', () => {
+  const onDelete = aWorkload({ kind: 'DaemonSet', uid: 'uid-db', rollout: { ...ROLLING, onDelete: true } });
+  const planFor = (image: string, record = UNDONE) =>
+    planStuckPods({ workload: { ...onDelete, slots: [aSlot(image)] }, record, pods: [aStuckPod()], prefix });
+  expect(planFor('nginx:1.27')).toHaveLength(1);
+  expect(planFor('valkey:8')).toEqual([]);
+  const other = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]) };
+  expect(planFor(COPY.replace(DIGEST, OTHER_DIGEST), other)).toHaveLength(1);
+});
+
 it.each([
+  ['has run before', aStuckPod({ imageId: DIGEST }), db],
   ['waits for something else', aStuckPod({ reason: 'CrashLoopBackOff' }), db],
   ['waits for an image that is no copy', aStuckPod({ image: 'nginx:1.27-typo' }), db],
   ['has an image that is none', aStuckPod({ image: '--help' }), db],

@@ -96,9 +96,20 @@ describe('a swap whose copy cannot be pulled', () => {
   it('is given that grace by a pod that got its image in place, even when no pod serves: what is said may be old', () => {
     const workload = rolling({ available: 0 });
     const replacedAtMs = SWAPPED_AT_MS + 10_000;
-    const pods = [{ ...aStuckPod(), createdAtMs: SWAPPED_AT_MS - HOUR_MS, replacedAtMs }];
-    expect(planUndo(someFacts({ workload, pods, nowMs: replacedAtMs + 44_000 }))).toBeUndefined();
-    expect(planUndo(someFacts({ workload, pods, nowMs: replacedAtMs + 45_000 }))).toBeDefined();
+    const saying = (message: string): Pod => {
+      const pod = aStuckPod();
+      const containers = pod.containers.map((one) => ({
+        ...one,
+        waiting: { reason: 'ImagePullBackOff', message },
+      }));
+      return { ...pod, containers, createdAtMs: SWAPPED_AT_MS - HOUR_MS, replacedAtMs };
+    };
+    const undo = (message: string, ageMs: number) =>
+      planUndo(someFacts({ workload, pods: [saying(message)], nowMs: replacedAtMs + ageMs }));
+    const [copy = ''] = aStuckPod().containers.map(({ image }) => image);
+    expect(undo(`Back-off pulling image "${copy}"`, 44_000)).toBeUndefined();
+    expect(undo(`Back-off pulling image "${copy}"`, 45_000)).toBeDefined();
+    expect(undo('Back-off pulling image "nginx:1.27"', HOUR_MS / 2)).toBeUndefined();
   });
 
   it('is undone although an autoscaler has changed the workload since', () => {
