@@ -70,8 +70,12 @@ it('puts the originals back when no pod could pull the copy, says why, and holds
   await kube.create(aPullSecret({ namespace, name: 'backup' }, locked));
   await waitForImages(kube, other, [copyOf(images.dockerList, prefix)]);
   expect((await read(kube, web)).metadata.generation).toBe(restored.metadata.generation);
-  const reasons = (await listEvents(kube, web)).map(({ reason }) => reason);
-  expect(reasons.toSorted()).toEqual(['ImageSwapped', 'SwapRolledBack']);
+  const events = await listEvents(kube, web);
+  const reasons = events.map(({ reason }) => reason);
+  expect(reasons.toSorted(), events.map(({ note }) => note).join('\n')).toEqual([
+    'ImageSwapped',
+    'SwapRolledBack',
+  ]);
   await waitFor(
     async () => (await (await fetch(controller.metricsUrl)).text()).includes('result="undone"} 1'),
     {
