@@ -31,6 +31,8 @@ const REPOSITORIES = ['one', 'two', 'three'];
 const TAGS = ['1', '2'];
 const SOURCE = 'source.example';
 const HOUR_MS = 3_600_000;
+/** More than anybody does in nine days who has something to do. */
+const MOST_STEPS = 200_000;
 /** Of pods that are not there, before that counts as a failed swap. */
 const SHORTEST_GRACE_MS = 10_000;
 
@@ -339,7 +341,8 @@ export class World implements ControllerWorld {
     // So that there is a timer to go to, the last one being the end.
     setTimeout(() => undefined, ms);
     await this.#finishAll();
-    while (Date.now() < endMs) {
+    for (let steps = 0; Date.now() < endMs; steps += 1) {
+      demand(steps < MOST_STEPS, 'nobody wakes up again and again for nothing');
       vi.advanceTimersToNextTimer();
       await this.#finishAll();
     }
@@ -348,7 +351,8 @@ export class World implements ControllerWorld {
   /** Answers, hears and advances until nobody has anything to do before time passes. */
   async #finishAll(): Promise<void> {
     await settle();
-    for (;;) {
+    for (let steps = 0; ; steps += 1) {
+      demand(steps < MOST_STEPS, 'everybody comes to rest before time passes');
       const isHearing = this.#controller.isBehind();
       const isAsking = this.#controller.countRequests() > 0;
       if (isHearing) {
