@@ -10,6 +10,7 @@ import {
 } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { aPullSecret } from '../support/docker-config.ts';
+import { waitForEmptied } from '../support/namespaces.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -27,6 +28,8 @@ let prefix: string;
 beforeAll(async () => {
   locked = await startRegistry({ tools, processes, name: 'locked-backup', auth: true });
   prefix = `${locked.host}/undo`;
+  // Three undos in a row stop all swaps, be they of workloads of another test.
+  await waitForEmptied(kube);
   await installController(cluster, {
     REGISTRY_PREFIX: prefix,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,

@@ -17,3 +17,20 @@ export async function createNamespace(kube: Kube, name: string): Promise<void> {
 export async function deleteNamespace(kube: Kube, name: string): Promise<void> {
   await kube.delete({ apiVersion: 'v1', kind: 'Namespace', name });
 }
+
+/** Returns once no workload is left of earlier tests, which a new controller would look after as well. */
+export async function waitForEmptied(kube: Kube): Promise<void> {
+  await waitFor(
+    async () => {
+      const namespaces = await kube.list({ apiVersion: 'v1', kind: 'Namespace' });
+      const ending = namespaces.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+      const workloads = await Promise.all(
+        ['Deployment', 'DaemonSet'].map((kind) => kube.list({ apiVersion: 'apps/v1', kind })),
+      );
+      return !workloads
+        .flat()
+        .some((workload) => ending.some(({ metadata }) => metadata.name === workload.metadata.namespace));
+    },
+    { what: 'the workloads of deleted namespaces to be gone', deadlineMs: 50_000 },
+  );
+}
