@@ -181,6 +181,7 @@ export class ClusterModel {
     }
     pod.images = { ...pod.images, ...Object.fromEntries(slots.map((slot) => [slot.name, slot.image])) };
     pod.stuck = [];
+    pod.replacedAtMs = this.#nowMs();
     this.touch(workload.name);
   }
 

@@ -1,4 +1,5 @@
 import { parseReference } from '../../src/images/reference.ts';
+import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';
 
 export type Images = Readonly<Record<string, string>>;
 
@@ -12,6 +13,8 @@ export interface ModelPod {
   readonly template: Images;
   images: Images;
   readonly createdAtMs: number;
+  /** When the controller last gave it another image. */
+  replacedAtMs?: number;
   /** By container; absent until pulled. */
   digests: Readonly<Record<string, string>> | undefined;
   /** Containers whose images could not be pulled when it was last tried. */
@@ -24,15 +27,21 @@ export function isOf({ template }: ModelPod, images: Images): boolean {
 }
 
 export function toRawPod(pod: ModelPod): object {
-  const { name, uid, owner, createdAtMs, images, digests, stuck } = pod;
+  const { name, uid, owner, createdAtMs, replacedAtMs, images, digests, stuck } = pod;
   const containers = Object.entries(images);
-  const waiting = { reason: 'ImagePullBackOff', message: 'Back-off pulling image' };
+  const waitFor = (image: string) => ({
+    waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` },
+  });
   return {
     metadata: {
       name,
       uid,
       creationTimestamp: new Date(createdAtMs).toISOString(),
       ownerReferences: [{ ...owner, controller: true }],
+      managedFields:
+        replacedAtMs === undefined
+          ? []
+          : [{ manager: FIELD_MANAGER, operation: 'Update', time: new Date(replacedAtMs).toISOString() }],
     },
     spec: { containers: containers.map(([container, image]) => ({ name: container, image })) },
     status: {
@@ -42,7 +51,7 @@ export function toRawPod(pod: ModelPod): object {
         const digest = digests?.[container];
         return digest
           ? { name: container, imageID: `${host}/${repository}@${digest}`, state: { running: {} } }
-          : { name: container, imageID: '', state: stuck.includes(container) ? { waiting } : {} };
+          : { name: container, imageID: '', state: stuck.includes(container) ? waitFor(image) : {} };
       }),
     },
   };

@@ -61,7 +61,9 @@ function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
   const hasRun = container.imageId !== '';
   // Where pods are replaced on deletion only, a new image is for the pods to come.
   const mayGet = !facts.workload.rollout.onDelete || areOfOneSource(container.image, slot, facts);
-  return !hasRun && mayGet && isTakenOut(container.image, slot, facts);
+  // What it has from us in place may be of a template that was older than we knew.
+  const isOurs = pod.replacedAtMs !== undefined || isTakenOut(container.image, slot, facts);
+  return !hasRun && mayGet && isOurs;
 }
 
 /** A pod keeps the pull secrets that it was made with: without that of the backup, a copy is of no use to it. */

@@ -69,6 +69,12 @@ describe('a pod that waits for a copy after the undo', () => {
     expect(planStuckPods({ workload: rescued, record, pods, prefix })).toHaveLength(1);
   });
 
+  it('gets that of today when it got the one it waits for in place, from a template that was older than we knew', () => {
+    const replaced = { ...aStuckPod({ image: 'redis:7' }), replacedAtMs: UNDONE_AT_MS };
+    expect(plan(replaced)[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+    expect(plan(aStuckPod({ image: 'redis:7' }))).toEqual([]);
+  });
+
   it('of a Job of a CronJob, too', () => {
     expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
   });
