@@ -10,7 +10,7 @@ import { projectRollout } from './rollout-projection.ts';
 
 /** No reference is longer; kept texts end in something that no reference has, so they stay as invalid as they are. */
 const LONGEST_IMAGE = 4_096;
-/** Ours are 20 kB at most, but for workloads with dozens of slots; the API server takes 256 KiB from anybody who may edit the workload. */
+/** Ours are 20 kB at most, but for dozens of slots; the API server takes 256 KiB from anybody who may edit the workload. */
 const LONGEST_ANNOTATION = 64 * 1024;
 /** Of what kubelet and controllers say, whose messages quote texts of others. */
 const LONGEST_MESSAGE = 1_000;

@@ -9,7 +9,7 @@ export interface KindTraits {
   /** A changed template replaces pods; otherwise it only serves for pods to come. */
   readonly rollsOut: boolean;
   /** Whatever its strategy: when the template is put back, a pod that never started keeps the image it has. */
-  readonly keepsStuckPods: boolean;
+  readonly alwaysKeepsStuckPods: boolean;
   /** `kubectl rollout undo` brings the template of an earlier revision back, but not the annotations of then. */
   readonly undoLeavesAnnotations: boolean;
 }
@@ -23,10 +23,10 @@ const APPS = {
 
 /** The kinds of workload. */
 export const KINDS = {
-  Deployment: { ...APPS, plural: 'deployments', keepsStuckPods: false, undoLeavesAnnotations: false },
-  DaemonSet: { ...APPS, plural: 'daemonsets', keepsStuckPods: false, undoLeavesAnnotations: true },
+  Deployment: { ...APPS, plural: 'deployments', alwaysKeepsStuckPods: false, undoLeavesAnnotations: false },
+  DaemonSet: { ...APPS, plural: 'daemonsets', alwaysKeepsStuckPods: false, undoLeavesAnnotations: true },
   // One that starts its pods in order waits for the first of them for ever: kubernetes/kubernetes#67250.
-  StatefulSet: { ...APPS, plural: 'statefulsets', keepsStuckPods: true, undoLeavesAnnotations: true },
+  StatefulSet: { ...APPS, plural: 'statefulsets', alwaysKeepsStuckPods: true, undoLeavesAnnotations: true },
   // The Job of a run keeps the template that it was made with.
   CronJob: {
     apiVersion: 'batch/v1',
@@ -34,7 +34,7 @@ export const KINDS = {
     plural: 'cronjobs',
     template: ['spec', 'jobTemplate', 'spec', 'template'],
     rollsOut: false,
-    keepsStuckPods: true,
+    alwaysKeepsStuckPods: true,
     undoLeavesAnnotations: false,
   },
 } as const satisfies Readonly<Record<string, KindTraits>>;

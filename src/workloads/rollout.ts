@@ -53,5 +53,5 @@ export function whyNotSwappable(workload: Workload): NotSwappable | undefined {
  * deletion, that is said of each pod.
  */
 export function keepsStuckPods({ kind, rollout }: Workload): boolean {
-  return KINDS[kind].keepsStuckPods || rollout.onDelete;
+  return KINDS[kind].alwaysKeepsStuckPods || rollout.onDelete;
 }

@@ -36,8 +36,8 @@ export interface Undo {
 }
 
 /**
- * True while a swap rolls out, or a run of a swapped CronJob starts. Others may have changed the workload since, as an autoscaler does. Where pods are
- * replaced only when somebody deletes them, that may be any time later.
+ * True while a swap rolls out, or a run of a swapped CronJob starts. Others may have changed the workload since, as an
+ * autoscaler does. Where pods are replaced only when somebody deletes them, that may be any time later.
  */
 export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
   const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
