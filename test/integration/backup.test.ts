@@ -16,7 +16,7 @@ import { startFaultyRegistry } from '../support/faulty-registry.ts';
 import type { KubeObject, Workload } from '../support/objects.ts';
 import { readRequestLog } from '../support/registry-log.ts';
 import { startRegistry } from '../support/registry.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { pushImage, SAMPLE_IMAGES } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -48,7 +48,7 @@ async function start(args: readonly string[] = ['--leader-elect']): Promise<Cont
 }
 
 async function create(workload: Workload): Promise<Workload> {
-  return waitForRollout(kube, await kube.create(workload));
+  return createAndRollOut(kube, workload);
 }
 
 const copyTo = (image: Parameters<typeof copyOf>[0], prefix = PREFIX): string => copyOf(image, prefix);

@@ -15,7 +15,7 @@ import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { AnyObject, Workload } from '../support/objects.ts';
 import { readRequestLog } from '../support/registry-log.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { pushImage, SAMPLE_IMAGES } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -46,7 +46,7 @@ async function start(): Promise<Controller> {
 
 async function create(options: Partial<WorkloadOptions> & { readonly name: string }): Promise<Workload> {
   const { reference } = images.dockerList;
-  return waitForRollout(kube, await kube.create(aDeployment({ namespace, images: [reference], ...options })));
+  return createAndRollOut(kube, aDeployment({ namespace, images: [reference], ...options }));
 }
 
 async function annotate(object: AnyObject | Workload, annotations: Record<string, string | null>) {
@@ -74,8 +74,9 @@ afterEach(async () => {
 
 describe('MODE', () => {
   it('observe writes nothing, nowhere, and the log says what would be done', async () => {
-    const web = await create({ name: 'web' });
+    const created = await create({ name: 'web' });
     await changeSettings(kube, { MODE: 'observe' });
+    const web = await read(kube, created);
     const asked = (await readRequestLog(backup)).length;
     const linesBefore = (await readFile(cluster.auditLogFile, 'utf8')).length;
     const { log, program } = await start();
@@ -140,10 +141,7 @@ describe('a policy', () => {
   it('of the user lifts what the controller recognizes, which an event explains', async () => {
     const flux = aDeployment({ namespace, name: 'flux', images: [images.dockerList.reference] });
     const labels = { 'kustomize.toolkit.fluxcd.io/name': 'apps' };
-    const web = await waitForRollout(
-      kube,
-      await kube.create({ ...flux, metadata: { ...flux.metadata, labels } }),
-    );
+    const web = await createAndRollOut(kube, { ...flux, metadata: { ...flux.metadata, labels } });
     await start();
     expect(await waitForEvent(kube, web, 'Deferred')).toMatch(/^Copied, but not swapped: Flux applies it/);
     expect((await read(kube, web)).metadata.generation).toBe(1);

@@ -80,7 +80,8 @@ describe('a tag that moves', () => {
     const image = await setup.push(origin, 'moved/running');
     const { repository, tag } = image;
     const letEngine = origin.misbehave(forImage(image, { when: GET_MANIFEST, does: { kind: 'hold' } }));
-    const workload = await waitForRollout(kube, await setup.deploy(image));
+    const workload = await setup.deploy(image);
+    await waitForRollout(kube, workload);
     await waitFor(() => listRequests(origin, image).some(GET_MANIFEST), { what: 'the copy to begin' });
     await pushImage(source, { repository, tag, spec: { format: 'oci-manifest', content: 'moved on' } });
     letEngine();

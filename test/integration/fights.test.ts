@@ -7,7 +7,7 @@ import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
 import { countPods, startRival } from '../support/rival.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 async function swapped(workload: Workload): Promise<Workload> {
-  await waitForRollout(kube, await kube.create(workload));
+  await createAndRollOut(kube, workload);
   return waitForImages(kube, workload, [COPY]);
 }
 

@@ -14,7 +14,7 @@ import { copyOf, waitForImages } from '../support/backed-up.ts';
 import { describeControllerImage, findLibraries } from '../support/controller-files.ts';
 import { installController, startController, type ControllerImage } from '../support/controller.ts';
 import type { ImageSpec } from '../support/image-builder.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { aDeployment } from '../support/workload-builders.ts';
 
@@ -68,7 +68,7 @@ it('does the job', async () => {
   const { program } = await startController(cluster, { name: 'image', registries: [backup], image });
   const namespace = await cluster.createNamespace();
   const { reference } = images.multiPlatform;
-  const web = await waitForRollout(kube, await kube.create(aDeployment({ namespace, images: [reference] })));
+  const web = await createAndRollOut(kube, aDeployment({ namespace, images: [reference] }));
   await waitForImages(kube, web, [copyOf(images.multiPlatform, prefix)]);
   const { ended } = program;
   await program.stop();

@@ -11,7 +11,7 @@ import {
 } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
 import type { KubeObject } from '../support/objects.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { aDeployment, aStatefulSet } from '../support/workload-builders.ts';
 
@@ -53,9 +53,9 @@ afterAll(async () => {
 it('looks after the other kinds, says once what is missing, and goes on when it is granted', async () => {
   const namespace = await cluster.createNamespace('permissions');
   const { singleManifest } = images;
-  const db = await waitForRollout(
+  const db = await createAndRollOut(
     kube,
-    await kube.create(aStatefulSet({ namespace, name: 'db', images: [singleManifest.reference] })),
+    aStatefulSet({ namespace, name: 'db', images: [singleManifest.reference] }),
   );
   const web = await kube.create(aDeployment({ namespace, images: [singleManifest.reference] }));
   await waitForImages(kube, web, [copyOf(singleManifest, PREFIX)]);

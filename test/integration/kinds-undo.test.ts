@@ -12,7 +12,7 @@ import { imagesOfRuns, readCronJob, startRun, waitForRun } from '../support/cron
 import { waitForEvent } from '../support/events.ts';
 import { waitForEmptied } from '../support/namespaces.ts';
 import { startRegistry } from '../support/registry.ts';
-import { listLivingPods, listPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, listLivingPods, listPods, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aCronJob, aDaemonSet, aStatefulSet } from '../support/workload-builders.ts';
@@ -48,10 +48,7 @@ it.each(['OrderedReady', 'Parallel'])(
     const { reference } = images.singleManifest;
     const name = podManagementPolicy.toLowerCase();
     const plain = aStatefulSet({ namespace, name, images: [reference] });
-    const db = await waitForRollout(
-      kube,
-      await kube.create({ ...plain, spec: { ...plain.spec, podManagementPolicy } }),
-    );
+    const db = await createAndRollOut(kube, { ...plain, spec: { ...plain.spec, podManagementPolicy } });
     await waitForEvent(kube, db, 'SwapRolledBack');
     const restored = await waitForRollout(kube, db);
     expect(imagesOf(restored)).toEqual([reference]);

@@ -31,7 +31,8 @@ it('leaves StatefulSets alone until their kind is named, and again when it is no
   const { singleManifest, dockerList } = images;
   const create = (name: string) =>
     kube.create(aStatefulSet({ namespace, name, images: [singleManifest.reference] }));
-  const first = await waitForRollout(kube, await create('first'));
+  const first = await create('first');
+  await waitForRollout(kube, first);
   const web = await kube.create(aDeployment({ namespace, name: 'web', images: [dockerList.reference] }));
   await waitForImages(kube, web, [copyOf(dockerList, PREFIX)]);
   expect(imagesOf(await read(kube, first))).toEqual([singleManifest.reference]);
@@ -40,7 +41,8 @@ it('leaves StatefulSets alone until their kind is named, and again when it is no
   await waitForImages(kube, first, [copyOf(singleManifest, PREFIX)]);
 
   await changeSettings(kube, { WORKLOAD_KINDS: null });
-  const second = await waitForRollout(kube, await create('second'));
+  const second = await create('second');
+  await waitForRollout(kube, second);
   const api = await kube.create(aDeployment({ namespace, name: 'api', images: [singleManifest.reference] }));
   await waitForImages(kube, api, [copyOf(singleManifest, PREFIX)]);
   expect((await read(kube, second)).metadata.generation).toBe(second.metadata.generation);

@@ -13,7 +13,7 @@ import { waitForEvent } from '../support/events.ts';
 import { followObjects } from '../support/follow.ts';
 import type { KubeObject, Workload } from '../support/objects.ts';
 import { startRegistry, type RegistryConnection } from '../support/registry.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment, isRolledOut } from '../support/workload-builders.ts';
@@ -160,7 +160,7 @@ it('stops swapping after three that had to be undone, until the settings are edi
     const namespace = await cluster.createNamespace('stop');
     const recreate = aDeployment({ namespace, images: [images.dockerList.reference] });
     const spec = { ...recreate.spec, strategy: { type: 'Recreate' } };
-    webs.push(await waitForRollout(kube, await kube.create({ ...recreate, spec })));
+    webs.push(await createAndRollOut(kube, { ...recreate, spec }));
   }
   const countTried = async (): Promise<number> => {
     const now = await Promise.all(webs.map((web) => read(kube, web)));

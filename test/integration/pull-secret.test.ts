@@ -22,7 +22,7 @@ import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { AnyObject, Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aCronJob, aDeployment } from '../support/workload-builders.ts';
@@ -160,7 +160,8 @@ describe('the Secret that is handed out', () => {
 describe('a workload is not swapped, and its owner is told why', () => {
   it('when the namespace has a Secret of that name, until that is gone', async () => {
     const foreign = await kube.create(aPullSecret({ namespace, name: NAME }, source));
-    const web = await waitForRollout(kube, await deploy());
+    const web = await deploy();
+    await waitForRollout(kube, web);
     expect(await waitForEvent(kube, web, 'PullSecretConflict')).toMatch(/not overwritten\. Delete it/);
     expect(imagesOf(await read(kube, web))).toEqual([reference]);
     expect((await findSecret())?.metadata.uid).toBe(foreign.metadata.uid);
@@ -170,7 +171,8 @@ describe('a workload is not swapped, and its owner is told why', () => {
 
   it('when there is no Secret beside the controller, until there is', async () => {
     await kube.delete(SOURCE);
-    const web = await waitForRollout(kube, await deploy());
+    const web = await deploy();
+    await waitForRollout(kube, web);
     expect(await waitForEvent(kube, web, 'PullSecretMissing')).toMatch(
       /in the namespace backup-image-registry does not exist\. Create it there/,
     );
@@ -184,7 +186,8 @@ describe('a workload is not swapped, and its owner is told why', () => {
     const file = join(processes.folder, 'less.yaml');
     await writeFile(file, text.replace('verbs: [create]', 'verbs: [get]'));
     await kubectl(cluster, 'apply', '-f', file);
-    const web = await waitForRollout(kube, await deploy());
+    const web = await deploy();
+    await waitForRollout(kube, web);
     expect(await waitForEvent(kube, web, 'PullSecretForbidden')).toMatch(
       /cannot create resource "secrets".*Apply config\/components\/pull-secret/,
     );
@@ -196,10 +199,10 @@ describe('a workload is not swapped, and its owner is told why', () => {
 it('takes its entry and the Secret away when the swap is undone', async () => {
   await provide({ ...locked, credentials: { user: 'wrong', password: 'wrong' } });
   const plain = aDeployment({ namespace, images: [reference] });
-  const web = await waitForRollout(
-    kube,
-    await kube.create({ ...plain, spec: { ...plain.spec, strategy: { type: 'Recreate' } } }),
-  );
+  const web = await createAndRollOut(kube, {
+    ...plain,
+    spec: { ...plain.spec, strategy: { type: 'Recreate' } },
+  });
   await waitForEvent(kube, web, 'SwapRolledBack');
   const restored = await waitForRollout(kube, web);
   expect(restored.spec.template).toEqual(web.spec.template);
@@ -217,7 +220,8 @@ it('asks for no more and no less about Secrets than the component grants', async
 
 it('without PULL_SECRET hints at credentials that the nodes may lack', async () => {
   await changeSettings(kube, { PULL_SECRET: null });
-  const web = await waitForRollout(kube, await deploy());
+  const web = await deploy();
+  await waitForRollout(kube, web);
   expect(await waitForEvent(kube, web, 'ImageSwapped')).toMatch(/PULL_SECRET has to be set/);
   await waitForEvent(kube, web, 'SwapRolledBack', 60_000);
   expect((await listEvents(kube, web)).map(({ reason }) => reason).toSorted()).toEqual([

@@ -14,7 +14,7 @@ import { waitForEvent } from '../support/events.ts';
 import { findFreePort } from '../support/free-port.ts';
 import { writeKubeconfig } from '../support/kubeconfig.ts';
 import type { KubeObject } from '../support/objects.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
@@ -70,9 +70,9 @@ describe('without usable settings', () => {
       what: 'the edit to be taken',
     });
     const namespace = await cluster.createNamespace();
-    const web = await waitForRollout(
+    const web = await createAndRollOut(
       kube,
-      await kube.create(aDeployment({ namespace, images: [images.dockerList.reference] })),
+      aDeployment({ namespace, images: [images.dockerList.reference] }),
     );
     await waitForImages(kube, web, [copyOf(images.dockerList, PREFIX)]);
   });
@@ -116,9 +116,9 @@ describe('without an API server', () => {
 
 it('serves metrics, among them what it has done', async () => {
   const namespace = await cluster.createNamespace();
-  const web = await waitForRollout(
+  const web = await createAndRollOut(
     kube,
-    await kube.create(aDeployment({ namespace, images: [images.singleManifest.reference] })),
+    aDeployment({ namespace, images: [images.singleManifest.reference] }),
   );
   const { metricsUrl } = await start();
   await waitForImages(kube, web, [copyOf(images.singleManifest, PREFIX)]);

@@ -13,7 +13,7 @@ import { requestsTo } from '../support/faults.ts';
 import { startFaultyRegistry, type FaultyRegistry } from '../support/faulty-registry.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { AnyObject, Workload } from '../support/objects.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { pushImage } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -52,7 +52,7 @@ beforeEach(async () => {
     spec: { format: 'oci-manifest', content: repository },
   });
   const images = [`${source.host}/${repository}:1.0`];
-  workload = await waitForRollout(kube, await kube.create(aDeployment({ namespace, images })));
+  workload = await createAndRollOut(kube, aDeployment({ namespace, images }));
   controller = await startController(cluster, { name: `stop-${starts}`, registries: [backup] });
   await waitFor(() => source.waiting() > 0, { what: 'the copy to be under way' });
   engines = await findChildren(controller.program.pid, 'regctl');

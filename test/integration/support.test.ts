@@ -8,7 +8,7 @@ import { KubeError } from '../support/kube-error.ts';
 import { createKube, referenceTo } from '../support/kube.ts';
 import type { KubeObject, Pod, Workload } from '../support/objects.ts';
 import { startRegistry } from '../support/registry.ts';
-import { listPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
+import { createAndRollOut, listPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
 import { deleteManifest, pushImage, SAMPLE_IMAGES } from '../support/seed-images.ts';
 import { connectAsServiceAccount, writeServiceAccountKubeconfig } from '../support/service-account.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -107,11 +107,9 @@ describe('pods', () => {
     expect(await waitForReason(stranger, 'ErrImagePull')).toContain('no basic auth credentials');
 
     await kube.create(aPullSecret({ namespace, name: 'pull' }, registry));
-    await waitForRollout(
+    await createAndRollOut(
       kube,
-      await kube.create(
-        aDeployment({ namespace, name: 'friend', images: [reference], pullSecrets: ['pull'] }),
-      ),
+      aDeployment({ namespace, name: 'friend', images: [reference], pullSecrets: ['pull'] }),
     );
   });
 
@@ -159,7 +157,7 @@ describe('pods', () => {
     await deleteManifest(source, { repository, digest });
 
     const again = aDaemonSet({ namespace, name: 'again', images: [reference] });
-    await waitForRollout(kube, await kube.create(again));
+    await createAndRollOut(kube, again);
 
     await forgetPulledImages(kube);
     const later = aDaemonSet({ namespace, name: 'later', images: [reference] });
@@ -197,7 +195,7 @@ describe('pods', () => {
         images: [images.dockerList.reference],
         podSpec: { volumes: [{ name: 'data', image: { reference } }] },
       });
-    await waitForRollout(kube, await kube.create(mount('there', images.singleManifest.reference)));
+    await createAndRollOut(kube, mount('there', images.singleManifest.reference));
     const missing = await kube.create(mount('missing', `${source.host}/nothing/here:1`));
     expect(await waitForReason(missing, 'ErrImagePull')).toContain('nothing/here:1: not found');
   });
@@ -228,7 +226,7 @@ describe('workloads', () => {
     const namespace = await cluster.createNamespace();
     const { multiPlatform, multiPlatformNext } = images;
     const deployment = aDeployment({ namespace, images: [multiPlatform.reference], replicas: 3 });
-    await waitForRollout(kube, await kube.create(deployment));
+    await createAndRollOut(kube, deployment);
 
     await kube.apply(aDeployment({ namespace, images: [multiPlatformNext.reference], replicas: 3 }));
     await waitForRollout(kube, deployment);
@@ -244,7 +242,7 @@ describe('workloads', () => {
   it('keep their old pods when the next image is missing', async () => {
     const namespace = await cluster.createNamespace();
     const deployment = aDeployment({ namespace, images: [images.dockerList.reference], replicas: 2 });
-    await waitForRollout(kube, await kube.create(deployment));
+    await createAndRollOut(kube, deployment);
 
     await kube.apply(aDeployment({ namespace, images: [`${source.host}/nothing/here:1`], replicas: 2 }));
     await waitForReason(deployment, 'ImagePullBackOff');

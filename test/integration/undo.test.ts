@@ -12,7 +12,7 @@ import { listEvents, waitForEvent } from '../support/events.ts';
 import { aPullSecret } from '../support/docker-config.ts';
 import { waitForEmptied } from '../support/namespaces.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
@@ -46,10 +46,10 @@ it('puts the originals back when no pod could pull the copy, says why, and holds
   const namespace = await cluster.createNamespace();
   const { reference } = images.singleManifest;
   const recreate = aDeployment({ namespace, images: [reference] });
-  const web = await waitForRollout(
-    kube,
-    await kube.create({ ...recreate, spec: { ...recreate.spec, strategy: { type: 'Recreate' } } }),
-  );
+  const web = await createAndRollOut(kube, {
+    ...recreate,
+    spec: { ...recreate.spec, strategy: { type: 'Recreate' } },
+  });
   expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(
     /a node cannot run the copy of main: \w+: .*no basic auth credentials\. Give the nodes access/,
   );
@@ -59,16 +59,14 @@ it('puts the originals back when no pod could pull the copy, says why, and holds
 
   // Every workload is looked at again, this one is left alone.
   await changeSettings(kube, { COPY_CONCURRENCY: '2' });
-  const other = await waitForRollout(
+  const other = await createAndRollOut(
     kube,
-    await kube.create(
-      aDeployment({
-        namespace,
-        name: 'other',
-        images: [images.dockerList.reference],
-        pullSecrets: ['backup'],
-      }),
-    ),
+    aDeployment({
+      namespace,
+      name: 'other',
+      images: [images.dockerList.reference],
+      pullSecrets: ['backup'],
+    }),
   );
   await kube.create(aPullSecret({ namespace, name: 'backup' }, locked));
   await waitForImages(kube, other, [copyOf(images.dockerList, prefix)]);

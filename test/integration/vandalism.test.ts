@@ -8,7 +8,7 @@ import { changeSettings, installAndStart, type Controller } from '../support/con
 import { listEvents } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 async function swapped(workload: Workload): Promise<Workload> {
-  await waitForRollout(kube, await kube.create(workload));
+  await createAndRollOut(kube, workload);
   return waitForImages(kube, workload, [COPY]);
 }
 

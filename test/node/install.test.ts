@@ -16,7 +16,7 @@ import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { killContainer, type NodeConnection } from '../support/node/real-node.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { AnyObject, Pod, Workload } from '../support/objects.ts';
-import { listPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, listPods, waitForRollout } from '../support/rollout.ts';
 import { pushImage } from '../support/seed-images.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
@@ -74,7 +74,7 @@ async function findLeader(): Promise<Pod | undefined> {
 async function expectBackup(namespace: string, name: NodeImageName): Promise<void> {
   const { reference } = images[name];
   const workload = withProbe(aDeployment({ namespace, name: name.toLowerCase(), images: [reference] }));
-  const created = await waitForRollout(kube, await kube.create(workload));
+  const created = await createAndRollOut(kube, workload);
   await waitForImages(kube, created, [copyOf(images[name], PREFIX)]);
 }
 

@@ -9,7 +9,7 @@ import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { Pod, Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { listLivingPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
+import { createAndRollOut, listLivingPods, waitForRollout, waitingReasons } from '../support/rollout.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
@@ -26,7 +26,7 @@ let agent: Workload;
 let unprotected: Workload;
 
 async function create(workload: Workload): Promise<Workload> {
-  return waitForRollout(kube, await kube.create(withProbe(workload)));
+  return createAndRollOut(kube, withProbe(workload));
 }
 
 beforeAll(async () => {

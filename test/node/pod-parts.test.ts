@@ -7,7 +7,7 @@ import { contentOf, NODE_IMAGES } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { PodSpec } from '../support/objects.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
 import { aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToNodeCluster();
@@ -47,7 +47,7 @@ it('an init container, a sidecar and an image volume run from the backup', async
     volumes: [{ name: 'files', image: { reference: files.reference } }],
   };
   const workload = withProbe(aDeployment({ namespace, images: [], podSpec }));
-  const created = await waitForRollout(kube, await kube.create(workload));
+  const created = await createAndRollOut(kube, workload);
   const copies = [init, sidecar, web].map((image) => copyOf(image, PREFIX));
   const swapped = await waitForImages(kube, created, copies);
   expect(imagesOf(swapped)).toEqual(copies);

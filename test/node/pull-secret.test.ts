@@ -101,7 +101,8 @@ describe('a workload that is swapped', () => {
 
   it('waits while there is no Secret beside the controller', async () => {
     await backup.withdraw();
-    const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
+    const web = await deployRecreated(kube, { namespace, images: [reference] });
+    await waitForRollout(kube, web);
     await waitForEvent(kube, web, 'PullSecretMissing');
     expect(imagesOf(await read(kube, web))).toEqual([reference]);
     await backup.provide(READERS.before);
@@ -110,7 +111,8 @@ describe('a workload that is swapped', () => {
 
   it('gets its originals back, and is held, when the Secret is wrong', async () => {
     await backup.provide(WRONG);
-    const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
+    const web = await deployRecreated(kube, { namespace, images: [reference] });
+    await waitForRollout(kube, web);
     const told = await waitForEvent(kube, web, 'SwapRolledBack');
     expect(told).toMatch(REFUSED);
     expect(told).toMatch(/See whether the Secret that PULL_SECRET names may pull/);
@@ -177,7 +179,8 @@ describe('without PULL_SECRET', () => {
 
   it('a workload does not start from a copy that the node has already, and gets its originals back', async () => {
     await waitForRollout(kube, resident);
-    const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
+    const web = await deployRecreated(kube, { namespace, images: [reference] });
+    await waitForRollout(kube, web);
     expect(await waitForEvent(kube, web, 'ImageSwapped')).toMatch(/PULL_SECRET has to be set/);
     expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(ANONYMOUS);
     expect((await waitForRollout(kube, web)).spec.template).toEqual(web.spec.template);
@@ -186,7 +189,8 @@ describe('without PULL_SECRET', () => {
   it('one with a wrong Secret of its own gets them back as well', async () => {
     await backup.createSecret(namespace, 'mine', WRONG);
     const options = { namespace, images: [reference], pullSecrets: ['mine'] };
-    const web = await waitForRollout(kube, await deployRecreated(kube, options));
+    const web = await deployRecreated(kube, options);
+    await waitForRollout(kube, web);
     expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(REFUSED);
     expect((await waitForRollout(kube, web)).spec.template).toEqual(web.spec.template);
   });

@@ -18,7 +18,7 @@ import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { listLivingPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, listLivingPods, waitForRollout } from '../support/rollout.ts';
 import { writeServiceAccountKubeconfig } from '../support/service-account.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment, aStatefulSet } from '../support/workload-builders.ts';
@@ -38,7 +38,7 @@ function recreated(workload: Workload): Workload {
 }
 
 async function create(workload: Workload): Promise<Workload> {
-  return waitForRollout(kube, await kube.create(withProbe(workload)));
+  return createAndRollOut(kube, withProbe(workload));
 }
 
 beforeAll(async () => {

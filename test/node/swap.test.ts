@@ -13,7 +13,7 @@ import { withProbe } from '../support/node/serving.ts';
 import { NODE_IMAGES, pushNodeImage } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import type { Workload } from '../support/objects.ts';
-import { listLivingPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, listLivingPods } from '../support/rollout.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
@@ -46,7 +46,7 @@ const copyTo = (image: PushedImage): string => copyOf(image, PREFIX);
 /** With more in its spec; returns when it runs and answers. */
 async function createWorkload(workload: Workload, spec: object = {}): Promise<Workload> {
   const probed = withProbe(workload);
-  return waitForRollout(kube, await kube.create({ ...probed, spec: { ...probed.spec, ...spec } }));
+  return createAndRollOut(kube, { ...probed, spec: { ...probed.spec, ...spec } });
 }
 
 /** What containerd says that each pod runs. */
@@ -62,16 +62,30 @@ interface Range {
   most: number;
 }
 
-/** The fewest available and the most existing pods that the Deployment has had, from now until the signal aborts. */
+/**
+ * The fewest available and the most wished pods that the Deployment has had, from now until the signal aborts. Wished,
+ * because one ReplicaSet may start its new pod a moment before the other ends the pod that it has to.
+ */
 function watchPodCounts({ metadata }: Workload, signal: AbortSignal): Range {
   const range = { least: Number.POSITIVE_INFINITY, most: 0 };
-  const fieldSelector = `metadata.name=${metadata.name}`;
-  const query = { apiVersion: 'apps/v1', kind: 'Deployment', namespace, fieldSelector };
-  const onObject = ({ status }: Workload): void => {
-    range.least = Math.min(range.least, status?.availableReplicas ?? 0);
-    range.most = Math.max(range.most, status?.replicas ?? 0);
+  const follow = (kind: string, onObject: (object: Workload) => void): void => {
+    const query = { apiVersion: 'apps/v1', kind, namespace };
+    void followObjects<Workload>({ kube, query }, { onObject, onGone: () => undefined }, signal);
   };
-  void followObjects<Workload>({ kube, query }, { onObject, onGone: () => undefined }, signal);
+
+  follow('Deployment', (deployment) => {
+    if (deployment.metadata.uid === metadata.uid) {
+      range.least = Math.min(range.least, deployment.status?.availableReplicas ?? 0);
+    }
+  });
+  const wished = new Map<string | undefined, number>();
+  follow('ReplicaSet', (replicaSet) => {
+    if (replicaSet.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid)) {
+      wished.set(replicaSet.metadata.uid, replicaSet.spec.replicas ?? 0);
+      const inAll = [...wished.values()].reduce((sum, replicas) => sum + replicas, 0);
+      range.most = Math.max(range.most, inAll);
+    }
+  });
   return range;
 }
 

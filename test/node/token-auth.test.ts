@@ -89,7 +89,8 @@ it('a token that permits nothing gets no copy, not even one that the node has', 
 
 it('a workload whose Secret is wrong gets its originals back', async () => {
   await backup.provide({ ...READER, password: 'wrong-password' });
-  const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
+  const web = await deployRecreated(kube, { namespace, images: [reference] });
+  await waitForRollout(kube, web);
   expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(REFUSED);
   expect((await waitForRollout(kube, web)).spec.template).toEqual(web.spec.template);
   await backup.provide(READER);
@@ -97,7 +98,8 @@ it('a workload whose Secret is wrong gets its originals back', async () => {
 
 it('so does one that has none', async () => {
   await changeSettings(kube, { PULL_SECRET: null });
-  const web = await waitForRollout(kube, await deployRecreated(kube, { namespace, images: [reference] }));
+  const web = await deployRecreated(kube, { namespace, images: [reference] });
+  await waitForRollout(kube, web);
   expect(await waitForEvent(kube, web, 'SwapRolledBack')).toMatch(ANONYMOUS);
   expect((await waitForRollout(kube, web)).spec.template).toEqual(web.spec.template);
   await changeSettings(kube, { PULL_SECRET });

@@ -9,7 +9,7 @@ import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { aDeployment } from '../support/workload-builders.ts';
 
 const cluster = connectToNodeCluster();
@@ -22,7 +22,7 @@ let prefix: string;
 
 async function create(workload: Workload, strategy: object): Promise<Workload> {
   const probed = withProbe(workload);
-  return waitForRollout(kube, await kube.create({ ...probed, spec: { ...probed.spec, strategy } }));
+  return createAndRollOut(kube, { ...probed, spec: { ...probed.spec, strategy } });
 }
 
 beforeAll(async () => {

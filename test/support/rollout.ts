@@ -16,6 +16,13 @@ export async function waitForRollout(kube: Kube, workload: ObjectReference | Wor
   );
 }
 
+/** Returns the workload as it was created, once it is rolled out: a controller may have changed it by then. */
+export async function createAndRollOut(kube: Kube, workload: Workload): Promise<Workload> {
+  const created = await kube.create(workload);
+  await waitForRollout(kube, created);
+  return created;
+}
+
 /** Pods of a workload, by its selector; those being deleted as well. */
 export async function listPods(kube: Kube, { metadata, spec }: Workload): Promise<readonly Pod[]> {
   const labelSelector = Object.entries(spec.selector.matchLabels)
