@@ -12,7 +12,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/integration/**', 'test/node/**'],
           // Some start real programs, on a machine that may be busy with others.
-          testTimeout: 20_000,
+          testTimeout: 90_000,
         },
       },
       {
@@ -22,8 +22,9 @@ export default defineConfig({
           globalSetup: ['test/support/global-setup.ts'],
           // One cluster serves the whole run, and a controller sees all of it: one file at a time.
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Longer than a wait that comes to nothing, which then says what it waited for.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -34,8 +35,8 @@ export default defineConfig({
           // One node, and one controller at a time.
           fileParallelism: false,
           // A real kubelet waits ten seconds and more before it tries again.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

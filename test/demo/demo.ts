@@ -63,7 +63,7 @@ async function watchProgress(deps: ProgressDeps, workloads: readonly Workload[])
       screen.show(rows);
       return rows.every(({ stage }) => stage === 'running' || stage === 'left alone');
     },
-    { what: 'every image to run from the backup', deadlineMs: 60_000, pollMs: 150 },
+    { what: 'every image to run from the backup', pollMs: 150 },
   );
 }
 
@@ -78,7 +78,7 @@ async function waitForFailure(cluster: NodeCluster, provisioner: Workload): Prom
       (await listPods(cluster.controlPlane.kube, provisioner))
         .flatMap(waitingReasons)
         .find((waiting) => waiting.reason === 'ImagePullBackOff'),
-    { what: 'a pod without a copy to fail', deadlineMs: 60_000 },
+    { what: 'a pod without a copy to fail' },
   );
   return shorten(`${reason}: ${message}`);
 }

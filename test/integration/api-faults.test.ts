@@ -42,12 +42,12 @@ async function errorsOf({ controller }: Subject): Promise<string> {
 
 beforeAll(async () => {
   cluster = await startCluster();
-}, 120_000);
+});
 
 afterAll(async () => {
   console.table(results);
   await cluster.stop();
-}, 60_000);
+});
 
 describe('the controller and its API server', () => {
   let subject: Subject;
@@ -58,7 +58,7 @@ describe('the controller and its API server', () => {
       name: 'server-faults',
       through: cluster.controlPlane.connection,
     });
-  }, 120_000);
+  });
 
   afterAll(() => subject.stop());
 
@@ -84,7 +84,7 @@ describe('the controller and the way to its API server', () => {
         await writeTokenFileKubeconfig(file, connection, tokenFile);
       },
     });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await subject.stop();

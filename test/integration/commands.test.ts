@@ -6,7 +6,7 @@ import { parse } from 'smol-toml';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { restore } from '../../src/commands/restore/restore.ts';
-import { readAuditLog } from '../support/audit-log.ts';
+import { readAuditLog } from '../support/audit.ts';
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
 import { runCommand, type Ended } from '../support/command.ts';
 import {
@@ -25,6 +25,7 @@ import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment, isRolledOut } from '../support/workload-builders.ts';
 
+const startedAt = new Date();
 const cluster = connectToCluster();
 const { kube, source, backup, images, processes } = cluster;
 const { multiPlatform, dockerList, singleManifest } = images;
@@ -172,7 +173,10 @@ describe('before the controller runs', () => {
     const asked = (await readRequestLog(backup)).slice(requests);
     expect(asked.length).toBeGreaterThan(0);
     expect(asked.filter(({ method }) => !['HEAD', 'GET'].includes(method))).toEqual([]);
-    const audit = await readAuditLog(cluster.auditLogFile, `${namespace}:viewer`);
+    const audit = await readAuditLog(cluster.auditLogFile, {
+      serviceAccount: `${namespace}:viewer`,
+      since: startedAt,
+    });
     expect(new Set(audit.map(({ verb }) => verb))).toEqual(new Set(['list']));
     expect(
       audit.filter(({ annotations }) => annotations?.['authorization.k8s.io/decision'] === 'forbid'),
@@ -399,10 +403,7 @@ describe('after the controller has stopped', () => {
     expect((await readAll()).map(writtenByUsers)).toEqual(before.map(writtenByUsers));
     const again = await run(inPod, 'restore', '--yes', '-n', namespace);
     expect(again.stdout).toBe('Nothing to restore: no workload bears a mark of the controller.\n');
-    const audit = await readAuditLog(
-      cluster.auditLogFile,
-      `${CONTROLLER_NAMESPACE}:backup-image-registry-sa`,
-    );
+    const audit = await readAuditLog(cluster.auditLogFile, { since: startedAt });
     expect(
       audit.filter(({ annotations }) => annotations?.['authorization.k8s.io/decision'] === 'forbid'),
     ).toEqual([]);

@@ -68,14 +68,14 @@ it('gets the run of a CronJob going again that could not pull the copy', async (
     { what: 'the CronJob to be swapped' },
   );
   const job = await startRun(kube, swapped);
-  expect(await waitForEvent(kube, cronJob, 'SwapRolledBack', 60_000)).toMatch(
+  expect(await waitForEvent(kube, cronJob, 'SwapRolledBack')).toMatch(
     /a node cannot run the copy of main: ImagePullBackOff/,
   );
   const pods = await waitForRun(kube, job);
   expect(pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image))).toEqual([reference]);
   expect(imagesOfRuns(await readCronJob(kube, cronJob))).toEqual([reference]);
   expect(await waitForEvent(kube, cronJob, 'PodRestored')).toMatch(/it has the image of the template now/);
-}, 120_000);
+});
 
 it('gets a DaemonSet that updates on deletion running again once a deleted pod could not pull the copy', async () => {
   // Three failures in a row stop all swaps until somebody edits the settings.
@@ -89,7 +89,7 @@ it('gets a DaemonSet that updates on deletion running again once a deleted pod c
   await waitForEvent(kube, agent, 'ImageSwapped');
   const [old] = await listLivingPods(kube, agent);
   await kube.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name: old?.metadata.name ?? '' });
-  expect(await waitForEvent(kube, agent, 'SwapRolledBack', 60_000)).toMatch(/a node cannot run the copy of/);
+  expect(await waitForEvent(kube, agent, 'SwapRolledBack')).toMatch(/a node cannot run the copy of/);
   expect(imagesOf(await read(kube, agent))).toEqual([reference]);
   expect(await waitForEvent(kube, agent, 'PodRestored')).toMatch(/it has the image of the template now/);
   await waitFor(
@@ -99,4 +99,4 @@ it('gets a DaemonSet that updates on deletion running again once a deleted pod c
     },
     { what: 'all pods to be ready again' },
   );
-}, 120_000);
+});

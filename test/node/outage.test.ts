@@ -79,7 +79,7 @@ it('one that is not ends in ImagePullBackOff', async () => {
       (await listLivingPods(kube, unprotected))
         .flatMap(waitingReasons)
         .find(({ reason }) => reason === 'ImagePullBackOff'),
-    { what: 'a pod to give up', deadlineMs: 60_000 },
+    { what: 'a pod to give up' },
   );
   expect(message).toContain('connection refused');
   expect(message).toContain(image.reference);
@@ -107,7 +107,7 @@ it('everything backed up comes back to a node that was drained, cleaned and unco
       const pods = await listPodsOfBoth();
       return pods.length === 4 && pods.every(({ metadata }) => !old.has(metadata.uid));
     },
-    { what: 'four new pods', deadlineMs: 60_000 },
+    { what: 'four new pods' },
   );
   expect(await contentsOf(backedUp)).toEqual(answers(3));
   expect(await contentsOf(agent)).toEqual(answers(1));

@@ -135,7 +135,7 @@ describe('stopping', () => {
     const result = await run(script, { environment: PATH, onErrorLine, killAfterMs: 100 });
     expect(result).toMatchObject({ exitCode: null, stopped: 'stop' });
     const child = Number(await readFile(pidFile, 'utf8'));
-    await waitFor(() => !isAlive(child), { what: 'the child to be gone', deadlineMs: 5_000 });
+    await waitFor(() => !isAlive(child), { what: 'the child to be gone' });
   });
 
   it('does not wait for pipes that somebody else keeps open', async () => {

@@ -16,15 +16,22 @@ export interface Rule {
   readonly verbs: readonly string[];
 }
 
-const USER = `system:serviceaccount:${CONTROLLER_NAMESPACE}:backup-image-registry-sa`;
+interface AuditOptions {
+  /** As `namespace:name`; that of the controller, unless named. */
+  readonly serviceAccount?: string;
+  readonly since: Date;
+}
 
-/** What the controller has asked the API server for, in this run of the cluster or since a time. */
-export async function readAuditLog(file: string, since = new Date(0)): Promise<readonly AuditLine[]> {
+/** What a ServiceAccount has asked the API server for since a time: other tests have asked it, too. */
+export async function readAuditLog(
+  file: string,
+  { serviceAccount = `${CONTROLLER_NAMESPACE}:backup-image-registry-sa`, since }: AuditOptions,
+): Promise<readonly AuditLine[]> {
   // The last line may be half written.
   const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
   return lines
     .map((line) => JSON.parse(line) as AuditLine)
-    .filter(({ user }) => user.username === USER)
+    .filter(({ user }) => user.username === `system:serviceaccount:${serviceAccount}`)
     .filter(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp) >= since.getTime());
 }
 

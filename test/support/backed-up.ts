@@ -38,6 +38,6 @@ export async function waitForImages(
       const now = await waitForRollout(kube, workload);
       return imagesOf(now).join() === expected.join() ? now : undefined;
     },
-    { what: `${workload.metadata.name} to run ${expected.join(', ')}`, deadlineMs: 30_000 },
+    { what: `${workload.metadata.name} to run ${expected.join(', ')}` },
   );
 }

@@ -41,6 +41,6 @@ export async function waitForRun(kube: Kube, job: KubeObject): Promise<readonly 
       const pods = await kube.list<Pod>(query);
       return pods.some(({ status }) => status?.phase === 'Succeeded') ? pods : undefined;
     },
-    { what: `${job.metadata.name} to succeed`, deadlineMs: 30_000 },
+    { what: `${job.metadata.name} to succeed` },
   );
 }

@@ -16,18 +16,10 @@ export async function listEvents(kube: Kube, { metadata }: KubeObject): Promise<
 }
 
 /** Returns what it says. */
-export async function waitForEvent(
-  kube: Kube,
-  object: KubeObject,
-  reason: string,
-  deadlineMs?: number,
-): Promise<string> {
+export async function waitForEvent(kube: Kube, object: KubeObject, reason: string): Promise<string> {
   const event = await waitFor(
     async () => (await listEvents(kube, object)).find((one) => one.reason === reason),
-    {
-      what: `the event ${reason} on ${object.metadata.name}`,
-      ...(deadlineMs !== undefined && { deadlineMs }),
-    },
+    { what: `the event ${reason} on ${object.metadata.name}` },
   );
   return event.note;
 }

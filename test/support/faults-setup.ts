@@ -154,7 +154,7 @@ export async function waitForCopyFailed(
       }
       return notes.find((note) => note.includes(told));
     },
-    { what: `${workload.metadata.name} to be told "${told}"`, deadlineMs: 45_000 },
+    { what: `${workload.metadata.name} to be told "${told}"` },
   );
 }
 

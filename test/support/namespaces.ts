@@ -31,6 +31,6 @@ export async function waitForEmptied(kube: Kube): Promise<void> {
         .flat()
         .some((workload) => ending.some(({ metadata }) => metadata.name === workload.metadata.namespace));
     },
-    { what: 'the workloads of deleted namespaces to be gone', deadlineMs: 50_000 },
+    { what: 'the workloads of deleted namespaces to be gone' },
   );
 }

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { createProcesses } from './processes.ts';
 import { waitFor } from './wait-for.ts';
 
-describe.concurrent('started programs', { timeout: 30_000 }, () => {
+describe.concurrent('started programs', () => {
   /** Starts a program through `createProcesses()` in a process of its own, which then waits, or crashes when told to. */
   const SCRIPT = `
     import { createProcesses } from '${join(import.meta.dirname, 'processes.ts')}';

@@ -29,7 +29,7 @@ export async function readRequestLog(registry: {
       const text = await readFile(registry.logFile, 'utf8');
       return text.includes(marker) ? text : undefined;
     },
-    { what: `the request log of ${registry.url}`, deadlineMs: 5_000, pollMs: 5 },
+    { what: `the request log of ${registry.url}`, pollMs: 5 },
   );
   return log.split('\n').flatMap(parseLine);
 }

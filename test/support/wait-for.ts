@@ -24,7 +24,7 @@ type NotYet = undefined | null | false;
  */
 export async function waitFor<T>(
   condition: () => Promise<T> | T,
-  { what, deadlineMs = 20_000, pollMs = 50, signal }: WaitOptions,
+  { what, deadlineMs = 60_000, pollMs = 50, signal }: WaitOptions,
 ): Promise<Exclude<T, NotYet>> {
   const endsAtMs = Date.now() + deadlineMs;
   for (;;) {

@@ -181,7 +181,7 @@ class Soak implements ElectionSoak {
         }
         return this.#all.find(({ identity }) => identity === last.identity);
       },
-      { what: 'somebody to lead', deadlineMs: 60_000 },
+      { what: 'somebody to lead' },
     );
   }
 
