@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 import {
+  findReference,
   findReferenceProblem,
   formatReference,
   isDigest,
@@ -116,7 +117,8 @@ export function isCopy(reference: Reference, { host, path }: BackupPrefix): bool
 
 /** The same of an image text; what is no image is no copy. */
 export function isImageCopy(image: string, prefix: BackupPrefix): boolean {
-  return findReferenceProblem(image) === undefined && isCopy(parseReference(image), prefix);
+  const reference = findReference(image);
+  return reference !== undefined && isCopy(reference, prefix);
 }
 
 /** Where one digest of a source goes in the backup, and what a pod template says to run it from there. */

@@ -47,6 +47,11 @@ export function parseReference(text: string): Reference {
   return tag === undefined ? { host, repository, digest } : { host, repository, tag, digest };
 }
 
+/** The same for a text that may be none; undefined then. */
+export function findReference(text: string): Reference | undefined {
+  return findReferenceProblem(text) === undefined ? parseReference(text) : undefined;
+}
+
 /** The canonical text: `host/repository[:tag][@digest]`. */
 export function formatReference({ host, repository, tag, digest }: Reference): string {
   const tagPart = tag === undefined ? '' : `:${tag}`;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { InvalidImageError } from '../../src/errors.ts';
 import {
   findReferenceProblem,
+  findReference,
   formatReference,
   isDigest,
   isSameRepository,
@@ -141,6 +142,11 @@ describe('any text', () => {
         expect(quote(text)).toMatch(/^"[\x20-\x7e]{0,410}"$/);
       }),
     );
+  });
+
+  it('is found to be a reference, or to be none', () => {
+    expect(findReference('nginx')).toEqual(parseReference('docker.io/library/nginx:latest'));
+    expect(findReference('no image')).toBeUndefined();
   });
 
   it('is quoted in one line, and cut', () => {

@@ -1,5 +1,5 @@
 import { isNamedAsCopyOf } from '../../images/copy-name.ts';
-import { type Reference, findReferenceProblem, parseReference } from '../../images/reference.ts';
+import { type Reference, findReference } from '../../images/reference.ts';
 import { FIELD_MANAGER, type ImageOwner } from '../../workloads/image-owner.ts';
 import { type Reverts, type SwapRecord, formatRecord, slotKey } from '../../workloads/record.ts';
 import { readRefresh } from '../../workloads/user-annotations.ts';
@@ -28,10 +28,6 @@ export type Revert =
   | { readonly is: 'to be held'; readonly patch: WorkloadPatch; readonly event: ObjectEvent }
   | { readonly is: 'held'; readonly untilMs: number };
 
-function tryParse(text: string): Reference | undefined {
-  return findReferenceProblem(text) === undefined ? parseReference(text) : undefined;
-}
-
 /**
  * The copy that a slot held before its original was put back. A record is as hostile as any text of the workload: it
  * counts only on the workload that it was written for, and when the copy bears the name that copies of that original have.
@@ -41,7 +37,7 @@ export function findFormerCopy(slot: Slot, uid: string, record: SwapRecord): Ref
   if (record.uid !== uid || record.originals.get(key) !== slot.image) {
     return undefined;
   }
-  const [copy, source] = [tryParse(record.copies.get(key) ?? ''), tryParse(slot.image)];
+  const [copy, source] = [findReference(record.copies.get(key) ?? ''), findReference(slot.image)];
   return copy && source && isNamedAsCopyOf(copy, source) ? copy : undefined;
 }
 

@@ -2,7 +2,13 @@ import { posix } from 'node:path';
 
 import { InvalidImageError } from '../../errors.ts';
 import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../../images/copy-name.ts';
-import { type Reference, formatReference, isSameRepository, parseReference } from '../../images/reference.ts';
+import {
+  type Reference,
+  findReference,
+  formatReference,
+  isSameRepository,
+  parseReference,
+} from '../../images/reference.ts';
 import { KINDS } from '../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
@@ -82,8 +88,8 @@ function findRunning(slot: Slot, image: Reference, facts: SlotPlanFacts): Runnin
     .flatMap((pod) => pod.containers)
     .filter((container) => container.name === slot.name && container.image === slot.image);
   for (const { imageId } of containers) {
-    const reported = tryParse(imageId.replace(/^[a-z-]+:\/\//, ''));
-    if (!(reported instanceof Error) && reported.digest) {
+    const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
+    if (reported?.digest) {
       const isSame = isImageOf(reported, image, facts);
       other ??= isSame ? undefined : imageId;
       counts.set(reported.digest, (counts.get(reported.digest) ?? 0) + (isSame ? 1 : 0));
@@ -112,9 +118,8 @@ export function findOriginal(slot: Slot, record: SwapRecord): Original | undefin
   if (text === undefined) {
     return undefined;
   }
-  const [image, source] = [tryParse(slot.image), tryParse(text)];
-  const isKnown = !(image instanceof Error) && !(source instanceof Error) && isNamedAsCopyOf(image, source);
-  return isKnown ? { text, source } : undefined;
+  const [image, source] = [findReference(slot.image), findReference(text)];
+  return image && source && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { isImageCopy, isNamedAsCopyOf, type BackupPrefix } from '../../images/copy-name.ts';
-import { findReferenceProblem, parseReference } from '../../images/reference.ts';
+import { findReference } from '../../images/reference.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
 import { isRolledOut, keepsStuckPods } from '../../workloads/rollout.ts';
 import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
@@ -32,8 +32,8 @@ export function mayHaveStuckPods(
 
 /** Whether an image text bears the name of a copy of another one, in whatever backup. */
 function isNamedCopy(image: string, original: string): boolean {
-  const areImages = [image, original].every((text) => findReferenceProblem(text) === undefined);
-  return areImages && isNamedAsCopyOf(parseReference(image), parseReference(original));
+  const [copy, source] = [findReference(image), findReference(original)];
+  return copy !== undefined && source !== undefined && isNamedAsCopyOf(copy, source);
 }
 
 /** What this controller has taken out of a slot, or may have: an original, or a copy, be it of an earlier backup. */

@@ -64,8 +64,9 @@ function hasHadTime({ createdAtMs, replacedAtMs = -Infinity }: Pod, { workload, 
 
 /** Of a pod that got the copy in place, only what is said of the copy: the rest may still be about the original. */
 function withoutOldWords(pod: Pod): Pod {
+  // A runtime names an image by its digest, with or without the tag.
   const isAboutItsImage = ({ image, waiting }: PodContainer): boolean =>
-    waiting?.message.includes(image.split('@').at(-1) ?? image) === true;
+    waiting?.message.includes(image.slice(image.lastIndexOf('@') + 1)) === true;
   return pod.replacedAtMs === undefined
     ? pod
     : { ...pod, containers: pod.containers.filter(isAboutItsImage) };

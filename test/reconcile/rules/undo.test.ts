@@ -102,13 +102,20 @@ describe('a swap whose copy cannot be pulled', () => {
         ...one,
         waiting: { reason: 'ImagePullBackOff', message },
       }));
-      return { ...pod, containers, createdAtMs: SWAPPED_AT_MS - HOUR_MS, replacedAtMs };
+      const sidecar = { name: 'sidecar', image: 'envoy:1', imageId: '' };
+      return {
+        ...pod,
+        containers: [sidecar, ...containers],
+        createdAtMs: SWAPPED_AT_MS - HOUR_MS,
+        replacedAtMs,
+      };
     };
     const undo = (message: string, ageMs: number) =>
       planUndo(someFacts({ workload, pods: [saying(message)], nowMs: replacedAtMs + ageMs }));
     const [copy = ''] = aStuckPod().containers.map(({ image }) => image);
     expect(undo(`Back-off pulling image "${copy}"`, 44_000)).toBeUndefined();
     expect(undo(`Back-off pulling image "${copy}"`, 45_000)).toBeDefined();
+    expect(undo(`failed to resolve reference "${copy.replace(/:[^:]*@/, '@')}"`, 45_000)).toBeDefined();
     expect(undo('Back-off pulling image "nginx:1.27"', HOUR_MS / 2)).toBeUndefined();
   });
 
