@@ -47,10 +47,10 @@ export interface SwapRecord {
   readonly swappedAtMs: number;
   readonly hold?: Hold;
   /** Of the workload that was swapped: a record that came along in a manifest proves nothing about this one. */
-  readonly uid?: string;
-  readonly reverts?: Reverts;
+  readonly uid?: string | undefined;
+  readonly reverts?: Reverts | undefined;
   /** The field manager that owned an image by server-side apply, and would meet a conflict with us. */
-  readonly appliedBy?: string;
+  readonly appliedBy?: string | undefined;
   /** The entry of `imagePullSecrets` that a swap has added; one that was there before is the user's. */
   readonly pullSecret?: string;
   /** Of copies that the slots do not hold any more, and that an earlier revision may bring back. */
@@ -160,14 +160,18 @@ function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord>
   };
 }
 
-/** Reads what is recorded; anything that a hand has made unreadable counts as not recorded. */
+/**
+ * Reads what is recorded; anything that a hand has made unreadable counts as not recorded. Originals alone are kept for a
+ * restore, and prove nothing.
+ */
 export function parseRecord(annotations: Readonly<Record<string, string>>): SwapRecord {
+  const originals = toTextMap(parseJson(annotations[ORIGINAL_IMAGES]));
   const status = toMap(parseJson(annotations[STATUS]));
   if (status.get('v') !== STATUS_VERSION) {
-    return NOTHING;
+    return { ...NOTHING, originals };
   }
   return {
-    originals: toTextMap(parseJson(annotations[ORIGINAL_IMAGES])),
+    originals,
     copies: toTextMap(status.get('copies')),
     before: toTextMap(status.get('before')),
     swappedAtMs: parseTimeMs(status.get('swappedAt')),

@@ -1,4 +1,4 @@
-import { whyNotSwappable } from '../../workloads/rollout.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
 import { decideRestore } from './decide-restore.ts';
 import type { Decision, PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './deferral.ts';
@@ -31,13 +31,18 @@ function findSwaps(facts: WorkloadFacts): readonly SlotSwap[] {
   return unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
 }
 
+/** True for a workload that may be swapped as soon as a pod of it cannot pull its original. */
+function mayRescue(facts: WorkloadFacts): boolean {
+  const { terminating, paused } = facts.workload.rollout;
+  return !terminating && !paused && findLastingReason(facts) === undefined;
+}
+
 /**
  * Slots whose originals the nodes cannot pull, and that need not wait for anything. Only these: of the others nothing
  * proves yet that the workload may read their copies.
  */
 function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
-  const { terminating, paused } = facts.workload.rollout;
-  if (terminating || paused || isForeign(facts) || findLastingReason(facts) !== undefined) {
+  if (!mayRescue(facts) || isForeign(facts)) {
     return [];
   }
   return facts.slots.flatMap(({ plan, copy }) => {
@@ -63,8 +68,7 @@ function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision,
     return { lookAgainMs: Math.min(facts.requeueAfterMs, planHasteMs(facts)) };
   }
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
-  const mayNeedRescue =
-    isWorthIt && whyNotSwappable(facts.workload) === 'rolling out' && findLastingReason(facts) === undefined;
+  const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
   const earliestMs = Math.min(lookAgainMs, mayNeedRescue ? facts.requeueAfterMs : Infinity);
   return earliestMs === Infinity ? {} : { lookAgainMs: earliestMs };
 }

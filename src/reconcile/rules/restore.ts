@@ -1,8 +1,13 @@
-import { planNoRecord, type SwapRecord } from '../../workloads/record.ts';
+import { planNoRecord, slotKey, type SwapRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { WorkloadPatch } from '../ports.ts';
 import { planNoEntry } from './pull-secret-entry.ts';
 import { findOriginal } from './slot-plan.ts';
+
+/** Where only the originals can still be read: what the slots hold, which counts where it is named after them. */
+function readCopies({ slots }: Workload): SwapRecord['copies'] {
+  return new Map(slots.map((slot) => [slotKey(slot), slot.image]));
+}
 
 /**
  * The patch that puts the recorded originals back, exactly as the user wrote them, and takes our annotations off;
@@ -13,8 +18,9 @@ export function planRestore(workload: Workload, record: SwapRecord): WorkloadPat
   if (!annotations) {
     return undefined;
   }
+  const known = record.copies.size > 0 ? record : { ...record, copies: readCopies(workload) };
   const slots = workload.slots.flatMap((slot) => {
-    const original = findOriginal(slot, record);
+    const original = findOriginal(slot, known);
     return original ? [{ place: slot.place, name: slot.name, image: original.text }] : [];
   });
   return { slots, annotations, ...planNoEntry(workload, record) };

@@ -14,7 +14,6 @@ function planRecord(
 ): SwapRecord {
   const { workload, record, nowMs } = facts;
   const reverts = planReverts(facts, revert);
-  const appliedBy = findAppliedBy(workload, record);
   const kept = new Set(
     workload.slots.filter((slot) => record.copies.get(slotKey(slot)) === slot.image).map(slotKey),
   );
@@ -35,8 +34,8 @@ function planRecord(
     swappedAtMs: nowMs,
     uid: workload.uid,
     ...(record.hold && { hold: record.hold }),
-    ...(reverts && { reverts }),
-    ...(appliedBy !== undefined && { appliedBy }),
+    reverts,
+    appliedBy: findAppliedBy(workload, record),
     ...(former && { former }),
   };
 }

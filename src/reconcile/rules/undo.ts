@@ -7,6 +7,7 @@ import { readRefresh } from '../../workloads/user-annotations.ts';
 import type { Pod, PodContainer, Workload } from '../../workloads/workload.ts';
 import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from '../ports.ts';
+import { findAppliedBy } from './ownership.ts';
 import { findPullFailure } from './pull-failure.ts';
 import { planEntry, planNoEntry } from './pull-secret-entry.ts';
 import { findRefusal } from './refusal.ts';
@@ -15,6 +16,8 @@ import { findRefusal } from './refusal.ts';
 const GRACE_MS = 45_000;
 /** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
 const LONGEST_ROLLOUT_MS = 3_600_000;
+/** Unless not every pod has got the copy yet, or none serves: then it may never have been seen to work. */
+const LONGEST_TRIAL_MS = 24 * 3_600_000;
 /** A CronJob has no rollout: at every run it is the pods of that run which may not find the copy. */
 const LONGEST_START_MS = 10 * 60_000;
 /** Of the kubelet's words in an event: the reason comes last, after the name of the image, twice. */
@@ -41,12 +44,19 @@ export interface Undo {
  */
 export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
   const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
-  const longestMs = KINDS[workload.kind].rollsOut ? LONGEST_ROLLOUT_MS : LONGEST_START_MS;
   return (
     !isRolledOut(workload) &&
-    (ageMs < longestMs || workload.rollout.onDelete) &&
+    (ageMs < longestFlightMs(workload) || workload.rollout.onDelete) &&
     findSwappedSlots(workload.slots, record).length > 0
   );
+}
+
+function longestFlightMs({ kind, rollout }: Workload): number {
+  if (!KINDS[kind].rollsOut) {
+    return LONGEST_START_MS;
+  }
+  const isTried = rollout.updated >= rollout.desired && rollout.available > 0;
+  return isTried ? LONGEST_ROLLOUT_MS : LONGEST_TRIAL_MS;
 }
 
 /** Where a pod stands still because of the swap, in whose words, and what helps. */
@@ -129,6 +139,10 @@ function planRecord(
     originals: new Map([...record.originals].filter(([key]) => isCopyStill(key))),
     copies,
     before: new Map(),
+    uid: record.uid,
+    reverts: record.reverts,
+    // The images belong to nobody meanwhile, so that the next swap would not find out.
+    appliedBy: findAppliedBy(workload, record),
     ...(former && { former }),
   };
 }

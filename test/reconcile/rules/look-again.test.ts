@@ -103,8 +103,29 @@ describe('a workload is looked at again', () => {
     });
   });
 
+  it.each([
+    ['a CronJob while a run of it may be stuck', { kind: 'CronJob', rollout: ROLLING }],
+    [
+      'a StatefulSet of which somebody says what is updated',
+      { kind: 'StatefulSet', rollout: { available: 1, onDelete: true } },
+    ],
+  ] as const)('although it has no copy, because a pod may come to need a rescue: %s', (_, parts) => {
+    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).toMatchObject({
+      waiting: 'no copy',
+      lookAgainMs: REQUEUE_MS,
+    });
+  });
+
+  it.each([
+    ['it is rolled out', {}],
+    ['it is paused', { rollout: { ...ROLLING, paused: true } }],
+    ['it is about to be deleted', { rollout: { ...ROLLING, terminating: true } }],
+  ])('only when something is heard of it, when it has no copy and %s', (_, parts) => {
+    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).not.toHaveProperty('lookAgainMs');
+  });
+
   it('only when something is heard of it, once it is backed up', () => {
-    expect(decideOn(swapped(2 * HOUR_MS))).toEqual({ events: [] });
+    expect(decideOn(swapped(2 * HOUR_MS, { rollout: { available: 1 } }))).toEqual({ events: [] });
   });
 
   it('only when something is heard of it, while it is to be copied and no more', () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { planRestore } from '../../../src/reconcile/rules/restore.ts';
-import type { SwapRecord } from '../../../src/workloads/record.ts';
+import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Slot } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload, annotationsOf } from '../../support/builders.ts';
 
@@ -44,6 +44,16 @@ it('puts the original of an earlier copy back that a rollback to an earlier revi
 
 it('believes no recorded original that the copy in the slot is no copy of', () => {
   expect(restore([aSlot(COPY)], { originals: new Map([['app', 'evil.example/root:1']]) })?.slots).toEqual([]);
+});
+
+it('puts the original back also when nothing but that can still be read, if the slot holds a copy of it', () => {
+  const annotations = { 'backup-image-registry/original-images': '{"app":"nginx:1.27","side":"envoy:1"}' };
+  const slots = [aSlot(COPY), aSlot('nginx:1.28', { name: 'side' })];
+  const workload = aWorkload({ slots, annotations });
+  expect(planRestore(workload, parseRecord(annotations))).toEqual({
+    slots: [{ place: 'containers', name: 'app', image: 'nginx:1.27' }],
+    annotations: { 'backup-image-registry/original-images': null },
+  });
 });
 
 it('has nothing to do for a workload that bears nothing of ours', () => {

@@ -154,6 +154,17 @@ describe('a swap whose copy cannot be pulled', () => {
     );
   });
 
+  it('keeps in mind whose workload it was, who applies it, and what has become of earlier swaps', () => {
+    const reverts = { count: 1, sinceMs: SWAPPED_AT_MS, ofMs: SWAPPED_AT_MS, holds: 2 };
+    const record = { ...RECORD, uid: 'uid-1', appliedBy: 'helm', reverts };
+    const written = planUndo(someFacts({ record }))?.patch.annotations;
+    expect(parseRecord(written as Record<string, string>)).toMatchObject({
+      uid: 'uid-1',
+      appliedBy: 'helm',
+      reverts,
+    });
+  });
+
   it('is undone at once when no pod serves', () => {
     const facts = { workload: rolling({ available: 0 }), nowMs: SWAPPED_AT_MS + 1_000 };
     expect(planUndo(someFacts(facts))?.patch.slots).toHaveLength(1);
@@ -332,7 +343,10 @@ it.each<[string, Partial<UndoFacts>]>([
   ['a pod that waits for something else', { pods: [aStuckPod('CrashLoopBackOff')] }],
   ['a pod that waits for another image', { pods: [aStuckPod('ErrImagePull', 'nginx:1.27')] }],
   ['a workload that is rolled out', { workload: rolling({ current: 2, updated: 2 }) }],
-  ['a workload that was swapped long ago', { nowMs: SWAPPED_AT_MS + 2 * HOUR_MS }],
+  [
+    'a workload that was swapped long ago, and has tried its copies',
+    { workload: rolling({ updated: 3, available: 2 }), nowMs: SWAPPED_AT_MS + 2 * HOUR_MS },
+  ],
   ['a slot that holds another image by now', { workload: { ...rolling(), slots: [aSlot('nginx:1.28')] } }],
   ['a swap without a stuck pod', { pods: [] }],
   ['a record that does not say what was there before', { record: { ...RECORD, before: new Map() } }],
@@ -344,9 +358,15 @@ it.each<[string, Partial<UndoFacts>]>([
   expect(planUndo(someFacts(facts))).toBeUndefined();
 });
 
+/** Every pod has got the copy, and some serve. */
+const TRIED = rolling({ updated: 3, available: 1 });
+
 it.each([
-  ['for less than an hour', rolling(), HOUR_MS - 1, true],
-  ['for an hour and no longer', rolling(), HOUR_MS, false],
+  ['for less than an hour', TRIED, HOUR_MS - 1, true],
+  ['for an hour and no longer', TRIED, HOUR_MS, false],
+  ['for a day while not every pod has got the copy', rolling(), 24 * HOUR_MS - 1, true],
+  ['for a day and no longer', rolling(), 24 * HOUR_MS, false],
+  ['for a day when no pod serves any more', rolling({ updated: 3, available: 0 }), 24 * HOUR_MS - 1, true],
   ['only while a slot holds the copy', { ...rolling(), slots: [aSlot('nginx:1.28')] }, 1_000, false],
 ])('a swap is in flight %s', (_, workload, ageMs, expected) => {
   expect(isSwapInFlight(workload, RECORD, SWAPPED_AT_MS + ageMs)).toBe(expected);
