@@ -8,7 +8,7 @@ import type { Connection } from './connection/api-client.ts';
 import { listPages } from './reflector/list-pages.ts';
 import { createNodePlatforms } from './node-platforms.ts';
 import { explainRefusal } from './refusal.ts';
-import { projectFormerTemplate, projectPod } from './projection.ts';
+import { projectFormerTemplate, projectPod, projectWorkload } from './projection.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
 
@@ -119,39 +119,22 @@ async function listSelected<T>(
   return found;
 }
 
-/** Reads and writes workloads beyond what the reflectors show; `assertMayWrite` is asked before every write. */
-export function createWorkloadClient(options: {
-  readonly connection: Pick<Connection, 'request'>;
-  /** Throws when this process must not write, because another one leads. */
-  readonly assertMayWrite: () => void;
-  readonly clock: Clock;
-}): WorkloadClient {
-  const { connection, assertMayWrite, clock } = options;
+/** A webhook that does not say that it has no side effects fails every request that is not in earnest. */
+function isDryRunUnknown(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 400;
+}
 
-  async function send(
-    path: string,
-    { body, type }: { body: object; type: 'strategic-merge-patch' | 'json-patch' },
-    signal: AbortSignal,
-  ): Promise<void> {
-    await connection.request({
-      method: 'PATCH',
-      path,
-      query: { fieldManager: FIELD_MANAGER },
-      body,
-      contentType: `application/${type}+json`,
-      guard: assertMayWrite,
-      signal,
-    });
-  }
+interface Patch {
+  readonly body: object;
+  readonly type: 'strategic-merge-patch' | 'json-patch';
+  /** Nothing is kept: everything else is as in earnest. */
+  readonly dryRun?: boolean;
+}
 
-  async function merge(path: string, body: object, signal: AbortSignal): Promise<void> {
-    try {
-      await send(path, { body, type: 'strategic-merge-patch' }, signal);
-    } catch (error) {
-      throw explainRefusal(error);
-    }
-  }
-
+function createReader(
+  connection: Pick<Connection, 'request'>,
+  clock: Clock,
+): Pick<WorkloadClient, 'listPods' | 'listFormerTemplates' | 'listNodePlatforms'> {
   return {
     async listPods(workload, signal) {
       const list = { workload, path: '/api/v1', plural: 'pods', project: projectPod, signal };
@@ -168,7 +151,56 @@ export function createWorkloadClient(options: {
           })
         : [],
     listNodePlatforms: createNodePlatforms(connection, clock),
+  };
+}
+
+/** Reads and writes workloads beyond what the reflectors show; `assertMayWrite` is asked before every write. */
+export function createWorkloadClient(options: {
+  readonly connection: Pick<Connection, 'request'>;
+  /** Throws when this process must not write, because another one leads. */
+  readonly assertMayWrite: () => void;
+  readonly clock: Clock;
+}): WorkloadClient {
+  const { connection, assertMayWrite, clock } = options;
+
+  async function send(path: string, { body, type, dryRun }: Patch, signal: AbortSignal): Promise<unknown> {
+    return connection.request({
+      method: 'PATCH',
+      path,
+      query: { fieldManager: FIELD_MANAGER, ...(dryRun && { dryRun: 'All' }) },
+      body,
+      contentType: `application/${type}+json`,
+      guard: assertMayWrite,
+      signal,
+    });
+  }
+
+  async function merge(path: string, body: object, signal: AbortSignal): Promise<void> {
+    try {
+      await send(path, { body, type: 'strategic-merge-patch' }, signal);
+    } catch (error) {
+      throw explainRefusal(error);
+    }
+  }
+
+  return {
+    ...createReader(connection, clock),
     patch: (workload, patch, signal) => merge(workloadPath(workload), patchBody(workload, patch), signal),
+    async tryPatch(workload, patch, signal) {
+      const trial = {
+        body: patchBody(workload, patch),
+        type: 'strategic-merge-patch',
+        dryRun: true,
+      } as const;
+      try {
+        return projectWorkload(workload.kind, await send(workloadPath(workload), trial, signal))?.slots;
+      } catch (error) {
+        if (isDryRunUnknown(error)) {
+          return undefined;
+        }
+        throw explainRefusal(error);
+      }
+    },
     patchPod(workload, { name, uid, slots }: PodPatch, signal) {
       const path = `${podsPath(workload)}/${encodeURIComponent(name)}`;
       return merge(path, { metadata: { uid }, spec: podSpecFields(slots) }, signal);

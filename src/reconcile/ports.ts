@@ -118,6 +118,18 @@ export interface WorkloadClient {
    */
   releaseImages(workload: Workload, signal: AbortSignal): Promise<void>;
   /**
+   * Has the API server carry out a patch without keeping it. Returns what the slots would hold, of which admission has the
+   * last word; undefined where a webhook does not let that be seen.
+   *
+   * @throws {ConflictError} when the workload is no longer the one that was read.
+   * @throws {WriteDeniedError} when admission or RBAC refuses it.
+   */
+  tryPatch(
+    workload: Workload,
+    patch: WorkloadPatch,
+    signal: AbortSignal,
+  ): Promise<readonly Slot[] | undefined>;
+  /**
    * Points the slots at the given images in one request, all or none; other fields stay with their owners.
    *
    * @throws {ConflictError} when the workload is no longer the one that was read: copying takes minutes,

@@ -42,6 +42,7 @@ function createFollower(): {
       listNodePlatforms: () => Promise.resolve([]),
       listFormerTemplates: () => Promise.resolve([]),
       releaseImages: () => Promise.resolve(),
+      tryPatch: () => Promise.resolve(undefined),
       patch: () => Promise.resolve(),
       patchPod: () => Promise.resolve(),
     },

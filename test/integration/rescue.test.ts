@@ -155,3 +155,77 @@ describe('with a policy against the backup registry', () => {
     return { denials: await readSum(/swaps_total\{.*result="denied"/), passes: await readPasses() };
   }
 });
+
+describe('with a policy that takes images from a mirror', () => {
+  const mirrored = (text: string): string => text.replace(backup.host, 'mirror.example');
+
+  /** Rewrites the images of Deployments of one namespace that name the backup. */
+  async function rewrite(namespace: string): Promise<void> {
+    const name = `rewrite-${namespace}`;
+    const apiVersion = 'admissionregistration.k8s.io/v1';
+    const value = `object.spec.template.spec.containers[0].image.replace("${backup.host}", "mirror.example")`;
+    const path = '/spec/template/spec/containers/0/image';
+    await kube.create({
+      apiVersion,
+      kind: 'MutatingAdmissionPolicy',
+      metadata: { name },
+      spec: {
+        failurePolicy: 'Fail',
+        reinvocationPolicy: 'Never',
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: ['apps'],
+              apiVersions: ['v1'],
+              resources: ['deployments'],
+              operations: ['CREATE', 'UPDATE'],
+            },
+          ],
+        },
+        mutations: [
+          {
+            patchType: 'JSONPatch',
+            jsonPatch: {
+              expression: `[JSONPatch{op: "replace", path: "${path}", value: ${value}}]`,
+            },
+          },
+        ],
+      },
+    });
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': namespace } };
+    await kube.create({
+      apiVersion,
+      kind: 'MutatingAdmissionPolicyBinding',
+      metadata: { name },
+      spec: { policyName: name, matchResources: { namespaceSelector } },
+    });
+  }
+
+  async function waitForRewriting(namespace: string): Promise<void> {
+    await waitFor(
+      async () => {
+        const wanted = `${backup.host}/x`;
+        const probe = await kube.create(
+          aDeployment({ namespace, name: 'probe', images: [wanted], replicas: 0 }),
+        );
+        await kube.delete({ apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: 'probe' });
+        return imagesOf(probe)[0] === mirrored(wanted);
+      },
+      { what: 'the policy to be in force' },
+    );
+  }
+
+  it('begins no swap of which it would make another, says so, and touches no pod', async () => {
+    const namespace = await cluster.createNamespace();
+    await rewrite(namespace);
+    await waitForRewriting(namespace);
+    const { reference } = images.singleManifest;
+    const web = await kube.create(aDeployment({ namespace, images: [reference] }));
+    expect(await waitForEvent(kube, web, 'SwapDenied')).toMatch(
+      /a webhook or policy makes "mirror\.example\/\S+" of the image of main/,
+    );
+    const now = await read(kube, web);
+    expect(imagesOf(now)).toEqual([reference]);
+    expect(now.metadata.generation).toBe(1);
+  });
+});

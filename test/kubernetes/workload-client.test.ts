@@ -159,6 +159,57 @@ describe('patch', () => {
   });
 });
 
+describe('a patch that is not in earnest', () => {
+  const patch = {
+    slots: [
+      { place: 'containers', name: 'app', image: 'b.io/nginx' },
+      { place: 'volumes', name: 'app', image: 'b.io/model' },
+    ],
+    annotations: {},
+  } as const;
+
+  /** The API server keeps nothing, and answers what would be there. */
+  function answerWith(image: string, reference: string): void {
+    const spec = {
+      containers: [{ name: 'app', image }],
+      volumes: [{ name: 'app', image: { reference } }],
+    };
+    server.answer = (_, response) =>
+      answerJson(response, {
+        metadata: { name: 'web', namespace: 'shop', uid: 'u', resourceVersion: '8' },
+        spec: { selector: { matchLabels: { app: 'web' } }, template: { spec } },
+      });
+  }
+
+  it('is the same patch, and tells what the slots would hold', async () => {
+    answerWith('m.io/nginx', 'm.io/model');
+    const made = await client.tryPatch(aWorkload(), patch, signal);
+    expect(made).toMatchObject([
+      { place: 'containers', name: 'app', image: 'm.io/nginx' },
+      { place: 'volumes', name: 'app', image: 'm.io/model' },
+    ]);
+    await client.patch(aWorkload(), patch, signal);
+    const [trial, earnest] = server.requests;
+    expect(trial?.query).toEqual({ ...earnest?.query, dryRun: 'All' });
+    expect(trial?.body).toEqual(earnest?.body);
+  });
+
+  it.each([
+    [403, WriteDeniedError],
+    [409, ConflictError],
+    [500, ApiError],
+  ])('refused with %i is a decision for the caller', async (code, expected) => {
+    server.answer = (_, response) => answerJson(response, { kind: 'Status', code }, code);
+    await expect(client.tryPatch(aWorkload(), patch, signal)).rejects.toThrow(expected);
+  });
+
+  it('shows nothing where a webhook does not support that', async () => {
+    const message = 'admission webhook "x" does not support dry run';
+    server.answer = (_, response) => answerJson(response, { kind: 'Status', code: 400, message }, 400);
+    await expect(client.tryPatch(aWorkload(), patch, signal)).resolves.toBeUndefined();
+  });
+});
+
 describe('the platforms of nodes', () => {
   const aNode = (operatingSystem: string, architecture: string) => ({
     status: { nodeInfo: { operatingSystem, architecture } },

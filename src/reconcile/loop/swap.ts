@@ -6,6 +6,7 @@ import { type WorkloadKind, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
+import { explainChangedImage } from '../rules/changed-image.ts';
 import type { SlotSwap } from '../rules/decision.ts';
 import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from '../ports.ts';
 import type { SwapPullSecrets } from './pull-secrets.ts';
@@ -126,20 +127,35 @@ async function preparePullSecret(
   }
 }
 
-async function patchWorkload(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
+/** @throws {WriteDeniedError} when something between us and the workload would change the images. */
+async function tryPatch(deps: SwapDeps, { workload, patch }: SwapJob, signal: AbortSignal): Promise<void> {
+  const made = await deps.client.tryPatch(workload, patch, signal);
+  const change = made && explainChangedImage(patch, made);
+  if (change !== undefined) {
+    throw new WriteDeniedError(change);
+  }
+}
+
+/** False when the API server refuses the request, or would refuse it: the workload was told so. */
+async function isAllowed(deps: SwapDeps, workload: Workload, request: Promise<void>): Promise<boolean> {
   try {
-    await deps.client.patch(job.workload, job.patch, signal);
-    return 'swapped';
+    await request;
+    return true;
   } catch (error) {
     if (!(error instanceof WriteDeniedError)) {
       throw error;
     }
-    tellDenied(deps, job.workload, error);
-    return 'denied';
+    tellDenied(deps, workload, error);
+    return false;
   }
 }
 
 async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
+  const { workload, patch } = job;
+  // Before the proof, so that as little as possible happens between that and the patch.
+  if (!(await isAllowed(deps, workload, tryPatch(deps, job, signal)))) {
+    return 'denied';
+  }
   const proofs = await Promise.all(job.slots.map((slot) => isProven(deps, slot, signal)));
   if (!proofs.every(Boolean)) {
     return 'not yet';
@@ -148,11 +164,11 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
   if (!(await preparePullSecret(deps, job, signal))) {
     return 'not yet';
   }
-  const result = await patchWorkload(deps, job, signal);
-  if (result === 'swapped') {
-    tellSwapped(deps, job, isHintNeeded ? HINT : '');
+  if (!(await isAllowed(deps, workload, deps.client.patch(workload, patch, signal)))) {
+    return 'denied';
   }
-  return result;
+  tellSwapped(deps, job, isHintNeeded ? HINT : '');
+  return 'swapped';
 }
 
 /**

@@ -41,6 +41,8 @@ let formers: readonly FormerTemplate[];
 let released: string[];
 let releaseDenial: Error | undefined;
 let denial: Error | undefined;
+/** What admission makes of an image. */
+let admit: (image: string) => string;
 let nodePlatforms: readonly string[];
 let wantedSecret: string | undefined;
 /** Of the last patch. */
@@ -106,6 +108,8 @@ function buildWorld(data: Record<string, string> = {}) {
         }
         released.push(name);
       },
+      tryPatch: async (_, { slots }) =>
+        slots.map((slot) => ({ ...aSlot(admit(slot.image)), place: slot.place, name: slot.name })),
       patch: async (workload, patch) => patchWorkload(workload, patch),
       patchPod: async () => undefined,
     },
@@ -180,6 +184,7 @@ beforeEach(() => {
   released = [];
   releaseDenial = undefined;
   denial = undefined;
+  admit = (image) => image;
   nodePlatforms = ['linux/amd64', 'linux/arm64'];
   told = [];
   observations = [];
@@ -245,6 +250,17 @@ it('keeps an image that somebody changed during the copy', async () => {
   };
   await settle(web);
   expect(imagesOf(web)).toEqual(['nginx:1.28']);
+});
+
+it('does not begin a swap of which admission would make another', async () => {
+  admit = (image) => image.replace('backup.example', 'mirror.example');
+  const web = addWorkload();
+  await settle(web);
+  expect(imagesOf(web)).toEqual(['nginx:1.27']);
+  expect(told).toMatchObject([
+    { reason: 'SwapDenied', note: expect.stringMatching(/makes "mirror\.example\/.*" of the image of app/) },
+  ]);
+  expect(world.budget.countRolling()).toBe(0);
 });
 
 describe('a swap that the API server refuses', () => {
