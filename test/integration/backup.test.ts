@@ -53,9 +53,13 @@ async function create(workload: Workload): Promise<Workload> {
 
 const copyTo = (image: Parameters<typeof copyOf>[0], prefix = PREFIX): string => copyOf(image, prefix);
 
-async function countUploads(): Promise<number> {
+/** Of one image: those of other tests may be copied at the same time. */
+async function countUploads(copy: string): Promise<number> {
+  const [repository] = copy.slice(`${backup.host}/`.length).split(':');
   const requests = await readRequestLog(backup);
-  return requests.filter(({ method }) => method !== 'GET' && method !== 'HEAD').length;
+  return requests.filter(
+    ({ method, path }) => !['GET', 'HEAD'].includes(method) && path.startsWith(`/v2/${repository}/`),
+  ).length;
 }
 
 beforeAll(async () => {
@@ -108,13 +112,14 @@ describe('a workload', () => {
     const swapped = await waitForImages(kube, web, [copyTo(images.multiPlatform)]);
     await first.program.stop();
 
-    const uploads = await countUploads();
+    const uploads = await countUploads(copyTo(images.multiPlatform));
+    expect(uploads).toBeGreaterThan(0);
     const next = await create(
       aDeployment({ namespace, name: 'next', images: [images.multiPlatform.reference] }),
     );
     await start();
     await waitForImages(kube, next, [copyTo(images.multiPlatform)]);
-    expect(await countUploads()).toBe(uploads);
+    expect(await countUploads(copyTo(images.multiPlatform))).toBe(uploads);
     expect((await read(kube, web)).metadata.generation).toBe(swapped.metadata.generation);
   });
 

@@ -390,7 +390,9 @@ describe('after the controller has stopped', () => {
     let most = 0;
     await waitFor(
       async () => {
-        const rolling = (await readAll()).filter((one) => one.spec.replicas !== 0 && !isRolledOut(one));
+        // All as they are at one moment.
+        const now = await kube.list<Workload>({ apiVersion: 'apps/v1', kind: 'Deployment', namespace });
+        const rolling = now.filter((one) => one.spec.replicas !== 0 && !isRolledOut(one));
         most = Math.max(most, rolling.length);
         return isEnded;
       },

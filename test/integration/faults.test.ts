@@ -27,7 +27,7 @@ const { kube, backup } = cluster;
 /** More than the engine repeats by itself in two tries: the first, and one when a pod shows what the workload runs. */
 const MOST_REFUSED = 20;
 /** An engine that is told to end may have a request on the way. */
-const ENDING_MS = 500;
+const ENDING_MS = 2_000;
 
 let setup: FaultSetup;
 let freeSources: FaultyRegistry[];

@@ -71,7 +71,11 @@ async function killAll({ program }: Controller): Promise<void> {
   const engines = await findChildren(program.pid, 'regctl');
   program.kill('SIGKILL');
   for (const engine of engines) {
-    process.kill(engine, 'SIGKILL');
+    try {
+      process.kill(engine, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
   }
   await program.ended;
 }

@@ -69,7 +69,7 @@ it('gets the run of a CronJob going again that could not pull the copy', async (
   );
   const job = await startRun(kube, swapped);
   expect(await waitForEvent(kube, cronJob, 'SwapRolledBack')).toMatch(
-    /a node cannot run the copy of main: ImagePullBackOff/,
+    /a node cannot run the copy of main: (?:ErrImagePull|ImagePullBackOff)/,
   );
   const pods = await waitForRun(kube, job);
   expect(pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image))).toEqual([reference]);

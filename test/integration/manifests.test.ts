@@ -17,10 +17,11 @@ import {
   startController,
 } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
-import { referenceTo } from '../support/kube.ts';
+import { createKube, referenceTo } from '../support/kube.ts';
 import type { AnyObject, KubeObject, Workload } from '../support/objects.ts';
 import { startRegistry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
+import { connectAsServiceAccount } from '../support/service-account.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aCronJob, aDaemonSet, aDeployment, aStatefulSet } from '../support/workload-builders.ts';
@@ -51,7 +52,10 @@ describe('config/default', () => {
         .split('\n')
         .every((line) => line.endsWith(' created')),
     ).toBe(true);
-    expect((await kubectl(cluster, 'diff', '-f', folder)).stdout).toBe('');
+    // The API server and its controllers may still be adding to what was applied.
+    await waitFor(async () => (await kubectl(cluster, 'diff', '-f', folder)).stdout === '', {
+      what: 'kubectl diff to be empty',
+    });
     // Its image is nowhere: no node is to go on trying.
     await kube.patch(DEPLOYMENT, { spec: { replicas: 0 } });
   });
@@ -123,6 +127,7 @@ describe('RBAC', () => {
       WORKLOAD_KINDS: 'Deployment,DaemonSet,StatefulSet,CronJob',
     });
     const namespace = await cluster.createNamespace();
+    await waitForPermissions();
     const startedAt = new Date();
     const { program } = await startController(cluster, { name: 'rbac', registries: [backup, locked] });
     const { reference } = images.dockerList;
@@ -161,6 +166,16 @@ describe('RBAC', () => {
     await program.stop();
     asked = await readAudit();
   });
+
+  /** Roles take effect a moment after they were applied. */
+  async function waitForPermissions(): Promise<void> {
+    const account = { namespace: CONTROLLER_NAMESPACE, name: 'backup-image-registry-sa' };
+    const asController = createKube(await connectAsServiceAccount(cluster, account));
+    await waitFor(() => asController.list({ apiVersion: 'apps/v1', kind: 'Deployment' }), {
+      what: 'the controller to be permitted its work',
+    });
+    asController.close();
+  }
 
   /** The second time is told with a patch of the first event. */
   async function makeTheSameMistakeTwice(): Promise<void> {

@@ -100,7 +100,7 @@ afterEach(async () => {
 
 it(
   'rolls 60 Deployments of an install five at a time and each once, although it is killed in the middle',
-  { timeout: 180_000 },
+  { timeout: 480_000 },
   async () => {
     const namespaces = await Promise.all(Array.from({ length: 4 }, () => cluster.createNamespace('pace')));
     const created = await Promise.all(

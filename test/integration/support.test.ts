@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { read } from '../support/backed-up.ts';
 import { aPullSecret } from '../support/docker-config.ts';
 import { KubeError } from '../support/kube-error.ts';
 import { createKube, referenceTo } from '../support/kube.ts';
@@ -90,12 +91,14 @@ describe('pods', () => {
     const deployment = await kube.create(
       aDeployment({ namespace, images: [images.dockerList.reference], initImages }),
     );
-    await waitForReason(deployment, 'ErrImagePull');
-    const [pod] = await listPods(kube, deployment);
-    expect(waitingReasons(pod as Pod).map(({ reason }) => reason)).toEqual([
-      'ErrImagePull',
-      'PodInitializing',
-    ]);
+    const reasons = await waitFor(
+      async () => {
+        const found = (await listPods(kube, deployment)).flatMap(waitingReasons).map(({ reason }) => reason);
+        return found.includes('ErrImagePull') && found;
+      },
+      { what: 'a container waiting with ErrImagePull' },
+    );
+    expect(reasons).toEqual(['ErrImagePull', 'PodInitializing']);
   });
 
   it('pull with the credentials of their imagePullSecrets', async () => {
@@ -209,7 +212,7 @@ describe('pods', () => {
     await kube.delete(referenceTo(created));
 
     const seen: string[] = [];
-    for await (const event of kube.watch<Pod>({ ...query, resourceVersion }, AbortSignal.timeout(10_000))) {
+    for await (const event of kube.watch<Pod>({ ...query, resourceVersion }, AbortSignal.timeout(25_000))) {
       if (event.type === 'DELETED') {
         break;
       }
@@ -246,8 +249,13 @@ describe('workloads', () => {
 
     await kube.apply(aDeployment({ namespace, images: [`${source.host}/nothing/here:1`], replicas: 2 }));
     await waitForReason(deployment, 'ImagePullBackOff');
-    const status = (await kube.get<Workload>(referenceTo(deployment)))?.status;
-    expect(status).toMatchObject({ availableReplicas: 2, updatedReplicas: 1 });
+    await waitFor(
+      async () => {
+        const { availableReplicas, updatedReplicas } = (await read(kube, deployment)).status ?? {};
+        return availableReplicas === 2 && updatedReplicas === 1;
+      },
+      { what: 'two old pods and a new one to be counted' },
+    );
   });
 
   it('of kind DaemonSet have one pod on each node', async () => {

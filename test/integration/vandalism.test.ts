@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
 import { changeSettings, installAndStart, type Controller } from '../support/controller.ts';
-import { listEvents } from '../support/events.ts';
+import { listEvents, waitForEvent } from '../support/events.ts';
 import { referenceTo } from '../support/kube.ts';
 import type { Workload } from '../support/objects.ts';
 import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
@@ -116,6 +116,7 @@ it('takes a workload that was deleted and made again, annotations and all, for a
   const again = await swapped(aDeployment({ namespace, images: [ORIGINAL], annotations: kept }));
   expect(again.metadata.uid).not.toBe(web.metadata.uid);
   expect(JSON.parse(again.metadata.annotations?.[STATUS] ?? '')).not.toHaveProperty('reverts');
+  await waitForEvent(kube, again, 'ImageSwapped');
   expect((await listEvents(kube, again)).map(({ reason }) => reason)).toEqual(['ImageSwapped']);
 });
 

@@ -19,7 +19,8 @@ export async function listEvents(kube: Kube, { metadata }: KubeObject): Promise<
 export async function waitForEvent(kube: Kube, object: KubeObject, reason: string): Promise<string> {
   const event = await waitFor(
     async () => (await listEvents(kube, object)).find((one) => one.reason === reason),
-    { what: `the event ${reason} on ${object.metadata.name}` },
+    // An undo waits for 45 s by design.
+    { what: `the event ${reason} on ${object.metadata.name}`, deadlineMs: 100_000 },
   );
   return event.note;
 }

@@ -18,15 +18,18 @@ export async function deleteNamespace(kube: Kube, name: string): Promise<void> {
   await kube.delete({ apiVersion: 'v1', kind: 'Namespace', name });
 }
 
+const WORKLOADS = [
+  ...['Deployment', 'DaemonSet', 'StatefulSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
+  { apiVersion: 'batch/v1', kind: 'CronJob' },
+];
+
 /** Returns once no workload is left of earlier tests, which a new controller would look after as well. */
 export async function waitForEmptied(kube: Kube): Promise<void> {
   await waitFor(
     async () => {
       const namespaces = await kube.list({ apiVersion: 'v1', kind: 'Namespace' });
       const ending = namespaces.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-      const workloads = await Promise.all(
-        ['Deployment', 'DaemonSet'].map((kind) => kube.list({ apiVersion: 'apps/v1', kind })),
-      );
+      const workloads = await Promise.all(WORKLOADS.map((query) => kube.list(query)));
       return !workloads
         .flat()
         .some((workload) => ending.some(({ metadata }) => metadata.name === workload.metadata.namespace));

@@ -40,7 +40,7 @@ export type CronJob = AnyObject & {
   };
 };
 
-/** Runs every minute, one run after the other, unless the spec says otherwise. */
+/** Runs by itself at New Year only, unless the spec says otherwise: see `startRun()`. */
 export function aCronJob(
   options: Omit<WorkloadOptions, 'replicas'>,
   spec: Readonly<Record<string, unknown>> = {},
@@ -52,7 +52,7 @@ export function aCronJob(
     kind: 'CronJob',
     metadata: { namespace, name },
     spec: {
-      schedule: '* * * * *',
+      schedule: '0 0 1 1 *',
       concurrencyPolicy: 'Forbid',
       ...spec,
       jobTemplate: { spec: { template: podTemplate } },

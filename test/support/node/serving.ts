@@ -14,7 +14,7 @@ export interface Answer {
 /** The workload with a readiness probe for its first container; the test kubelet does not look at it. */
 export function withProbe(workload: Workload): Workload {
   const { template } = workload.spec;
-  const probe = { httpGet: { path: '/', port: DEFAULT_PORT }, periodSeconds: 1 };
+  const probe = { httpGet: { path: '/', port: DEFAULT_PORT }, periodSeconds: 1, timeoutSeconds: 10 };
   const containers = template.spec.containers.map((container, index): Container =>
     index === 0 ? { ...container, readinessProbe: probe } : container,
   );
