@@ -101,8 +101,13 @@ function findStuckPod(facts: UndoFacts): Failure | undefined {
 
 /** The API server refuses the new pods: a quota has no room for them, or a policy does not want the copies. */
 function findRefusedPods(facts: UndoFacts): Failure | undefined {
-  const copies = findSwappedSlots(facts.workload.slots, facts.record);
-  const quote = findRefusal({ ...facts, copies, swappedAtMs: facts.record.swappedAtMs });
+  const { workload, record, nowMs } = facts;
+  // Later on it is not the swap that they are refused for, but a workload that grows.
+  if (nowMs - record.swappedAtMs >= LONGEST_ROLLOUT_MS && !workload.rollout.onDelete) {
+    return undefined;
+  }
+  const copies = findSwappedSlots(workload.slots, record);
+  const quote = findRefusal({ ...facts, copies, swappedAtMs: record.swappedAtMs });
   const help = 'Make room for them, or allow the backup registry in the policy that refuses it';
   return quote === undefined ? undefined : { what: 'pods with the copies cannot be created', quote, help };
 }

@@ -296,6 +296,21 @@ describe('a swap that a workload cannot follow is undone', () => {
       },
       /cannot be created: the events of the DaemonSet say why/,
     ],
+    [
+      'also when its pods are refused at the end of the first hour',
+      { workload: rolling({ refused }), pods: [], nowMs: SWAPPED_AT_MS + HOUR_MS - 1 },
+      /exceeded quota/,
+    ],
+    [
+      'also later, where pods are replaced when somebody deletes them',
+      {
+        workload: daemonSet({ current: 2, available: 2, onDelete: true }),
+        pods: [oldPod],
+        nowMs: SWAPPED_AT_MS + 2 * HOUR_MS,
+        missingSinceMs: SWAPPED_AT_MS + HOUR_MS,
+      },
+      /cannot be created: the events of the DaemonSet say why/,
+    ],
   ])('%s', (_, facts, told) => {
     const undo = planUndo(someFacts(facts));
     expect(undo?.event.note).toMatch(told);
@@ -303,6 +318,7 @@ describe('a swap that a workload cannot follow is undone', () => {
   });
 
   it.each<[string, Partial<UndoFacts>]>([
+    ['refused later, because it grows', { workload: rolling({ refused }), nowMs: SWAPPED_AT_MS + HOUR_MS }],
     ['refused for a moment', { workload: rolling({ refused }), nowMs: SWAPPED_AT_MS + 30_000 }],
     [
       'refused for a moment with none that serves',
