@@ -18,7 +18,8 @@ export function planRestore(workload: Workload, record: SwapRecord): WorkloadPat
   if (!annotations) {
     return undefined;
   }
-  const known = record.copies.size > 0 ? record : { ...record, copies: readCopies(workload) };
+  const isLost = record.copies.size === 0 && record.former === undefined;
+  const known = isLost ? { ...record, copies: readCopies(workload) } : record;
   const slots = workload.slots.flatMap((slot) => {
     const original = findOriginal(slot, known);
     return original ? [{ place: slot.place, name: slot.name, image: original.text }] : [];

@@ -38,6 +38,8 @@ it('puts the original of an earlier copy back that a rollback to an earlier revi
   const earlier = COPY.replace('1.27', '1.26');
   const former = new Map([['app', new Map([[earlier, 'nginx:1.26']])]]);
   expect(restore([aSlot(earlier)], { former })?.slots).toMatchObject([{ name: 'app', image: 'nginx:1.26' }]);
+  const afterUndo = { originals: new Map(), copies: new Map(), former };
+  expect(restore([aSlot(earlier)], afterUndo)?.slots).toMatchObject([{ name: 'app', image: 'nginx:1.26' }]);
   const forged = new Map([['app', new Map([[earlier, 'evil.example/root:1']])]]);
   expect(restore([aSlot(earlier)], { former: forged })?.slots).toEqual([]);
 });
