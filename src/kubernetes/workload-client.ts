@@ -119,7 +119,7 @@ async function listSelected<T>(
   return found;
 }
 
-/** A webhook that does not say that it has no side effects fails every request that is not in earnest. */
+/** A webhook that does not say that it has no side effects fails every dry run. */
 function isDryRunUnknown(error: unknown): boolean {
   return error instanceof ApiError && error.status === 400;
 }
@@ -127,7 +127,6 @@ function isDryRunUnknown(error: unknown): boolean {
 interface Patch {
   readonly body: object;
   readonly type: 'strategic-merge-patch' | 'json-patch';
-  /** Nothing is kept: everything else is as in earnest. */
   readonly dryRun?: boolean;
 }
 
@@ -186,14 +185,14 @@ export function createWorkloadClient(options: {
   return {
     ...createReader(connection, clock),
     patch: (workload, patch, signal) => merge(workloadPath(workload), patchBody(workload, patch), signal),
-    async tryPatch(workload, patch, signal) {
-      const trial = {
+    async dryRunPatch(workload, patch, signal) {
+      const dryRun = {
         body: patchBody(workload, patch),
         type: 'strategic-merge-patch',
         dryRun: true,
       } as const;
       try {
-        return projectWorkload(workload.kind, await send(workloadPath(workload), trial, signal))?.slots;
+        return projectWorkload(workload.kind, await send(workloadPath(workload), dryRun, signal))?.slots;
       } catch (error) {
         if (isDryRunUnknown(error)) {
           return undefined;

@@ -118,13 +118,13 @@ export interface WorkloadClient {
    */
   releaseImages(workload: Workload, signal: AbortSignal): Promise<void>;
   /**
-   * Has the API server carry out a patch without keeping it. Returns what the slots would hold, of which admission has the
+   * A dry run of a patch: the API server keeps nothing. Returns what the slots would hold, of which admission has the
    * last word; undefined where a webhook does not let that be seen.
    *
    * @throws {ConflictError} when the workload is no longer the one that was read.
    * @throws {WriteDeniedError} when admission or RBAC refuses it.
    */
-  tryPatch(
+  dryRunPatch(
     workload: Workload,
     patch: WorkloadPatch,
     signal: AbortSignal,

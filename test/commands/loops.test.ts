@@ -42,7 +42,7 @@ function createFollower(): {
       listNodePlatforms: () => Promise.resolve([]),
       listFormerTemplates: () => Promise.resolve([]),
       releaseImages: () => Promise.resolve(),
-      tryPatch: () => Promise.resolve(undefined),
+      dryRunPatch: () => Promise.resolve(undefined),
       patch: () => Promise.resolve(),
       patchPod: () => Promise.resolve(),
     },

@@ -159,7 +159,7 @@ describe('patch', () => {
   });
 });
 
-describe('a patch that is not in earnest', () => {
+describe('a dry run of a patch', () => {
   const patch = {
     slots: [
       { place: 'containers', name: 'app', image: 'b.io/nginx' },
@@ -168,7 +168,6 @@ describe('a patch that is not in earnest', () => {
     annotations: {},
   } as const;
 
-  /** The API server keeps nothing, and answers what would be there. */
   function answerWith(image: string, reference: string): void {
     const spec = {
       containers: [{ name: 'app', image }],
@@ -183,15 +182,15 @@ describe('a patch that is not in earnest', () => {
 
   it('is the same patch, and tells what the slots would hold', async () => {
     answerWith('m.io/nginx', 'm.io/model');
-    const made = await client.tryPatch(aWorkload(), patch, signal);
+    const made = await client.dryRunPatch(aWorkload(), patch, signal);
     expect(made).toMatchObject([
       { place: 'containers', name: 'app', image: 'm.io/nginx' },
       { place: 'volumes', name: 'app', image: 'm.io/model' },
     ]);
     await client.patch(aWorkload(), patch, signal);
-    const [trial, earnest] = server.requests;
-    expect(trial?.query).toEqual({ ...earnest?.query, dryRun: 'All' });
-    expect(trial?.body).toEqual(earnest?.body);
+    const [dryRun, patched] = server.requests;
+    expect(dryRun?.query).toEqual({ ...patched?.query, dryRun: 'All' });
+    expect(dryRun?.body).toEqual(patched?.body);
   });
 
   it.each([
@@ -200,13 +199,13 @@ describe('a patch that is not in earnest', () => {
     [500, ApiError],
   ])('refused with %i is a decision for the caller', async (code, expected) => {
     server.answer = (_, response) => answerJson(response, { kind: 'Status', code }, code);
-    await expect(client.tryPatch(aWorkload(), patch, signal)).rejects.toThrow(expected);
+    await expect(client.dryRunPatch(aWorkload(), patch, signal)).rejects.toThrow(expected);
   });
 
   it('shows nothing where a webhook does not support that', async () => {
     const message = 'admission webhook "x" does not support dry run';
     server.answer = (_, response) => answerJson(response, { kind: 'Status', code: 400, message }, 400);
-    await expect(client.tryPatch(aWorkload(), patch, signal)).resolves.toBeUndefined();
+    await expect(client.dryRunPatch(aWorkload(), patch, signal)).resolves.toBeUndefined();
   });
 });
 

@@ -184,7 +184,7 @@ export class ControllerModel {
         ),
       releaseImages: (workload, signal) =>
         this.#send(`release of ${workload.name}`, signal, () => world.cluster.releaseImages(workload)),
-      tryPatch: (workload, _, signal) =>
+      dryRunPatch: (workload, _, signal) =>
         this.#send(`dry run of a patch of ${workload.name}`, signal, () => undefined),
       patch: (workload, patch, signal) =>
         this.#send(`patch of ${workload.name}`, signal, () => {

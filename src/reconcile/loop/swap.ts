@@ -127,9 +127,9 @@ async function preparePullSecret(
   }
 }
 
-/** @throws {WriteDeniedError} when something between us and the workload would change the images. */
-async function tryPatch(deps: SwapDeps, { workload, patch }: SwapJob, signal: AbortSignal): Promise<void> {
-  const made = await deps.client.tryPatch(workload, patch, signal);
+/** @throws {WriteDeniedError} when admission would refuse the patch, or change its images. */
+async function dryRun(deps: SwapDeps, { workload, patch }: SwapJob, signal: AbortSignal): Promise<void> {
+  const made = await deps.client.dryRunPatch(workload, patch, signal);
   const change = made && explainChangedImage(patch, made);
   if (change !== undefined) {
     throw new WriteDeniedError(change);
@@ -153,7 +153,7 @@ async function isAllowed(deps: SwapDeps, workload: Workload, request: Promise<vo
 async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
   const { workload, patch } = job;
   // Before the proof, so that as little as possible happens between that and the patch.
-  if (!(await isAllowed(deps, workload, tryPatch(deps, job, signal)))) {
+  if (!(await isAllowed(deps, workload, dryRun(deps, job, signal)))) {
     return 'denied';
   }
   const proofs = await Promise.all(job.slots.map((slot) => isProven(deps, slot, signal)));

@@ -108,7 +108,7 @@ function buildWorld(data: Record<string, string> = {}) {
         }
         released.push(name);
       },
-      tryPatch: async (_, { slots }) =>
+      dryRunPatch: async (_, { slots }) =>
         slots.map((slot) => ({ ...aSlot(admit(slot.image)), place: slot.place, name: slot.name })),
       patch: async (workload, patch) => patchWorkload(workload, patch),
       patchPod: async () => undefined,
