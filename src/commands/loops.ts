@@ -12,6 +12,7 @@ import { RolloutBudget } from '../reconcile/pace/rollout-budget.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { FinishedRollouts } from '../reconcile/loop/finished-rollouts.ts';
 import { MissingPods } from '../reconcile/loop/missing-pods.ts';
+import { SwapSuccesses } from '../reconcile/loop/swap-successes.ts';
 import { createWorkloadReconciler } from '../reconcile/loop/workload-reconciler.ts';
 import type { Settings } from '../settings.ts';
 import type { Metrics, StateReader } from '../telemetry/metrics.ts';
@@ -192,6 +193,7 @@ export class Loops {
         denials: this.#denials,
         missingPods: this.#missingPods,
         finishedRollouts: this.#finishedRollouts,
+        successes: new SwapSuccesses(),
         pullSecrets: this.#deps.pullSecrets.secrets,
         events,
         settings: () => settings.current,

@@ -9,15 +9,15 @@ function walk(fields: unknown, path: readonly string[]): JsonObject {
   return path.reduce<JsonObject>((object, name) => asObject(object[name]), asObject(fields));
 }
 
-/** Of a pod template directly in the spec, or in that of the jobs of a CronJob. */
-function findPodSpec(fields: unknown): JsonObject {
+/** The pod template, directly in the spec or in that of the jobs of a CronJob. */
+function findTemplate(fields: unknown): JsonObject {
   const spec = walk(fields, ['f:spec']);
   const job = walk(spec, ['f:jobTemplate', 'f:spec']);
-  return walk('f:template' in spec ? spec : job, ['f:template', 'f:spec']);
+  return walk('f:template' in spec ? spec : job, ['f:template']);
 }
 
 function ownsImage(fields: unknown): boolean {
-  const podSpec = findPodSpec(fields);
+  const podSpec = walk(findTemplate(fields), ['f:spec']);
   const has = (list: string, test: (item: JsonObject) => boolean): boolean =>
     Object.values(asObject(podSpec[list])).some((item) => test(asObject(item)));
   return (
@@ -58,4 +58,19 @@ export function projectImageOwners(managedFields: unknown): Pick<Workload, 'imag
     }),
     ...(ownFieldsAt >= 0 && { ownFieldsAt }),
   };
+}
+
+/** When somebody else last wrote into the pod template; undefined when nobody is known to have. */
+export function projectTemplateChangedAtMs(managedFields: unknown): number | undefined {
+  const times = asArray(managedFields)
+    .map(asObject)
+    .filter(
+      ({ manager, subresource, fieldsV1 }) =>
+        manager !== FIELD_MANAGER &&
+        subresource === undefined &&
+        Object.keys(findTemplate(fieldsV1)).length > 0,
+    )
+    .map(({ time }) => Date.parse(asText(time) ?? '') || 0);
+  const newestMs = Math.max(0, ...times);
+  return newestMs > 0 ? newestMs : undefined;
 }

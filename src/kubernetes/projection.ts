@@ -3,9 +3,10 @@ import { FIELD_MANAGER } from '../workloads/image-owner.ts';
 import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
 import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../workloads/workload.ts';
-import { projectImageOwners } from './image-owners.ts';
+import { projectImageOwners, projectTemplateChangedAtMs } from './image-owners.ts';
 import { type JsonObject, asArray, asObject, asText } from './json.ts';
 import { formatPodSelector } from './pod-selector.ts';
+import { projectNewestTemplate, projectPodTemplate } from './pod-template.ts';
 import { projectRollout } from './rollout-projection.ts';
 
 /** No reference is longer; kept texts end in something that no reference has, so they stay as invalid as they are. */
@@ -64,6 +65,11 @@ function projectSlots(spec: JsonObject): Slot[] {
   ];
 }
 
+/** The slots of a raw pod. */
+export function projectPodSlots(raw: unknown): readonly Slot[] {
+  return projectSlots(asObject(asObject(raw)['spec']));
+}
+
 function projectAnnotations(annotations: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(asObject(annotations)).filter(
@@ -96,6 +102,22 @@ function projectCopyOnly(kind: WorkloadKind, object: JsonObject): CopyOnlyReason
   });
 }
 
+/** What is known of the pod template besides its images. */
+function projectTemplate(
+  kind: WorkloadKind,
+  object: JsonObject,
+  podSpec: JsonObject,
+): Pick<Workload, 'newestTemplate' | 'templateChangedAtMs' | 'architecture'> {
+  const newestTemplate = projectNewestTemplate(kind, object);
+  const templateChangedAtMs = projectTemplateChangedAtMs(asObject(object['metadata'])['managedFields']);
+  const architecture = asText(asObject(podSpec['nodeSelector'])['kubernetes.io/arch']);
+  return {
+    ...(newestTemplate !== undefined && { newestTemplate }),
+    ...(templateChangedAtMs !== undefined && { templateChangedAtMs }),
+    ...(architecture !== undefined && { architecture }),
+  };
+}
+
 /** What the controller keeps of a raw workload; undefined for what cannot be one. */
 export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | undefined {
   const object = asObject(raw);
@@ -123,6 +145,7 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
     ...(copyOnly === undefined ? {} : { copyOnly }),
     ...projectImageOwners(metadata['managedFields']),
     podSelector: kind === 'CronJob' ? JOB_PODS : formatPodSelector(asObject(object['spec'])['selector']),
+    ...projectTemplate(kind, object, podSpec),
     rollout: projectRollout(kind, object),
   };
 }
@@ -130,25 +153,26 @@ export function projectWorkload(kind: WorkloadKind, raw: unknown): Workload | un
 /** The pod template of a raw ReplicaSet; undefined for one that is not of the Deployment with this uid. */
 export function projectFormerTemplate(raw: unknown, uid: string): FormerTemplate | undefined {
   const { metadata, spec } = asObject(raw);
-  const { ownerReferences, annotations } = asObject(metadata);
+  const { ownerReferences, annotations, labels } = asObject(metadata);
+  const hash = asText(asObject(labels)['pod-template-hash']);
   const isOwned = asArray(ownerReferences).some((reference) => asObject(reference)['uid'] === uid);
   return isOwned
     ? {
+        ...(hash !== undefined && { hash }),
         slots: projectSlots(asObject(asObject(asObject(spec)['template'])['spec'])),
         annotations: projectAnnotations(annotations),
       }
     : undefined;
 }
 
-function isReady(metadata: JsonObject, status: JsonObject): boolean {
-  return (
-    // A pod that is on its way out stays ready for a while, but says nothing about the template of today.
-    (metadata['deletionTimestamp'] ?? undefined) === undefined &&
-    asArray(status['conditions']).some((item) => {
-      const condition = asObject(item);
-      return condition['type'] === 'Ready' && condition['status'] === 'True';
-    })
-  );
+function findCondition(status: JsonObject, type: string): JsonObject {
+  return asObject(asArray(status['conditions']).find((item) => asObject(item)['type'] === type));
+}
+
+/** The message of a condition that is not met. */
+function projectUnmet(status: JsonObject, type: string): string | undefined {
+  const { status: state, message, reason } = findCondition(status, type);
+  return state === 'False' ? (asText(message) ?? asText(reason) ?? '').slice(0, LONGEST_MESSAGE) : undefined;
 }
 
 function projectWaiting(state: unknown): PodContainer['waiting'] {
@@ -191,6 +215,21 @@ function projectPullSecrets(podSpec: JsonObject): readonly string[] {
   return asArray(podSpec['imagePullSecrets']).flatMap((item) => asText(asObject(item)['name']) ?? []);
 }
 
+/** Who has made a pod, and of what. */
+function projectOrigin(metadata: JsonObject): Pick<Pod, 'made' | 'template'> {
+  const made = projectMade(metadata);
+  const kind = asText(findController(metadata['ownerReferences'])['kind']);
+  const template = projectPodTemplate(kind, metadata);
+  return { ...(made && { made }), ...(template !== undefined && { template }) };
+}
+
+/** Why a pod does not serve. */
+function projectTrouble(status: JsonObject): Pick<Pod, 'unscheduled' | 'unready'> {
+  const unscheduled = projectUnmet(status, 'PodScheduled');
+  const unready = projectUnmet(status, 'Ready');
+  return { ...(unscheduled !== undefined && { unscheduled }), ...(unready !== undefined && { unready }) };
+}
+
 /** What the controller reads of a raw Pod; undefined for what cannot be one. */
 export function projectPod(raw: unknown): Pod | undefined {
   const object = asObject(raw);
@@ -201,19 +240,24 @@ export function projectPod(raw: unknown): Pod | undefined {
   if (!name) {
     return undefined;
   }
-  const made = projectMade(metadata);
   const replacedAtMs = projectReplacedAtMs(metadata);
   const pullSecrets = projectPullSecrets(spec);
+  const volumes = volumeSlots(spec['volumes']).map(({ name: volume, image }) => ({ name: volume, image }));
+  const terminating = (metadata['deletionTimestamp'] ?? undefined) !== undefined;
   return {
     name,
     ...(pullSecrets.length > 0 && { pullSecrets }),
-    ...(made && { made }),
+    ...projectOrigin(metadata),
     createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
     ...(replacedAtMs !== undefined && { replacedAtMs }),
-    ready: isReady(metadata, status),
+    // One that is on its way out stays ready for a while, but says nothing about the template of today.
+    ready: !terminating && findCondition(status, 'Ready')['status'] === 'True',
+    ...(terminating && { terminating }),
     containers: [
       ...projectContainers(spec['containers'], status['containerStatuses']),
       ...projectContainers(spec['initContainers'], status['initContainerStatuses']),
     ],
+    ...(volumes.length > 0 && { volumes }),
+    ...projectTrouble(status),
   };
 }

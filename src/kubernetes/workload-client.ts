@@ -7,6 +7,7 @@ import type { Pod, SlotPlace, Workload } from '../workloads/workload.ts';
 import type { Connection } from './connection/api-client.ts';
 import { listPages } from './reflector/list-pages.ts';
 import { createNodePlatforms } from './node-platforms.ts';
+import { createPodDryRun, isDryRunUnknown } from './pod-dry-run.ts';
 import { explainRefusal } from './refusal.ts';
 import { projectFormerTemplate, projectPod, projectWorkload } from './projection.ts';
 
@@ -119,11 +120,6 @@ async function listSelected<T>(
   return found;
 }
 
-/** A webhook that does not say that it has no side effects fails every dry run. */
-function isDryRunUnknown(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 400;
-}
-
 interface Patch {
   readonly body: object;
   readonly type: 'strategic-merge-patch' | 'json-patch';
@@ -162,6 +158,8 @@ export function createWorkloadClient(options: {
 }): WorkloadClient {
   const { connection, assertMayWrite, clock } = options;
 
+  const dryRunPod = createPodDryRun(options);
+
   async function send(path: string, { body, type, dryRun }: Patch, signal: AbortSignal): Promise<unknown> {
     return connection.request({
       method: 'PATCH',
@@ -192,7 +190,9 @@ export function createWorkloadClient(options: {
         dryRun: true,
       } as const;
       try {
-        return projectWorkload(workload.kind, await send(workloadPath(workload), dryRun, signal))?.slots;
+        const raw = await send(workloadPath(workload), dryRun, signal);
+        const made = projectWorkload(workload.kind, raw);
+        return made && { slots: made.slots, pod: await dryRunPod(workload, raw, signal) };
       } catch (error) {
         if (isDryRunUnknown(error)) {
           return undefined;

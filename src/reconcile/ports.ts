@@ -4,6 +4,11 @@ import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
 import type { FormerTemplate, Pod, Slot, Workload } from '../workloads/workload.ts';
 
+/** One manifest, for one platform; or an index, with the digests of all manifests and indexes below it, at any depth. */
+export type ImageParts =
+  | { readonly is: 'manifest' }
+  | { readonly is: 'index'; readonly digests: ReadonlySet<string> };
+
 /** What the loop needs from the registries. */
 export interface ImageRegistry {
   /**
@@ -29,6 +34,16 @@ export interface ImageRegistry {
     platforms: Platforms,
     signal: AbortSignal,
   ): Promise<string | undefined>;
+  /**
+   * What an image consists of; undefined when the registry does not have it. Content never changes, so it is read once.
+   *
+   * @throws {RegistryError} `Unsupported` for what no image looks like: too many parts, or parts that cannot be read.
+   */
+  listParts(
+    image: Reference & { readonly digest: string },
+    side: RegistrySide,
+    signal: AbortSignal,
+  ): Promise<ImageParts | undefined>;
   /**
    * Points a tag in the backup at a copy that is there already; nothing is uploaded.
    *
@@ -102,6 +117,19 @@ export interface PodPatch {
   readonly slots: WorkloadPatch['slots'];
 }
 
+/** What admission would make of a pod; `unknown` where it cannot be asked, or its answer means nothing. */
+export type PodPreview =
+  | { readonly is: 'seen'; readonly slots: readonly Slot[] }
+  | { readonly is: 'unknown' }
+  | { readonly is: 'not permitted' };
+
+/** What admission would make of a patch, of which it has the last word. */
+export interface PatchPreview {
+  /** What the slots of the workload would hold. */
+  readonly slots: readonly Slot[];
+  readonly pod: PodPreview;
+}
+
 /** What the loop needs from the cluster besides the reflectors. */
 export interface WorkloadClient {
   /** Pods that the workload's selector matches; of a CronJob, those of its scheduled runs. */
@@ -118,17 +146,17 @@ export interface WorkloadClient {
    */
   releaseImages(workload: Workload, signal: AbortSignal): Promise<void>;
   /**
-   * A dry run of a patch: the API server keeps nothing. Returns what the slots would hold, of which admission has the
-   * last word; undefined where a webhook does not let that be seen.
+   * A dry run of a patch, and of creating a pod of what comes of it: the API server keeps nothing. Undefined where a
+   * webhook does not let that be seen.
    *
    * @throws {ConflictError} when the workload is no longer the one that was read.
-   * @throws {WriteDeniedError} when admission or RBAC refuses it.
+   * @throws {WriteDeniedError} when admission or RBAC refuses it, or admission would refuse the pod.
    */
   dryRunPatch(
     workload: Workload,
     patch: WorkloadPatch,
     signal: AbortSignal,
-  ): Promise<readonly Slot[] | undefined>;
+  ): Promise<PatchPreview | undefined>;
   /**
    * Points the slots at the given images in one request, all or none; other fields stay with their owners.
    *

@@ -4,14 +4,16 @@ import type { Clock } from '../clock.ts';
 import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
+import { createContentMemory } from './content-memory.ts';
+import { createContentReader } from './content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
 import { createCopyEngine } from './engine/regctl.ts';
 import { createHostAllowances } from './host-allowances.ts';
 import { createHostPauses } from './host-pauses.ts';
+import { createPartFinder } from './image-parts.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
-import { createManifestClient } from './manifests/manifests.ts';
-import { createPartFinder } from './missing-part.ts';
+import { createNotFoundError, createManifestClient, type PinnedAccess } from './manifests/manifests.ts';
 import { access, type Look, type Parts, politely, type RegistrySettings } from './parts.ts';
 import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
 
@@ -68,7 +70,8 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     clock,
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
-  const findMissingPart = createPartFinder(manifests);
+  const read = createContentReader({ manifests, allowances, memory: createContentMemory() });
+  const finder = createPartFinder(read, manifests);
   const sources: TurnQueues = createTurnQueues(() =>
     Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
   );
@@ -90,12 +93,12 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   return {
     fetchDigest: (reference, side, signal) => fetchDigest(parts, { reference, side, signal }),
     copy: (job, signal) => copyImage(parts, job, signal),
-    findMissingPart: (reference, platforms, signal) => {
-      const look = { reference, side: 'backup', signal } as const;
-      const find = async (): Promise<string | undefined> =>
-        findMissingPart({ ...(await access(parts, look)), reference }, platforms);
-      return politely(parts, look, find);
-    },
+    findMissingPart: (reference, platforms, signal) =>
+      askPinned(parts, { reference, side: 'backup', signal }, (image) =>
+        finder.findMissingPart(image, platforms),
+      ),
+    listParts: (reference, side, signal) =>
+      askPinned(parts, { reference, side, signal }, (image) => finder.listParts(image)),
     tag: (reference, movingTag, signal) => tag(parts, { reference, side: 'backup', signal }, movingTag),
     isPrivate: (reference, signal) => isPrivate(parts, { reference, side: 'source', signal }),
     readState: () => ({
@@ -108,6 +111,14 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
 
 async function fetchDigest(parts: Parts, look: Look): Promise<string | undefined> {
   return politely(parts, look, async () => parts.manifests.fetchDigest(await access(parts, look)));
+}
+
+async function askPinned<Result>(
+  parts: Parts,
+  look: Look & Pick<PinnedAccess, 'reference'>,
+  ask: (image: PinnedAccess) => Promise<Result>,
+): Promise<Result> {
+  return politely(parts, look, async () => ask({ ...(await access(parts, look)), ...look }));
 }
 
 /** Only asks without credentials when there are some: otherwise everything that can be read is public. */
@@ -141,7 +152,11 @@ async function tag(parts: Parts, look: Look, movingTag: string): Promise<void> {
     const copyAccess = await access(parts, look);
     const tagAccess = { ...copyAccess, reference: tagged.reference };
     const pinned = { ...copyAccess, reference: { ...look.reference, digest } };
-    await parts.manifests.pushManifest(tagAccess, await parts.manifests.fetchManifest(pinned));
+    const manifest = await parts.manifests.fetchManifest(pinned);
+    if (!manifest) {
+      throw createNotFoundError(pinned);
+    }
+    await parts.manifests.pushManifest(tagAccess, manifest);
   });
 }
 

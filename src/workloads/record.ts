@@ -57,6 +57,8 @@ export interface SwapRecord {
   readonly former?: FormerOriginals;
   /** Entries that the swap has added for the pods to keep what their ServiceAccount gave them before. */
   readonly keptSecrets?: readonly string[];
+  /** The workload served when it was swapped: pods that do not get ready since then are a failure of the swap. */
+  readonly hasServed?: boolean;
 }
 
 const NOTHING: SwapRecord = {
@@ -154,6 +156,7 @@ function parseOptions(status: ReadonlyMap<string, unknown>): Partial<SwapRecord>
     ...(reverts && { reverts }),
     ...(pullSecret !== undefined && { pullSecret }),
     ...(keptSecrets.length > 0 && { keptSecrets }),
+    ...(status.get('hasServed') === true && { hasServed: true }),
     ...(typeof uid === 'string' && { uid }),
     ...(typeof appliedBy === 'string' && { appliedBy }),
     ...parseFormer(status.get('former')),
@@ -201,7 +204,7 @@ function formatFormer(former: FormerOriginals): object {
 /** The annotations; one that has nothing to say is removed. */
 export function formatRecord(record: SwapRecord): Record<string, string | null> {
   const { originals, copies, before, swappedAtMs, hold, uid, reverts, appliedBy, former } = record;
-  const { pullSecret, keptSecrets } = record;
+  const { pullSecret, keptSecrets, hasServed } = record;
   return {
     [ORIGINAL_IMAGES]: originals.size === 0 ? null : JSON.stringify(Object.fromEntries(originals)),
     [STATUS]: JSON.stringify({
@@ -210,6 +213,7 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
       copies: Object.fromEntries(copies),
       pullSecret,
       keptSecrets,
+      hasServed,
       ...(before.size > 0 && { before: Object.fromEntries(before) }),
       ...(hold && {
         hold: {

@@ -27,6 +27,12 @@ export function isRolledOut(workload: Workload): boolean {
   );
 }
 
+/** False for a DaemonSet whose old pods nobody has deleted yet, and for what has no pods. */
+export function runsTemplate(workload: Workload): boolean {
+  const { desired, updated } = workload.rollout;
+  return isRolledOut(workload) && desired > 0 && updated === desired;
+}
+
 export function whyNotSwappable(workload: Workload): NotSwappable | undefined {
   const { terminating, paused, desired, onDelete } = workload.rollout;
   if (terminating) {

@@ -33,11 +33,19 @@ export interface Workload extends WorkloadName {
   readonly pullSecrets: readonly string[];
   /** Label selector of the pods, in query syntax. */
   readonly podSelector: string;
+  /** What pods of the newest template have as `Pod.template`, where the workload itself says so. */
+  readonly newestTemplate?: string;
+  /** When somebody other than this controller last wrote into the pod template, to the second. */
+  readonly templateChangedAtMs?: number;
+  /** The only CPU architecture that its pods may run on (`arm64`), by their node selector. */
+  readonly architecture?: string;
   readonly rollout: Rollout;
 }
 
 /** A pod template that a Deployment has or had, with the annotations that it bore then: one of its ReplicaSets. */
 export interface FormerTemplate {
+  /** What its pods have as `Pod.template`. */
+  readonly hash?: string;
   readonly slots: readonly Slot[];
   /** Only those of our domain. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -71,13 +79,23 @@ export interface Pod {
   readonly name: string;
   /** Of a pod that a controller has made. */
   readonly made?: { readonly uid: string; readonly by: { readonly uid: string; readonly name: string } };
+  /** Which template it was made of, as the controller that has made it calls it; undefined when it does not say. */
+  readonly template?: string;
   readonly createdAtMs: number;
   /** When this controller last changed an image of it in place. For a while the kubelet still speaks of the one before. */
   readonly replacedAtMs?: number;
   readonly ready: boolean;
+  /** It is on its way out. */
+  readonly terminating?: boolean;
   /** Names of its `imagePullSecrets`, those that admission has added as well; undefined when it has none. */
   readonly pullSecrets?: readonly string[];
   readonly containers: readonly PodContainer[];
+  /** Images that it mounts. */
+  readonly volumes?: readonly { readonly name: string; readonly image: string }[];
+  /** Why it has no node, in the words of the scheduler. */
+  readonly unscheduled?: string;
+  /** Why it is not ready, in the words of the kubelet. */
+  readonly unready?: string;
 }
 
 export interface PodContainer {

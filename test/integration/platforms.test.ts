@@ -14,7 +14,7 @@ import { ARCHITECTURE } from '../support/kubelet/pull.ts';
 import type { Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
-import { findDigest, pushImage, type PushedImage } from '../support/seed-images.ts';
+import { deleteManifest, findDigest, pushImage, type PushedImage } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDeployment } from '../support/workload-builders.ts';
@@ -52,19 +52,27 @@ afterAll(async () => {
   await controller.program.stop();
 });
 
-async function deploy(name: string): Promise<{ readonly image: PushedImage; readonly workload: Workload }> {
-  const image = await pushImage(source, { repository: `${namespace}/${name}`, tag: '1', spec: SPEC });
+async function deploy(
+  name: string,
+  spec = SPEC,
+): Promise<{ readonly image: PushedImage; readonly workload: Workload }> {
+  const image = await pushImage(source, { repository: `${namespace}/${name}`, tag: '1', spec });
   const created = await kube.create(aDeployment({ namespace, name, images: [image.reference] }));
   return { image, workload: await waitForRollout(kube, created) };
 }
 
+/** Where the copies of the image are, for the registry's own API. */
+function copyRepository({ host, repository }: PushedImage): string {
+  return `some/${host.replace(':', '_')}/${repository}`;
+}
+
 /** Which manifests of the image, platform by platform and with the index at the end, a registry has. */
-async function listHeld(registry: Registry, { host, repository }: PushedImage): Promise<readonly boolean[]> {
-  const copies = `some/${host.replace(':', '_')}/${repository}`;
-  const { manifests } = await buildImage(SPEC);
+async function listHeld(registry: Registry, image: PushedImage, spec = SPEC): Promise<readonly boolean[]> {
+  const { manifests } = await buildImage(spec);
   return Promise.all(
     manifests.map(
-      async ({ digest }) => (await findDigest(registry, { repository: copies, tag: digest })) === digest,
+      async ({ digest }) =>
+        (await findDigest(registry, { repository: copyRepository(image), tag: digest })) === digest,
     ),
   );
 }
@@ -83,6 +91,26 @@ it('copies only what the nodes need, proves it by the digest of the whole, and c
   await changeSettings(kube, { PLATFORMS: 'all' });
   await waitFor(async () => (await listHeld(tolerant, image)).every(Boolean), { what: 'all platforms' });
   expect((await read(kube, workload)).metadata.generation).toBe(swapped.metadata.generation);
+  await changeSettings(kube, { PLATFORMS: HERE });
+});
+
+it('completes a copy of which somebody has deleted a platform in an index in its index', async () => {
+  const nested = { ...SPEC, content: 'for some platforms, nested', attestation: false, nested: true };
+  await changeSettings(kube, { PLATFORMS: `${HERE},linux/arm/v7` });
+  const { image, workload } = await deploy('nested', nested);
+  const swapped = await waitForImages(kube, workload, [copyOf(image, `${tolerant.host}/some`)]);
+  expect(await listHeld(tolerant, image, nested)).toEqual([true, false, true, true, true]);
+
+  const [, , arm, inner] = (await buildImage(nested)).manifests;
+  for (const { digest } of [arm, inner].flatMap((part) => part ?? [])) {
+    await deleteManifest(tolerant, { repository: copyRepository(image), digest });
+    await waitFor(
+      async () => (await findDigest(tolerant, { repository: copyRepository(image), tag: digest })) === digest,
+      { what: 'the part that was deleted' },
+    );
+  }
+  expect(await listHeld(tolerant, image, nested)).toEqual([true, false, true, true, true]);
+  expect((await read(kube, swapped)).metadata.generation).toBe(swapped.metadata.generation);
   await changeSettings(kube, { PLATFORMS: HERE });
 });
 

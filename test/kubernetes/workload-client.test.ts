@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ApiError, ConflictError, WriteDeniedError } from '../../src/errors.ts';
@@ -183,12 +185,12 @@ describe('a dry run of a patch', () => {
   it('is the same patch, and tells what the slots would hold', async () => {
     answerWith('m.io/nginx', 'm.io/model');
     const made = await client.dryRunPatch(aWorkload(), patch, signal);
-    expect(made).toMatchObject([
+    expect(made?.slots).toMatchObject([
       { place: 'containers', name: 'app', image: 'm.io/nginx' },
       { place: 'volumes', name: 'app', image: 'm.io/model' },
     ]);
     await client.patch(aWorkload(), patch, signal);
-    const [dryRun, patched] = server.requests;
+    const [dryRun, patched] = server.requests.filter(({ method }) => method === 'PATCH');
     expect(dryRun?.query).toEqual({ ...patched?.query, dryRun: 'All' });
     expect(dryRun?.body).toEqual(patched?.body);
   });
@@ -206,6 +208,102 @@ describe('a dry run of a patch', () => {
     const message = 'admission webhook "x" does not support dry run';
     server.answer = (_, response) => answerJson(response, { kind: 'Status', code: 400, message }, 400);
     await expect(client.dryRunPatch(aWorkload(), patch, signal)).resolves.toBeUndefined();
+  });
+});
+
+describe('a dry run of a pod', () => {
+  const patch = {
+    slots: [{ place: 'containers', name: 'app', image: 'b.io/nginx' }],
+    annotations: {},
+  } as const;
+  const template = {
+    metadata: { labels: { app: 'db' }, annotations: { scrape: 'yes' } },
+    spec: { serviceAccountName: 'db', containers: [{ name: 'app', image: 'b.io/nginx' }] },
+  };
+  const workload = aWorkload({ kind: 'StatefulSet', namespace: 'shop', name: 'db' });
+
+  /** What a StatefulSet answers to a patch, a review of permissions and a pod. */
+  function answerWith(allowed: boolean, answerPod: (response: ServerResponse) => void): void {
+    server.answer = ({ method, path }, response) => {
+      if (method === 'PATCH') {
+        answerJson(response, {
+          metadata: { name: 'db', namespace: 'shop', uid: 'u', resourceVersion: '8' },
+          spec: { template, volumeClaimTemplates: [{ metadata: { name: 'data' } }] },
+        });
+      } else if (path.endsWith('/selfsubjectaccessreviews')) {
+        answerJson(response, { status: { allowed } }, 201);
+      } else {
+        answerPod(response);
+      }
+    };
+  }
+
+  const answerImage =
+    (image: string) =>
+    (response: ServerResponse): void =>
+      answerJson(response, { spec: { containers: [{ name: 'app', image }] } }, 201);
+
+  const pods = () => server.requests.filter(({ path }) => path === '/api/v1/namespaces/shop/pods');
+  const reviews = () => server.requests.filter(({ path }) => path.endsWith('/selfsubjectaccessreviews'));
+
+  it('is of the patched template, with its metadata and the claims of a StatefulSet, and shows its images', async () => {
+    answerWith(true, answerImage('mirror.io/nginx'));
+    const preview = await client.dryRunPatch(workload, patch, signal);
+    expect(preview?.pod).toEqual({
+      is: 'seen',
+      slots: [{ place: 'containers', name: 'app', image: 'mirror.io/nginx' }],
+    });
+    const claims = [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }];
+    expect(pods()).toMatchObject([
+      {
+        method: 'POST',
+        query: { dryRun: 'All' },
+        body: {
+          metadata: { ...template.metadata, namespace: 'shop', generateName: 'db-' },
+          spec: { ...template.spec, volumes: claims },
+        },
+      },
+    ]);
+  });
+
+  it('is not tried without the permission, which is asked for once a minute', async () => {
+    answerWith(false, answerImage('b.io/nginx'));
+    expect((await client.dryRunPatch(workload, patch, signal))?.pod).toEqual({ is: 'not permitted' });
+    await client.dryRunPatch(workload, patch, signal);
+    expect([pods().length, reviews().length]).toEqual([0, 1]);
+    expect(reviews()[0]?.body).toMatchObject({
+      spec: { resourceAttributes: { namespace: 'shop', verb: 'create', resource: 'pods' } },
+    });
+    nowMs += 60_000;
+    await client.dryRunPatch(workload, patch, signal);
+    expect(reviews()).toHaveLength(2);
+  });
+
+  it.each([
+    [400, 'admission webhook "x" does not support dry run'],
+    [
+      403,
+      'pods "db-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=2, limited: pods=2',
+    ],
+  ])('says nothing when it is answered with %i: %s', async (code, message) => {
+    answerWith(true, (response) => answerJson(response, { kind: 'Status', code, message }, code));
+    expect((await client.dryRunPatch(workload, patch, signal))?.pod).toEqual({ is: 'unknown' });
+  });
+
+  it.each([
+    [403, WriteDeniedError],
+    [422, WriteDeniedError],
+    [500, ApiError],
+  ])('refused with %i is a decision for the caller', async (code, expected) => {
+    answerWith(true, (response) => answerJson(response, { kind: 'Status', code }, code));
+    await expect(client.dryRunPatch(workload, patch, signal)).rejects.toThrow(expected);
+  });
+
+  it('is made by nobody who does not lead', async () => {
+    answerWith(true, answerImage('b.io/nginx'));
+    mayWrite = false;
+    await expect(client.dryRunPatch(workload, patch, signal)).rejects.toThrow(NotLeaderError);
+    expect(pods()).toEqual([]);
   });
 });
 

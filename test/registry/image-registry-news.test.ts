@@ -1,11 +1,10 @@
-/** What registries and the engine tell on the side: what is missing, what is left, how far a copy is. */
+/** What registries and the engine tell on the side: what is left, how far a copy is. */
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 
-import type { Platforms } from '../../src/images/platforms.ts';
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyJob, CopyProgress } from '../../src/reconcile/ports.ts';
 import {
@@ -157,89 +156,4 @@ it('shows how far a copy is while it is made', async () => {
   await copying;
   expect(registry.readState().copies).toEqual([]);
   expect(sent).toEqual([700]);
-});
-
-describe('the parts of a copy', () => {
-  const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
-  const [AMD64, ARM64, LAYER] = ['1', '2', '3'].map((digit) => `sha256:${digit.repeat(64)}`) as [
-    string,
-    string,
-    string,
-  ];
-  const INDEX = JSON.stringify({
-    schemaVersion: 2,
-    manifests: [
-      { mediaType: OCI_MANIFEST, digest: AMD64, platform: { os: 'linux', architecture: 'amd64' } },
-      {
-        mediaType: OCI_MANIFEST,
-        digest: ARM64,
-        platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
-      },
-      { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest: LAYER },
-    ],
-  });
-
-  /** Answers what is missing of the copy, and what it was asked for. */
-  async function findMissingPart(
-    body: string,
-    { has, platforms }: { has: readonly string[]; platforms: Platforms },
-  ): Promise<{ missing: string | undefined; asked: readonly string[] }> {
-    const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
-    const backup = await startRegistry(({ path }) => {
-      const wanted = path.split('/').at(-1) ?? '';
-      if (wanted === digest) {
-        return { status: 200, body };
-      }
-      return has.includes(wanted)
-        ? { status: 200, headers: { 'docker-content-digest': wanted } }
-        : { status: 404 };
-    });
-    const copy = { ...parseReference(`${backup.host}/app`), digest };
-    const registry = createRegistry();
-    const missing = await registry.findMissingPart(copy, platforms, signal);
-    const lines = backup.lines().length;
-    expect(await registry.findMissingPart(copy, platforms, signal)).toBe(missing);
-    // What an image consists of is read once.
-    expect(backup.lines().slice(lines)).toEqual(backup.lines().slice(1, lines));
-    const asked = backup
-      .lines()
-      .slice(0, lines)
-      .map((line) => line.replace(/ .*\//, ' ').replace(digest, 'index'));
-    return { missing, asked };
-  }
-
-  it('are all there', async () => {
-    expect(await findMissingPart(INDEX, { has: [AMD64, ARM64], platforms: 'all' })).toEqual({
-      missing: undefined,
-      asked: ['GET index', `HEAD ${AMD64}`, `HEAD ${ARM64}`],
-    });
-  });
-
-  it('are missed', async () => {
-    const found = findMissingPart(INDEX, { has: [AMD64], platforms: 'all' });
-    expect(await found).toMatchObject({ missing: ARM64 });
-  });
-
-  it('are not missed for platforms that are not copied', async () => {
-    expect(await findMissingPart(INDEX, { has: [ARM64], platforms: ['linux/arm64'] })).toEqual({
-      missing: undefined,
-      asked: ['GET index', `HEAD ${ARM64}`],
-    });
-  });
-
-  it('are not looked for in an image for one platform', async () => {
-    expect(await findMissingPart(MANIFEST, { has: [], platforms: ['linux/amd64'] })).toEqual({
-      missing: undefined,
-      asked: ['GET index'],
-    });
-  });
-
-  it('are useless when they are for none of the platforms', async () => {
-    await expect(
-      findMissingPart(INDEX, { has: [AMD64, ARM64], platforms: ['linux/riscv64'] }),
-    ).rejects.toMatchObject({
-      reason: 'Unsupported',
-      message: expect.stringContaining('has nothing for linux/riscv64'),
-    });
-  });
 });

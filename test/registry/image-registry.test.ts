@@ -272,6 +272,12 @@ describe('a moving tag', () => {
     expect(backup.received.at(-1)?.headers['content-type']).toBe('type/x');
   });
 
+  it('cannot be pointed at a copy that is gone', async () => {
+    const backup = await startRegistry(() => ({ status: 404 }));
+    const tagged = createRegistry().tag(copy(backup.host), '1', signal);
+    await expect(tagged).rejects.toMatchObject({ reason: 'NotFound', side: 'backup' });
+  });
+
   it('that may not be moved is an error of the backup', async () => {
     const backup = await startRegistry(({ method, path }) => {
       if (method === 'PUT') {

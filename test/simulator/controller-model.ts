@@ -229,6 +229,11 @@ export class ControllerModel {
           registries.assertUp('backup');
           return undefined;
         }),
+      listParts: ({ host, repository, digest }, side, signal) =>
+        this.#send(`parts of ${repository}@${digest}`, signal, () => {
+          registries.assertUp(side);
+          return registries.find({ host, repository, digest }) === undefined ? undefined : { is: 'manifest' };
+        }),
       tag: (copy, tag, signal) =>
         this.#send(`tag ${formatReference(copy)}`, signal, () => {
           registries.assertUp('backup');

@@ -1,6 +1,6 @@
 import { parseSettings } from '../../src/settings.ts';
 import type { Settings } from '../../src/settings.ts';
-import type { CopyState } from '../../src/reconcile/copies/copy-state.ts';
+import type { VerifiedCopy } from '../../src/reconcile/copies/copy-state.ts';
 import { formatRecord, type SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';
 
@@ -62,7 +62,7 @@ export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {
   };
 }
 
-export function aVerifiedCopy(written: string, digest: string = DIGEST): CopyState {
+export function aVerifiedCopy(written: string, digest: string = DIGEST): VerifiedCopy {
   return { phase: 'verified', digest, written };
 }
 

@@ -47,6 +47,8 @@ export interface ImageSpec {
   readonly config?: ContainerConfig;
   /** A provenance attestation for each platform, as BuildKit adds it to an index. */
   readonly attestation?: boolean;
+  /** The first platform is in the index of the image, and the others in another one that this names. */
+  readonly nested?: boolean;
 }
 
 export interface ImageFile {
@@ -76,7 +78,7 @@ export async function buildImage(spec: ImageSpec): Promise<Image> {
   const all = [...parts, ...attestations];
   const manifests = all.map(({ manifest }) => manifest);
   if (format !== 'oci-manifest') {
-    manifests.push(buildIndex(format, all));
+    manifests.push(...buildIndexes(spec, all));
   }
   const blobs = all.flatMap((part) => part.blobs);
   return {
@@ -163,12 +165,23 @@ function buildManifest(mediaType: string, config: Blob, layers: readonly Blob[])
   });
 }
 
-function buildIndex(format: ImageFormat, parts: readonly Part[]): Blob {
+/** That of the image last. */
+function buildIndexes({ format, nested = false }: ImageSpec, parts: readonly Part[]): readonly Blob[] {
+  if (!nested) {
+    return [buildIndex(format, parts)];
+  }
+  const inner = buildIndex(format, parts.slice(1));
+  return [inner, buildIndex(format, [...parts.slice(0, 1), { manifest: inner }])];
+}
+
+type Indexed = Pick<Part, 'manifest'> & Partial<Part>;
+
+function buildIndex(format: ImageFormat, parts: readonly Indexed[]): Blob {
   const mediaType = format === 'docker-list' ? MEDIA_TYPES.dockerList : MEDIA_TYPES.ociIndex;
   const manifests = parts.map(({ manifest, platform, annotations }) => ({
     ...descriptorOf(manifest),
     ...(annotations && { annotations }),
-    platform,
+    ...(platform && { platform }),
   }));
   return jsonBlob(mediaType, { schemaVersion: 2, mediaType, manifests });
 }

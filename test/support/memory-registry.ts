@@ -1,7 +1,7 @@
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import type { Reference } from '../../src/images/reference.ts';
-import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
+import type { CopyJob, ImageParts, ImageRegistry } from '../../src/reconcile/ports.ts';
 
 /**
  * Registries as a map from reference to digest, for tests of decisions. Proves nothing about real registries, the
@@ -15,6 +15,8 @@ export class MemoryRegistry implements ImageRegistry {
   uploads = 0;
   /** What the backup lacks of an image, by the digest of the whole. */
   readonly missingParts = new Map<string, string>();
+  /** What an image consists of, by its digest; nothing that anybody has named, for all others. */
+  readonly parts = new Map<string, ImageParts>();
   /** The last copy that was ordered. */
   lastJob: CopyJob | undefined;
 
@@ -49,6 +51,16 @@ export class MemoryRegistry implements ImageRegistry {
 
   async findMissingPart({ digest }: { readonly digest: string }): Promise<string | undefined> {
     return this.missingParts.get(digest);
+  }
+
+  async listParts(
+    image: Reference & { readonly digest: string },
+    side: 'source' | 'backup',
+  ): Promise<ImageParts | undefined> {
+    if ((await this.fetchDigest(image, side)) === undefined) {
+      return undefined;
+    }
+    return this.parts.get(image.digest) ?? { is: 'index', digests: new Set() };
   }
 
   async tag(copy: Reference, tag: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { formatReference, quote } from '../../images/reference.ts';
 import type { CopyState } from '../../reconcile/copies/copy-state.ts';
-import type { PlannedSlot } from '../../reconcile/rules/decision.ts';
+import type { PlannedSlot } from '../../reconcile/rules/slot-plan.ts';
 import { type CopiedSlot, findOther, isCopied } from '../../reconcile/rules/slot-plan.ts';
 import { slotKey } from '../../workloads/record.ts';
 

@@ -3,6 +3,7 @@ import { formatReference } from '../../images/reference.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
+import { type IdentifiedImage, identifyImage } from './identify-image.ts';
 import { findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
@@ -14,39 +15,27 @@ export interface CopyReconcilerDeps extends EnsureCopyDeps {
   readonly random: () => number;
 }
 
-async function findDigest(
-  deps: CopyReconcilerDeps,
-  request: CopyRequest,
-  signal: AbortSignal,
-): Promise<string> {
-  const { source } = request;
-  const digest =
-    request.digest ?? source.digest ?? (await deps.registry.fetchDigest(source, 'source', signal));
-  if (digest === undefined) {
-    const message = `${formatReference(source)} does not exist, or may not be read`;
-    throw new RegistryError(message, { reason: 'NotFound', side: 'source' });
-  }
-  return digest;
-}
-
 /**
  * Looks what the tag means at the source now. A new image is copied as well: the next pod of somebody else may
  * need it, and the day it is wanted the source may be gone.
  */
 async function checkSource(
   deps: CopyReconcilerDeps,
-  request: CopyRequest,
+  { request, image }: { readonly request: CopyRequest; readonly image: IdentifiedImage },
   signal: AbortSignal,
 ): Promise<SourceChange | undefined> {
-  const { source, digest } = request;
-  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || digest === undefined || source.digest !== undefined) {
+  const { source, digest, reported } = request;
+  const isOfTag = source.digest !== undefined || (digest === undefined && reported === undefined);
+  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || isOfTag) {
     return undefined;
   }
-  const current = await deps.registry.fetchDigest(source, 'source', signal);
+  const { digest: current } = image.current ?? {
+    digest: await deps.registry.fetchDigest(source, 'source', signal),
+  };
   if (current === undefined) {
     return { is: 'gone' };
   }
-  if (current === digest) {
+  if (current === image.digest) {
     return undefined;
   }
   // What the pods run proves nothing about what the tag means by now.
@@ -57,11 +46,11 @@ async function checkSource(
 /** A source that cannot be asked now says nothing new; that of a copy in use is no failure of the copy. */
 async function recheckSource(
   deps: CopyReconcilerDeps,
-  job: { readonly request: CopyRequest; readonly before: VerifiedCopy },
+  job: { readonly request: CopyRequest; readonly image: IdentifiedImage; readonly before: VerifiedCopy },
   signal: AbortSignal,
 ): Promise<SourceChange | undefined> {
   try {
-    return await checkSource(deps, job.request, signal);
+    return await checkSource(deps, job, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || signal.aborted) {
       throw error;
@@ -83,25 +72,33 @@ function tellCopied(
   return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
 }
 
+function tellIdentity({ unlike, isOnePlatform }: IdentifiedImage): Partial<VerifiedCopy> {
+  return { ...(unlike.length > 0 && { unlike }), ...(isOnePlatform && { isOnePlatform }) };
+}
+
 async function verify(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<CopyState> {
   const before = deps.copies.get(request);
-  const digest = await findDigest(deps, request, signal);
+  const wasVerified = before?.phase === 'verified' ? before : undefined;
+  const image = await identifyImage(deps, { request, before: wasVerified }, signal);
+  const { digest, isProven } = image;
   const isDoubtful = before?.phase === 'failed';
-  const isThorough = isDoubtful || before?.phase === 'verified';
-  const copy = await ensureCopy(deps, { request, digest, isDoubtful, isThorough }, signal);
+  const isThorough = isDoubtful || wasVerified !== undefined;
+  const proven = { ...request, isProven };
+  const copy = await ensureCopy(deps, { request: proven, digest, isDoubtful, isThorough }, signal);
   if (!copy) {
     return missProof(deps, request);
   }
-  const wasVerified = before?.phase === 'verified' ? before : undefined;
-  const sourceChange = wasVerified && (await recheckSource(deps, { request, before: wasVerified }, signal));
+  const sourceChange =
+    wasVerified && (await recheckSource(deps, { request, image, before: wasVerified }, signal));
   return {
     phase: 'verified',
     digest,
     written: copy.written,
+    ...tellIdentity(image),
     ...tellCopied(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
   };
@@ -114,9 +111,9 @@ async function verify(
  */
 function missProof(
   { log }: CopyReconcilerDeps,
-  { source, digest, isUnprovable = false }: CopyRequest,
+  { source, digest, reported, isUnprovable = false }: CopyRequest,
 ): CopyState {
-  if (digest !== undefined || isUnprovable) {
+  if (digest !== undefined || reported !== undefined || isUnprovable) {
     const message = `${formatReference(source)} is not public, and no ready pod shows that this workload may read it`;
     throw new RegistryError(message, { reason: 'Unauthorized', side: 'source' });
   }

@@ -4,11 +4,18 @@ import type { Reference } from '../../images/reference.ts';
 /** A copy that a workload needs. */
 export interface CopyRequest {
   readonly source: Reference;
-  /** What the workload runs of this source, and what gets backed up; undefined while no pod shows it. */
+  /** What gets backed up, where the slot itself says so: it holds a copy of that digest, or held one. */
   readonly digest?: string;
   /**
-   * A Ready pod of the workload runs this very digest. Only that proves that the workload's owner may read the
-   * image: without it, nothing is copied that not everybody may read.
+   * Other digests that Ready pods of the workload report for the slot in the repository of the source, the most frequent
+   * first: of what gets backed up, or of a part of it for one platform. Where nothing else says so, they say what is.
+   */
+  readonly reported?: readonly string[];
+  /** The same in other repositories, such as a mirror: only to be compared with. */
+  readonly elsewhere?: readonly string[];
+  /**
+   * Ready pods of the workload run the very digest that is pinned or held. Only pods prove that the workload's owner may
+   * read the image: without that, nothing is copied that not everybody may read.
    */
   readonly isProven: boolean;
   /** The workload runs, and yet no pod shows what it runs in this slot: no proof is to be waited for. */
@@ -31,13 +38,18 @@ export type SourceChange =
 
 export interface VerifiedCopy extends Copy {
   readonly phase: 'verified';
+  /** Of the digests that pods report, those that are neither this image nor a part of it. */
+  readonly unlike?: readonly string[];
+  /** It is the manifest of one platform, and nobody knows the index that it belongs to. */
+  readonly isOnePlatform?: boolean;
   /** When this process made the copy; undefined when it was found in the backup. */
   readonly copiedAtMs?: number;
   /** Only a part of it was missing at that time. */
   readonly isCompleted?: boolean;
   readonly sourceChange?: SourceChange;
-  /** Known of a copy that is to rescue: whether everybody could read the image at its source. */
+  /** Known of a copy that is to rescue: whether everybody could read the image at its source, or ready pods run it. */
   readonly isPublic?: boolean;
+  readonly isShown?: boolean;
 }
 
 export interface FailedCopy {

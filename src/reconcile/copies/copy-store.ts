@@ -8,9 +8,20 @@ interface Entry {
 }
 
 /** Queue key of a copy: thousand workloads with one image are one copy. */
-export function copyKey({ source, digest, isRescue = false }: CopyRequest): string {
-  const what = digest === undefined ? '' : ` running ${digest}`;
-  return `${formatReference(source)}${what}${isRescue ? ' to the rescue' : ''}`;
+export function copyKey({
+  source,
+  digest,
+  reported = [],
+  elsewhere = [],
+  isRescue = false,
+}: CopyRequest): string {
+  return [
+    formatReference(source),
+    ...(digest === undefined ? [] : [`holding ${digest}`]),
+    ...reported.map((one) => `running ${one}`),
+    ...elsewhere.map((one) => `beside ${one}`),
+    ...(isRescue ? ['to the rescue'] : []),
+  ].join(' ');
 }
 
 /** Proof is more than knowing that there will be none, and that is more than not knowing. */

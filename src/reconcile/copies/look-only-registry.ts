@@ -11,7 +11,7 @@ function pinned({ host, repository }: Reference, digest: string): string {
  * from it.
  */
 export function createLookOnlyRegistry(
-  registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'isPrivate'>,
+  registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>,
 ): ImageRegistry {
   const made = new Set<string>();
   return {
@@ -24,6 +24,7 @@ export function createLookOnlyRegistry(
       const isMade = made.has(pinned(copy, copy.digest));
       return isMade ? undefined : registry.findMissingPart(copy, platforms, signal);
     },
+    listParts: (image, side, signal) => registry.listParts(image, side, signal),
     isPrivate: (reference, signal) => registry.isPrivate(reference, signal),
     async copy({ source, copy }, signal) {
       const digest = await registry.fetchDigest(source, 'source', signal);

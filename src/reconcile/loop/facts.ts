@@ -11,6 +11,7 @@ import { type AppliedPolicy, findPolicy } from '../rules/policy.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from './pull-secrets.ts';
 import type { FinishedRollouts } from './finished-rollouts.ts';
+import type { SwapSuccesses } from './swap-successes.ts';
 import type { MissingPods } from './missing-pods.ts';
 import { Refreshes } from './refreshes.ts';
 import { isStuck } from '../rules/rescue.ts';
@@ -18,17 +19,20 @@ import type { RolloutBudget } from '../pace/rollout-budget.ts';
 import { RunningPods } from './running-pods.ts';
 import { type CopiedSlot, type SlotPlan, isCopied, planSlots } from '../rules/slot-plan.ts';
 import { mayHaveStuckPods } from '../rules/stuck-pods.ts';
-import { isSwapInFlight } from '../rules/undo.ts';
+import { isSwapInFlight } from '../rules/swap-in-flight.ts';
+import { isToBeSeen } from '../rules/swap-success.ts';
+import { isOfSwap, listNewestTemplates } from '../rules/template-pods.ts';
 import { UnfinishedPods } from './unfinished-pods.ts';
 
 export interface FactDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
-  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms'>;
+  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
   readonly copies: Pick<CopyStore, 'get' | 'want' | 'recheck'>;
   readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
   readonly denials: Pick<Denials, 'findEndMs'>;
   readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
   readonly finishedRollouts: Pick<FinishedRollouts, 'take'>;
+  readonly successes: Pick<SwapSuccesses, 'has'>;
   readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
   readonly settings: () => Settings;
   readonly nowMs: () => number;
@@ -88,7 +92,13 @@ function collectFacts(
   workload: Workload,
   read: { readonly plans: readonly SlotPlan[] } & Pick<
     WorkloadFacts,
-    'pods' | 'podSecrets' | 'foreignPlatforms' | 'missingSinceMs'
+    | 'pods'
+    | 'podSecrets'
+    | 'foreignPlatforms'
+    | 'nodePlatforms'
+    | 'missingSinceMs'
+    | 'newestTemplates'
+    | 'hasSucceeded'
   >,
 ): WorkloadFacts {
   const { plans, ...others } = read;
@@ -108,19 +118,52 @@ function collectFacts(
     pullSecret: deps.pullSecrets.wanted,
     pullSecretProblem: deps.pullSecrets.findProblem(workload),
     requeueAfterMs: deps.settings().REQUEUE_AFTER,
+    rolloutTimeoutMs: deps.settings().ROLLOUT_TIMEOUT,
     nowMs: deps.nowMs(),
   };
 }
 
-/** Platforms of nodes for which nothing is copied. No node is asked for as long as everything is. */
-async function findForeignPlatforms(
-  { client, settings }: FactDeps,
-  plans: readonly SlotPlan[],
+/** No node is asked for as long as everything is copied, and each copy is for all platforms. */
+async function findPlatforms(
+  { client, copies, settings }: FactDeps,
+  { workload, wanted }: { readonly workload: Workload; readonly wanted: readonly CopiedSlot[] },
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<Pick<WorkloadFacts, 'foreignPlatforms' | 'nodePlatforms'>> {
   const { PLATFORMS: platforms } = settings();
-  const isAsked = platforms !== 'all' && plans.some(isCopied);
-  return isAsked ? listForeignPlatforms(await client.listNodePlatforms(signal), platforms) : [];
+  const isForOne = wanted.some(({ request }) => {
+    const copy = copies.get(request);
+    return copy?.phase === 'verified' && copy.isOnePlatform === true;
+  });
+  if (wanted.length === 0 || (platforms === 'all' && !isForOne)) {
+    return {};
+  }
+  const all = await client.listNodePlatforms(signal);
+  const { architecture } = workload;
+  return {
+    foreignPlatforms: listForeignPlatforms(all, platforms),
+    ...(isForOne && {
+      nodePlatforms: all.filter((one) => architecture === undefined || one.endsWith(`/${architecture}`)),
+    }),
+  };
+}
+
+/**
+ * What pods of the newest template are called by, where that matters and neither the pods nor the workload say so: one list
+ * of ReplicaSets, for Deployments in whose pods admission has written other images than a swap did.
+ */
+async function findNewestTemplates(
+  { client, nowMs }: FactDeps,
+  { workload, pods }: { readonly workload: Workload; readonly pods: readonly Pod[] },
+  signal: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
+  const record = parseRecord(workload.annotations);
+  const isAsked =
+    workload.kind === 'Deployment' &&
+    isSwapInFlight(workload, record, nowMs()) &&
+    pods.some((pod) => isOfSwap(pod, { workload, record }) === undefined);
+  return isAsked
+    ? listNewestTemplates(workload, await client.listFormerTemplates(workload, signal))
+    : undefined;
 }
 
 /** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
@@ -168,7 +211,9 @@ async function findPods(deps: PodDeps, workload: Workload, signal: AbortSignal):
   // Only pods show what their ServiceAccount gives them, and a first entry would take away.
   const mayBeFirstEntry =
     deps.pullSecrets.wanted !== undefined && workload.pullSecrets.length === 0 && plans.some(isCopied);
-  const isNeeded = mayBeFirstEntry || plans.some((one) => needsPods(deps, one));
+  const record = parseRecord(workload.annotations);
+  const isSwapUnseen = !deps.successes.has(workload, record) && isToBeSeen(workload, record, deps.nowMs());
+  const isNeeded = mayBeFirstEntry || isSwapUnseen || plans.some((one) => needsPods(deps, one));
   return {
     running: isNeeded ? await deps.runningPods.find(workload, { mayBeOld }, signal) : [],
     unfinished: await findUnfinished(deps, workload, { plans, signal }),
@@ -208,12 +253,14 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
       if (!wanted.some((one) => needsPods(deps, one))) {
         runningPods.forget(key);
       }
-      const foreignPlatforms = await findForeignPlatforms(deps, wanted, signal);
+      const newestTemplates = await findNewestTemplates(deps, { workload, pods: pods.unfinished }, signal);
       return collectFacts(deps, workload, {
         plans,
         pods: pods.unfinished,
         podSecrets: listPodSecrets(pods),
-        foreignPlatforms,
+        hasSucceeded: deps.successes.has(workload, parseRecord(workload.annotations)),
+        newestTemplates,
+        ...(await findPlatforms(deps, { workload, wanted }, signal)),
         ...(missingSinceMs !== undefined && { missingSinceMs }),
       });
     },

@@ -22,7 +22,7 @@ const CONCURRENCY = 8;
 export interface PreviewDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
   readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
-  readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'isPrivate'>;
+  readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>;
   readonly settings: Settings;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -92,6 +92,7 @@ export async function preview(
     // One look does not show how long they have been missing.
     missingPods: { findSinceMs: () => undefined },
     finishedRollouts: { take: () => false },
+    successes: { has: () => false },
     ...common,
     workloads: deps.workloads,
     client: rememberPods(deps.client),

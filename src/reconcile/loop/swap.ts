@@ -101,8 +101,9 @@ function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError)
     reason: 'SwapDenied',
     action: 'SwapImage',
     note:
-      `The copies are in the backup, but the API server refuses to use them: ${error.message}. ` +
-      'Allow the backup registry in the policy that refuses it. It is tried again within the hour, later every time.',
+      `Not swapped, the pods go on as they are. The copies are in the backup, but admission does not let them be used: ` +
+      `${error.message}. Let the policy or webhook leave images of the backup registry as they are. It is tried again ` +
+      'within the hour.',
   });
   deps.onSwapped(workload.kind, 'denied');
 }
@@ -128,9 +129,14 @@ async function preparePullSecret(
 }
 
 /** @throws {WriteDeniedError} when admission would refuse the patch, or change its images. */
-async function dryRun(deps: SwapDeps, { workload, patch }: SwapJob, signal: AbortSignal): Promise<void> {
-  const made = await deps.client.dryRunPatch(workload, patch, signal);
-  const change = made && explainChangedImage(patch, made);
+async function dryRun(
+  deps: SwapDeps,
+  { workload, patch, slots }: SwapJob,
+  signal: AbortSignal,
+): Promise<void> {
+  const preview = await deps.client.dryRunPatch(workload, patch, signal);
+  const plans = slots.map(({ plan }) => plan);
+  const change = explainChangedImage(patch, preview, plans);
   if (change !== undefined) {
     throw new WriteDeniedError(change);
   }

@@ -1,5 +1,6 @@
 import type { Settings } from '../../settings.ts';
 import { formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
+import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { decideWithHistory } from './decide-with-history.ts';
 import type { Decision } from '../rules/decision.ts';
@@ -14,6 +15,7 @@ import type { WorkloadStore } from '../ports.ts';
 import { releaseImages } from './release-images.ts';
 import { restoreWorkload } from './restore-workload.ts';
 import { freeStuckPods } from './free-stuck-pods.ts';
+import type { SwapSuccesses } from './swap-successes.ts';
 import { type SwapDeps, type SwapJob, swap } from './swap.ts';
 
 export interface WorkloadReconcilerDeps extends SwapDeps {
@@ -22,6 +24,7 @@ export interface WorkloadReconcilerDeps extends SwapDeps {
   readonly denials: Denials;
   readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
   readonly finishedRollouts: Pick<FinishedRollouts, 'take'>;
+  readonly successes: SwapSuccesses;
 }
 
 /** Returns when to look again. */
@@ -32,7 +35,6 @@ async function trySwap(
 ): Promise<number | undefined> {
   const result = await swap(deps, job, signal);
   if (result === 'denied') {
-    deps.budget.noteFailure(formatWorkloadKey(job.workload));
     return deps.denials.note(job.workload, deps.nowMs()) - deps.nowMs();
   }
   return result === 'swapped' ? undefined : deps.settings().REQUEUE_AFTER;
@@ -76,6 +78,10 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   ): Promise<number | undefined> {
     const key = formatWorkloadKey(workload);
     const { events, waiting, restore, lookAgainMs } = decision;
+    if (decision.succeeded) {
+      deps.successes.note(workload, parseRecord(workload.annotations));
+      budget.noteSuccess(key, workload);
+    }
     await stepBack(deps, workload, { decision, signal });
     news.tell(workload, events);
     observations.tell(key, decision.observation);
@@ -100,6 +106,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   function forget(key: string): void {
     facts.forget(key);
     deps.denials.forget(key);
+    deps.successes.forget(key);
     news.forget(key);
     observations.forget(key);
   }

@@ -1,11 +1,12 @@
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import { planHoldMs } from '../rules/hold.ts';
+
+/** A try costs two dry runs and changes nothing, and policies change. */
+const HOLD_MS = 3_600_000;
 
 interface Denial {
   readonly wanted: string;
-  readonly failures: number;
   readonly untilMs: number;
 }
 
@@ -23,12 +24,8 @@ export class Denials {
 
   /** Returns until when the workload is left alone. */
   note(workload: Workload, nowMs: number): number {
-    const key = formatWorkloadKey(workload);
-    const wanted = describeWanted(workload);
-    const before = this.#denials.get(key);
-    const failures = before?.wanted === wanted ? before.failures + 1 : 1;
-    const untilMs = nowMs + planHoldMs(failures);
-    this.#denials.set(key, { wanted, failures, untilMs });
+    const untilMs = nowMs + HOLD_MS;
+    this.#denials.set(formatWorkloadKey(workload), { wanted: describeWanted(workload), untilMs });
     return untilMs;
   }
 

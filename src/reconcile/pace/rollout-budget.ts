@@ -1,11 +1,12 @@
 import { KINDS, type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
+import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { type PaceReason, type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapBreaker } from './swap-breaker.ts';
-import { type SwapOutcome, findSwapOutcome, runsTemplate } from './swap-outcome.ts';
+import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';
+import { SwapTrials } from './swap-trials.ts';
 
 /** How far the clocks of two controllers may be apart. */
 const SKEW_MS = 60_000;
@@ -54,6 +55,7 @@ export class RolloutBudget {
   readonly #waiting = new Map<string, Waiter>();
   readonly #proven = new ProvenNamespaces();
   readonly #breaker = new SwapBreaker();
+  readonly #trials = new SwapTrials();
   #leadingSinceMs: number | undefined;
   #isStopTold = false;
 
@@ -74,16 +76,27 @@ export class RolloutBudget {
       this.#waiting.delete(key);
       this.#proven.forget(key);
       this.#breaker.forget(key);
+      this.#trials.end(key);
       this.#wakeWaiting();
       return;
     }
     const hadPlace = this.#places.has(key);
+    const hadTrial = this.#trials.find(key) !== undefined;
     const record = parseRecord(workload.annotations);
     this.#observePlace(key, workload, record);
-    const runsCopy =
-      runsTemplate(workload) && workload.slots.some(({ image }) => this.#options.isCopy(image));
-    const isNews = this.#proven.observe(key, workload.namespace, runsCopy);
-    if (isNews || (hadPlace && !this.#places.has(key))) {
+    const isTrial = this.#trials.find(key) !== undefined;
+    const isNews = this.#observeProof(key, workload, { isTrial });
+    if (isNews || (hadPlace && !this.#places.has(key)) || (hadTrial && !isTrial)) {
+      this.#wakeWaiting();
+    }
+  }
+
+  /** All pods of the last swap of a workload were seen to run its copies. */
+  noteSuccess(key: string, workload: Workload): void {
+    const trial = this.#trials.end(key);
+    if (trial) {
+      this.#breaker.noteSuccess(trial.atMs);
+      this.#observeProof(key, workload, { isTrial: false });
       this.#wakeWaiting();
     }
   }
@@ -118,6 +131,7 @@ export class RolloutBudget {
     }
     if (KINDS[workload.kind].rollsOut) {
       this.reserve(key, workload);
+      this.#beginTrial(key, workload);
     }
     return true;
   }
@@ -136,13 +150,14 @@ export class RolloutBudget {
   release(key: string): void {
     const before = this.#places.get(key)?.own?.before;
     this.#places.delete(key);
+    this.#trials.end(key);
     if (before) {
       this.#places.set(key, before);
     }
     this.#wakeWaiting();
   }
 
-  /** A swap of this process was refused, or had to be undone. */
+  /** A swap of this process had to be undone. Its trial goes on until the workload has recovered. */
   noteFailure(key: string): void {
     const nowMs = this.#options.nowMs();
     this.#breaker.noteFailure(key, nowMs, nowMs);
@@ -172,6 +187,20 @@ export class RolloutBudget {
     return this.#places.size;
   }
 
+  /** Returns whether the namespace is proven only by this. */
+  #observeProof(key: string, workload: Workload, { isTrial }: { readonly isTrial: boolean }): boolean {
+    const runsCopy =
+      !isTrial && runsTemplate(workload) && workload.slots.some(({ image }) => this.#options.isCopy(image));
+    return this.#proven.observe(key, workload.namespace, runsCopy);
+  }
+
+  /** Where pods are replaced on deletion only, none will show anything before somebody deletes one. */
+  #beginTrial(key: string, { namespace, rollout }: Workload): void {
+    if (!rollout.onDelete) {
+      this.#trials.begin(key, { namespace, atMs: this.#options.nowMs(), isOwn: true });
+    }
+  }
+
   #observePlace(key: string, workload: Workload, record: SwapRecord): void {
     const own = this.#places.get(key)?.own;
     if (own) {
@@ -188,20 +217,37 @@ export class RolloutBudget {
 
   #noteOutcome(
     key: string,
-    { namespace, kind }: Workload,
+    workload: Workload,
     { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
   ): void {
+    const { namespace, kind } = workload;
     const nowMs = this.#options.nowMs();
     const untilMs = atMs + this.#options.limits().timeoutMs;
     if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
       this.#places.set(key, { namespace, untilMs });
     }
-    if (outcome === 'succeeded') {
+    this.#observeTrial(key, workload, { outcome, atMs });
+    if (outcome === 'succeeded' && this.#trials.find(key)?.isOwn !== true) {
       this.#breaker.noteSuccess(atMs);
     }
     if (outcome === 'undone') {
       this.#breaker.noteFailure(key, atMs, nowMs);
       this.#tellStop();
+    }
+  }
+
+  /** Of a swap of this process, only its pods say that it has succeeded. One that was undone is over once it has recovered. */
+  #observeTrial(
+    key: string,
+    workload: Workload,
+    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
+  ): void {
+    const { namespace, kind, rollout } = workload;
+    const isRolling = outcome === 'rolling out' || (outcome === 'undone' && !isRolledOut(workload));
+    if (isRolling && KINDS[kind].rollsOut && !rollout.onDelete) {
+      this.#trials.begin(key, this.#trials.find(key) ?? { namespace, atMs, isOwn: false });
+    } else if (outcome !== 'succeeded' || this.#trials.find(key)?.isOwn !== true) {
+      this.#trials.end(key);
     }
   }
 
@@ -215,9 +261,7 @@ export class RolloutBudget {
       return;
     }
     this.#places.delete(key);
-    if (findSwapOutcome(workload, record) === 'succeeded') {
-      this.#breaker.noteSuccess(own.atMs);
-    }
+    this.#observeTrial(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
   }
 
   /** Once for every stop, and only by the process that leads. */
@@ -229,9 +273,10 @@ export class RolloutBudget {
     this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
   }
 
-  /** Whether another workload of the namespace does. */
+  /** Whether another workload of the namespace does, or has not been seen to run its copies yet. */
   #isRolling(namespace: string, ownKey: string): boolean {
-    return [...this.#places].some(([key, place]) => place.namespace === namespace && key !== ownKey);
+    const rolls = [...this.#places].some(([key, place]) => place.namespace === namespace && key !== ownKey);
+    return rolls || this.#trials.listNamespaces(this.#options.nowMs(), ownKey).has(namespace);
   }
 
   #countFree(): number {
@@ -253,7 +298,10 @@ export class RolloutBudget {
       return;
     }
     const isStopped = this.findStopEndMs() !== undefined;
-    const rolling = new Set([...this.#places.values()].map(({ namespace }) => namespace));
+    const rolling = new Set([
+      ...[...this.#places.values()].map(({ namespace }) => namespace),
+      ...this.#trials.listNamespaces(this.#options.nowMs()),
+    ]);
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
     const mayStart = [...this.#waiting.values()].filter(
       ({ namespace, purpose }) =>

@@ -1,15 +1,9 @@
 import { type SwapRecord, findSwappedSlots } from '../../workloads/record.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
+import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
 /** What has become of the last swap of a workload, as far as the workload shows it. */
 export type SwapOutcome = 'rolling out' | 'succeeded' | 'undone';
-
-/** False for a DaemonSet whose old pods nobody has deleted yet, and for what has no pods. */
-export function runsTemplate(workload: Workload): boolean {
-  const { desired, updated } = workload.rollout;
-  return isRolledOut(workload) && desired > 0 && updated === desired;
-}
 
 /** Undefined for a workload that was never swapped, or changed by others since. */
 export function findSwapOutcome(workload: Workload, record: SwapRecord): SwapOutcome | undefined {

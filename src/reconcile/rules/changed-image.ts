@@ -1,20 +1,53 @@
-import { quote } from '../../images/reference.ts';
+import { findReference, isSameRepository, quote } from '../../images/reference.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Slot } from '../../workloads/workload.ts';
-import type { WorkloadPatch } from '../ports.ts';
+import type { PatchPreview, WorkloadPatch } from '../ports.ts';
+import type { CopiedSlot } from './slot-plan.ts';
+
+type PatchedSlot = WorkloadPatch['slots'][number];
+
+/** The same text, or without the tag that a digest makes needless. */
+function isSameImage(image: string, made: string): boolean {
+  const [a, b] = [findReference(image), findReference(made)];
+  const isPinned = a?.digest !== undefined && a.digest === b?.digest;
+  return image === made || (a !== undefined && b !== undefined && isPinned && isSameRepository(a, b));
+}
+
+function findChanged(
+  slots: readonly PatchedSlot[],
+  made: readonly Slot[],
+  isSame: (image: string, made: string) => boolean,
+): { readonly slot: PatchedSlot; readonly made: string } | undefined {
+  const madeOf = new Map(made.map((slot) => [slotKey(slot), slot.image]));
+  const changed = slots.map((slot) => ({ slot, made: madeOf.get(slotKey(slot)) ?? '' }));
+  return changed.find(({ slot, made: text }) => !isSame(slot.image, text));
+}
 
 /**
- * What admission makes of the images of a patch, if that is not what they are: a pod would be pointed at something that
- * nobody has proven, and the next swap would take it for the original.
+ * What admission would make of the images of a swap, if that is not what they are: pods would be pointed at something
+ * that nobody has proven. Where it cannot be asked about pods, that it changes the images of those that run has to do.
  */
 export function explainChangedImage(
-  patch: Pick<WorkloadPatch, 'slots'>,
-  made: readonly Slot[],
+  { slots }: Pick<WorkloadPatch, 'slots'>,
+  preview: PatchPreview | undefined,
+  plans: readonly Pick<CopiedSlot, 'slot' | 'rewritten'>[],
 ): string | undefined {
-  const madeOf = new Map(made.map((slot) => [slotKey(slot), slot.image]));
-  const changed = patch.slots.find((slot) => madeOf.get(slotKey(slot)) !== slot.image);
+  const inTemplate = preview && findChanged(slots, preview.slots, (image, made) => image === made);
+  if (inTemplate) {
+    return `admission would change the image of ${slotKey(inTemplate.slot)} to ${quote(inTemplate.made)}`;
+  }
+  if (preview?.pod.is === 'seen') {
+    const inPod = findChanged(slots, preview.pod.slots, isSameImage);
+    return (
+      inPod &&
+      `admission would change the image of ${slotKey(inPod.slot)} in its pods to ${quote(inPod.made)}`
+    );
+  }
+  const rewritten = plans.find((plan) => plan.rewritten !== undefined);
   return (
-    changed &&
-    `a webhook or policy makes ${quote(madeOf.get(slotKey(changed)) ?? '')} of the image of ${slotKey(changed)}`
+    rewritten &&
+    `its pods have ${quote(rewritten.rewritten ?? '')} in ${slotKey(rewritten.slot)} where the template says ` +
+      `${quote(rewritten.slot.image)}: admission changes images, and what it would make of the copy cannot be seen ` +
+      'without the permission of config/components/pod-dry-run'
   );
 }

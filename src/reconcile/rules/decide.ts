@@ -1,16 +1,18 @@
 import { isRolledOut } from '../../workloads/rollout.ts';
 import { decideRestore } from './decide-restore.ts';
-import type { Decision, PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import type { Decision, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './deferral.ts';
 import { planObservation } from './observe.ts';
 import { isReleaseDue } from './ownership.ts';
 import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
 import { planRevert } from './revert.ts';
-import { findOther, isCopied } from './slot-plan.ts';
+import { type PlannedSlot, findOther, isCopied } from './slot-plan.ts';
 import { mayHaveStuckPods } from './stuck-pods.ts';
 import { planSwapPatch } from './swap-patch.ts';
-import { planEvents, tellForeign } from './tell.ts';
-import { isSwapInFlight, planUndo } from './undo.ts';
+import { planEvents, tellForeign, tellOnePlatform } from './tell.ts';
+import { isSwapInFlight } from './swap-in-flight.ts';
+import { hasJustSucceeded } from './swap-success.ts';
+import { planUndo } from './undo.ts';
 import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from './waiting.ts';
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
@@ -81,6 +83,7 @@ function collectEvents(facts: WorkloadFacts): Decision['events'] {
       ...planRescueEvents({ plan, copy, pods: facts.pods }),
     ]),
     ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
+    ...tellOnePlatform(facts.slots, facts.nodePlatforms ?? []),
   ];
 }
 
@@ -95,6 +98,11 @@ function decideSwap(facts: WorkloadFacts): Decision {
   if (undo) {
     return { events: [undo.event], undo };
   }
+  const succeeded = hasJustSucceeded(facts) && ({ succeeded: true } as const);
+  return { ...decideWithoutUndo(facts), ...succeeded };
+}
+
+function decideWithoutUndo(facts: WorkloadFacts): Decision {
   const events = collectEvents(facts);
   const revert = planRevert(facts);
   const rescues = findRescues(facts);

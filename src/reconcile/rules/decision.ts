@@ -1,20 +1,18 @@
 import type { Destination } from '../../images/copy-name.ts';
 import type { Settings } from '../../settings.ts';
-import type { SwapRecord } from '../../workloads/record.ts';
 import type { NotSwappable } from '../../workloads/rollout.ts';
-import type { Pod, Workload } from '../../workloads/workload.ts';
-import type { Copy, CopyState } from '../copies/copy-state.ts';
+import type { Pod } from '../../workloads/workload.ts';
+import type { Copy } from '../copies/copy-state.ts';
 import type { Restore } from './decide-restore.ts';
 import type { PaceReason } from '../pace/pace.ts';
 import type { AppliedPolicy } from './policy.ts';
 import type { ObjectEvent, WorkloadPatch } from '../ports.ts';
-import type { CopiedSlot, SlotPlan } from './slot-plan.ts';
+import type { CopiedSlot, PlannedSlot } from './slot-plan.ts';
+import type { SwapFacts } from './swap-failure.ts';
 import type { Undo } from './undo.ts';
 
 /** All that `decide()` knows. */
-export interface WorkloadFacts {
-  readonly workload: Workload;
-  readonly record: SwapRecord;
+export interface WorkloadFacts extends SwapFacts {
   /** The record was found on a ReplicaSet, because the workload does not bear it any more. */
   readonly isRecordLost?: boolean;
   readonly slots: readonly PlannedSlot[];
@@ -37,17 +35,10 @@ export interface WorkloadFacts {
   readonly requeueAfterMs: number;
   /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
   readonly foreignPlatforms?: readonly string[];
+  /** Of the nodes that its pods may come to, where a copy is for one platform only. */
+  readonly nodePlatforms?: readonly string[];
   /** Pods of the workload, while it is not rolled out and they can tell why. */
   readonly pods: readonly Pod[];
-  /** Since when it has had fewer pods than it wants; undefined while it has them. */
-  readonly missingSinceMs?: number;
-  readonly nowMs: number;
-}
-
-export interface PlannedSlot {
-  readonly plan: SlotPlan;
-  /** Undefined for slots that need no copy. */
-  readonly copy: CopyState | undefined;
 }
 
 /** A slot, and the verified copy that it is to hold. */
@@ -87,6 +78,8 @@ export interface Decision {
     readonly isRescue: boolean;
   };
   readonly restore?: Restore;
+  /** All pods of the last swap run its copies. */
+  readonly succeeded?: true;
   /** What would be done if MODE allowed it, in clauses for the log. */
   readonly observation?: readonly string[];
   readonly waiting?: Waiting;

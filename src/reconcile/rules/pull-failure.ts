@@ -24,26 +24,26 @@ export interface PullFailure {
 }
 
 /**
- * Whether a container waits for the image of a slot. For an image volume, the container that mounts it waits, for the
- * same reasons, and the message quotes the image.
+ * What a pod waits for in a slot, whatever image admission has written there. For an image volume, the container that
+ * mounts it waits, for the same reasons, and the message quotes the image.
  */
-function waitsFor(container: PodContainer, slot: Slot): boolean {
-  const { name, image, waiting } = container;
-  if (!waiting || !isPullFailure(container)) {
-    return false;
-  }
-  return slot.place === 'volumes'
-    ? waiting.message.includes(`"${slot.image}"`)
-    : name === slot.name && image === slot.image;
+function findWaiting({ containers, volumes = [] }: Pod, slot: Slot): PodContainer['waiting'] {
+  const quoted = volumes.filter(({ name }) => name === slot.name).map(({ image }) => `"${image}"`);
+  const isOfSlot = ({ name, waiting }: PodContainer): boolean =>
+    slot.place === 'volumes'
+      ? [`"${slot.image}"`, ...quoted].some((text) => waiting?.message.includes(text))
+      : name === slot.name;
+  return containers.find((container) => isPullFailure(container) && isOfSlot(container))?.waiting;
 }
 
-/** The first of these slots that keeps a pod from starting. */
+/** The first of these slots that keeps a pod from starting. The pods have to be of the template that has the slots. */
 export function findPullFailure(slots: readonly Slot[], pods: readonly Pod[]): PullFailure | undefined {
-  const containers = pods.flatMap((pod) => pod.containers);
   for (const slot of slots) {
-    const waiting = containers.find((container) => waitsFor(container, slot))?.waiting;
-    if (waiting) {
-      return { slot, ...waiting };
+    for (const pod of pods) {
+      const waiting = findWaiting(pod, slot);
+      if (waiting) {
+        return { slot, ...waiting };
+      }
     }
   }
   return undefined;

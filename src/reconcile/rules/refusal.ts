@@ -1,4 +1,4 @@
-import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
+import type { Workload } from '../../workloads/workload.ts';
 
 /** A quota may be full for a moment, while old pods end. */
 const GRACE_MS = 45_000;
@@ -7,12 +7,11 @@ const SHORT_GRACE_MS = 10_000;
 
 export interface RefusalFacts {
   readonly workload: Workload;
-  /** Slots that hold the copies of the last swap. */
-  readonly copies: readonly Slot[];
+  /** Pods of the last swap have been created. */
+  readonly hasSwapPods: boolean;
   readonly swappedAtMs: number;
   /** Since when it has had fewer pods than it wants. */
   readonly missingSinceMs?: number;
-  readonly pods: readonly Pod[];
   readonly nowMs: number;
 }
 
@@ -20,11 +19,8 @@ export interface RefusalFacts {
  * DaemonSets and StatefulSets do not say that their pods are refused, except in events. But pods are missing for long,
  * and there is not a single pod with a copy.
  */
-function isSilentlyRefused({ workload, copies, pods }: RefusalFacts): boolean {
-  const images = new Set(copies.filter(({ place }) => place !== 'volumes').map(({ image }) => image));
-  const runsCopy = pods.some(({ containers }) => containers.some(({ image }) => images.has(image)));
-  const isSilent = workload.kind === 'DaemonSet' || workload.kind === 'StatefulSet';
-  return isSilent && images.size > 0 && !runsCopy;
+function isSilentlyRefused({ workload, hasSwapPods }: RefusalFacts): boolean {
+  return (workload.kind === 'DaemonSet' || workload.kind === 'StatefulSet') && !hasSwapPods;
 }
 
 /** Why the pods of a swapped workload are not created, when that lasts; undefined when they are. */

@@ -23,7 +23,7 @@ function listRunningDigests(pods: readonly Pod[]): ReadonlySet<string> {
  * to be one that everybody could, or one that pods of the workload run.
  */
 function mayRead(copy: VerifiedCopy, pods: readonly Pod[]): boolean {
-  return copy.isPublic === true || listRunningDigests(pods).has(copy.digest);
+  return copy.isPublic === true || copy.isShown === true || listRunningDigests(pods).has(copy.digest);
 }
 
 /** True for a slot whose original the nodes cannot pull. */

@@ -16,6 +16,7 @@ import type { CopyRequest, CopyState } from '../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from './policy.ts';
 import { type PullFailure, findPullFailure } from './pull-failure.ts';
 import { findFormerCopy } from './revert.ts';
+import { type Report, findRewritten, holdsImage, listReports } from './running-image.ts';
 
 /** A slot whose image has, or is to have, a copy. */
 export interface CopiedSlot {
@@ -25,8 +26,10 @@ export interface CopiedSlot {
   /** What the user wrote; while the slot holds a copy, what the record says. */
   readonly original: string;
   readonly request: CopyRequest;
-  /** Ready pods run something in this slot that is no image of the source: a swap would change what runs. */
-  readonly runsOther?: string;
+  /** What Ready pods run in the slot, as the kubelet reports it, each once. */
+  readonly reports?: readonly Report[];
+  /** The image text that Ready pods have in the slot, where it is of another repository than the slot's: admission wrote it. */
+  readonly rewritten?: string;
   /** Nodes cannot pull the original. */
   readonly stuck?: PullFailure;
 }
@@ -41,6 +44,12 @@ export type SlotPlan =
       readonly message: string;
     }
   | CopiedSlot;
+
+export interface PlannedSlot {
+  readonly plan: SlotPlan;
+  /** Undefined for slots that need no copy. */
+  readonly copy: CopyState | undefined;
+}
 
 export interface SlotPlanFacts extends Destination {
   readonly workload: Workload;
@@ -65,42 +74,6 @@ function tryParse(text: string): Reference | InvalidImageError {
   }
 }
 
-interface Running {
-  /** What most Ready pods run in the slot; undefined while none shows it. */
-  readonly digest?: string;
-  /** What a Ready pod runs in the slot although it is no image of the same repository. */
-  readonly other?: string;
-}
-
-/** A node that has the same image under several names reports any of them: a pod of the source may be said to run the copy. */
-function isImageOf(reported: Reference, image: Reference, destination: Destination): boolean {
-  return (
-    isSameRepository(reported, image) || isSameRepository(reported, copyRepositoryOf(image, destination))
-  );
-}
-
-/** What Ready pods run in a slot, as the kubelet reports it. A bare id of an image says nothing. */
-function findRunning(slot: Slot, image: Reference, facts: SlotPlanFacts): Running {
-  const counts = new Map<string, number>();
-  let other: string | undefined;
-  const containers = facts.pods
-    .filter((pod) => pod.ready)
-    .flatMap((pod) => pod.containers)
-    .filter((container) => container.name === slot.name && container.image === slot.image);
-  for (const { imageId } of containers) {
-    const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
-    if (reported?.digest) {
-      const isSame = isImageOf(reported, image, facts);
-      other ??= isSame ? undefined : imageId;
-      counts.set(reported.digest, (counts.get(reported.digest) ?? 0) + (isSame ? 1 : 0));
-    }
-  }
-  const [most] = [...counts]
-    .filter(([, count]) => count > 0)
-    .toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  return most ? { digest: most[0] } : { ...(other !== undefined && { other }) };
-}
-
 export interface Original {
   readonly text: string;
   readonly source: Reference;
@@ -122,30 +95,59 @@ export function findOriginal(slot: Slot, record: SwapRecord): Original | undefin
   return image && source && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
 }
 
+/** What pods tell about the image of a slot, as far as a request for a copy has to know. */
+function planProof(
+  digest: string | undefined,
+  { reports, isShown }: { readonly reports: readonly Report[]; readonly isShown: boolean },
+): Omit<CopyRequest, 'source' | 'digest'> {
+  const digestsOf = (where: Report['of']): readonly string[] => [
+    ...new Set(reports.flatMap((report) => (report.of === where && report.digest) || [])),
+  ];
+  const reported = digestsOf('source').filter((one) => one !== digest);
+  const elsewhere = digestsOf('elsewhere').filter((one) => one !== digest && !reported.includes(one));
+  const isProven = digest !== undefined && digestsOf('source').includes(digest) && reported.length === 0;
+  return {
+    isProven,
+    ...(reported.length > 0 && { reported }),
+    ...(elsewhere.length > 0 && { elsewhere }),
+    ...(!isProven && reported.length === 0 && isShown && { isUnprovable: true }),
+  };
+}
+
 /**
- * What the user has pinned is what gets backed up; after that what runs, and after that what the copy is that the slot holds,
- * or held until its original was put back, whatever the tag means at the source today.
+ * What the user has pinned is what gets backed up; after that what the copy is that the slot holds. After that what runs,
+ * which is to be found out: a runtime may report the image, or its manifest for one platform. Where no pod shows that,
+ * it is what the slot held until its original was put back, whatever the tag means at the source today.
  */
 function planRequest(
-  image: Reference,
-  source: Reference,
-  { running: { digest: running }, ...facts }: SlotPlanFacts & { readonly running: Running },
+  { slot, image, source }: { readonly slot: Slot; readonly image: Reference; readonly source: Reference },
+  { reports, ...facts }: SlotPlanFacts & { readonly reports: readonly Report[] },
 ): CopyRequest {
-  const digest = source.digest ?? running ?? image.digest;
-  const isProven = running !== undefined && running === digest;
+  const { workload, record } = facts;
+  const isReported = reports.some(({ of }) => of === 'source');
+  const former = isReported ? undefined : findFormerCopy(slot, workload.uid, record);
+  const digest = source.digest ?? image.digest ?? former?.digest;
   // A workload that rolls out will have ready pods, and only then it is known whether they show anything.
   const isShown = facts.pods.some(({ ready }) => ready) || !KINDS[facts.workload.kind].rollsOut;
   return {
     source,
     ...(digest === undefined || digest === source.digest ? {} : { digest }),
-    isProven,
-    ...(!isProven && isShown && { isUnprovable: true }),
+    ...planProof(digest, { reports, isShown }),
   };
 }
 
-/** What the slot holds, or the copy that it held before somebody put its original back. */
-function findHeld(slot: Slot, image: Reference, { workload, record }: SlotPlanFacts): Reference {
-  return findFormerCopy(slot, workload.uid, record) ?? image;
+/** What pods show of a slot; `shown` are the fields of the plan that say so. */
+function readPods(
+  slot: Slot,
+  image: Reference,
+  facts: SlotPlanFacts,
+): { readonly reports: readonly Report[]; readonly shown: Pick<CopiedSlot, 'reports' | 'rewritten'> } {
+  const reports = listReports(slot, image, facts);
+  const rewritten = findRewritten(slot, image, facts);
+  return {
+    reports,
+    shown: { ...(reports.length > 0 && { reports }), ...(rewritten !== undefined && { rewritten }) },
+  };
 }
 
 function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
@@ -158,8 +160,8 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  const running = findRunning(slot, image, facts);
-  const request = planRequest(findHeld(slot, image, facts), source, { ...facts, running });
+  const { reports, shown } = readPods(slot, image, facts);
+  const request = planRequest({ slot, image, source }, { ...facts, reports });
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const original = recorded?.text ?? slot.image;
   return {
@@ -167,7 +169,7 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     slot,
     original,
     request,
-    ...(running.other !== undefined && { runsOther: running.other }),
+    ...shown,
   };
 }
 
@@ -187,25 +189,32 @@ function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
  * that got it, otherwise of what the tag last meant.
  */
 function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
-  const stuck = plan.is === 'to be backed up' ? findPullFailure([plan.slot], facts.pods) : undefined;
-  if (!stuck || plan.is !== 'to be backed up') {
+  if (plan.is !== 'to be backed up') {
     return plan;
   }
   const { slot, request } = plan;
+  // Where admission has written another image, nothing is known of the original.
+  const pods = facts.pods.filter((pod) => slot.place === 'volumes' || holdsImage(pod, slot));
+  const stuck = findPullFailure([slot], pods);
+  if (!stuck) {
+    return plan;
+  }
   const { source } = request;
-  const running = findRunning(slot, parseReference(slot.image), facts).digest;
-  const digest = source.digest === undefined ? running : undefined;
-  const isProven = running !== undefined && (source.digest ?? running) === running;
-  return { ...plan, stuck, request: { source, ...(digest && { digest }), isProven, isRescue: true } };
+  const reports = listReports(slot, parseReference(slot.image), facts);
+  const { isProven, reported } = planProof(source.digest, { reports, isShown: true });
+  return { ...plan, stuck, request: { source, isProven, ...(reported && { reported }), isRescue: true } };
 }
 
 /**
- * What Ready pods run instead of what the copy holds. A node that has the same image under several names reports any of them:
- * with the digest of the copy it is no other image.
+ * What Ready pods run in a slot that is not what its copy holds, or cannot be told to be: a swap might change what runs.
+ * Undefined while nothing is known of the copy.
  */
-export function findOther({ runsOther }: CopiedSlot, copy: CopyState | undefined): string | undefined {
-  const isKnown = copy?.phase === 'verified' && !runsOther?.endsWith(`@${copy.digest}`);
-  return isKnown ? runsOther : undefined;
+export function findOther({ is, reports = [] }: CopiedSlot, copy: CopyState | undefined): string | undefined {
+  const { unlike = [] } = copy?.phase === 'verified' ? copy : {};
+  // A copy that was loaded into a node is still the copy.
+  const isOther = ({ digest }: Report): boolean =>
+    digest === undefined ? is === 'to be backed up' : unlike.includes(digest);
+  return copy?.phase === 'verified' ? reports.find(isOther)?.imageId : undefined;
 }
 
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */

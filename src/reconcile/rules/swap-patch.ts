@@ -1,5 +1,6 @@
 import { planFormer } from '../../workloads/former-originals.ts';
 import { type SwapRecord, formatRecord, slotKey } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
 import type { SlotSwap, WorkloadFacts } from './decision.ts';
 import { findAppliedBy } from './ownership.ts';
 import type { WorkloadPatch } from '../ports.ts';
@@ -37,6 +38,8 @@ function planRecord(
     reverts,
     appliedBy: findAppliedBy(workload, record),
     ...(former && { former }),
+    // One whose originals were put back rolls out because of that.
+    ...((isRolledOut(workload) || revert?.is === 'to be swapped again') && { hasServed: true }),
   };
 }
 

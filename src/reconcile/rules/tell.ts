@@ -2,7 +2,7 @@ import { formatReference, quote } from '../../images/reference.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
 import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from '../copies/copy-state.ts';
 import type { ObjectEvent } from '../ports.ts';
-import { findOther, type CopiedSlot, type SlotPlan } from './slot-plan.ts';
+import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './slot-plan.ts';
 
 function warn(reason: string, note: string): ObjectEvent {
   return { type: 'Warning', reason, action: 'CopyImage', note };
@@ -36,9 +36,10 @@ function tellFailed(
 function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
   return warn(
     'OtherImageRuns',
-    `Ready pods run ${quote(imageId)} in ${slotKey(slot)}, which is no image of ${formatReference(request.source)}: ` +
-      'it was loaded into the node, or the node pulls from somewhere else. The workload stays as it is; ' +
-      'write the image as it is called at its registry.',
+    `Ready pods run ${quote(imageId)} in ${slotKey(slot)}, which is not known to be ${formatReference(request.source)}: ` +
+      'it was loaded into the node, the node or a policy takes it from somewhere else, or pods run different images. ' +
+      'A swap might change what runs, so the workload stays as it is. Write the image as it is called at its registry, ' +
+      'or restart the rollout so that all pods run the same.',
   );
 }
 
@@ -74,7 +75,7 @@ function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord):
 
 /** Copies that are proven, and that not all nodes could start a pod from. */
 export function tellForeign(
-  slots: readonly { readonly plan: SlotPlan; readonly copy: CopyState | undefined }[],
+  slots: readonly PlannedSlot[],
   foreignPlatforms: readonly string[],
 ): readonly ObjectEvent[] {
   const copied = slots.filter(({ copy }) => copy?.phase === 'verified');
@@ -86,6 +87,27 @@ export function tellForeign(
     : 'a pod of this workload that comes there may not start.';
   const nodes = `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied`;
   return [warn('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
+}
+
+/** Copies that are the manifest of one platform, in a cluster of several. */
+export function tellOnePlatform(
+  slots: readonly PlannedSlot[],
+  nodePlatforms: readonly string[],
+): readonly ObjectEvent[] {
+  return (nodePlatforms.length > 1 ? slots : []).flatMap(({ plan, copy }) =>
+    plan.is === 'to be backed up' && copy?.phase === 'verified' && copy.isOnePlatform
+      ? [
+          warn(
+            'PlatformNotCopied',
+            `Pods run ${copy.digest} in ${slotKey(plan.slot)}, which is ${formatReference(plan.request.source)} for one ` +
+              'platform. The index that it belonged to is not at its source any more. It is backed up, but the ' +
+              `workload stays as it is: on another of its nodes (${nodePlatforms.join(', ')}) a pod could not start ` +
+              'from the copy. Deploy what the tag means now, or let its pods run on one platform only ' +
+              '(nodeSelector kubernetes.io/arch).',
+          ),
+        ]
+      : [],
+  );
 }
 
 /** What the user of a workload should know about one slot of it, besides a swap. */

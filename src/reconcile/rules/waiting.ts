@@ -1,7 +1,8 @@
 import { whyNotSwappable } from '../../workloads/rollout.ts';
 import type { CopyState } from '../copies/copy-state.ts';
-import type { PlannedSlot, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import type { SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
 import type { Revert } from './revert.ts';
+import type { PlannedSlot } from './slot-plan.ts';
 import { findHoldEndMs } from './undo.ts';
 
 /** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
@@ -19,8 +20,10 @@ function isCopying({ plan, copy }: PlannedSlot, nowMs: number): boolean {
 }
 
 /** A pod can come to any node: while there is one that no copy is for, none is used. */
-export function isForeign({ foreignPlatforms = [] }: WorkloadFacts): boolean {
-  return foreignPlatforms.length > 0;
+export function isForeign({ foreignPlatforms = [], nodePlatforms = [], slots }: WorkloadFacts): boolean {
+  const isForOne = ({ copy }: PlannedSlot): boolean =>
+    copy?.phase === 'verified' && copy.isOnePlatform === true;
+  return foreignPlatforms.length > 0 || (nodePlatforms.length > 1 && slots.some(isForOne));
 }
 
 /** Why a copy is all that is wanted; undefined when the workload may be swapped. */

@@ -3,19 +3,15 @@ import type { Access, RegistryDeps } from './access.ts';
 import type { Authorizer } from './authorizer.ts';
 import { findForwardingProblem, type ResolveHost } from './forwarding.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './http-client.ts';
+import { MANIFEST_KINDS } from './media-types.ts';
 import { toTransportError } from './transport-failure.ts';
 
 export interface Manifest {
+  /** As the registry calls it; empty when it does not say. */
   readonly mediaType: string;
   readonly body: Buffer;
 }
 
-const MEDIA_TYPES = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-];
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_REDIRECTS = 5;
 
@@ -101,7 +97,7 @@ async function send(
     method,
     url,
     headers: {
-      accept: MEDIA_TYPES.join(', '),
+      accept: [...MANIFEST_KINDS.keys()].join(', '),
       'user-agent': 'backup-image-registry',
       ...(authorization !== undefined && { authorization }),
       ...(manifest && { 'content-type': manifest.mediaType, 'content-length': String(manifest.body.length) }),

@@ -25,12 +25,14 @@ export interface ImageAccess {
   readonly isProbe?: boolean;
 }
 
+export type PinnedAccess = ImageAccess & { readonly reference: { readonly digest: string } };
+
 /** Manifests of registries, by the distribution API. All methods throw {@link RegistryError}. */
 export interface ManifestClient {
   /** One HEAD once the registry is known; undefined when it has no such manifest. */
   fetchDigest(image: ImageAccess): Promise<string | undefined>;
-  /** The bytes that the digest of the reference stands for, checked. */
-  fetchManifest(image: ImageAccess & { readonly reference: { readonly digest: string } }): Promise<Manifest>;
+  /** The bytes that the digest of the reference stands for, checked; undefined when it has no such manifest. */
+  fetchManifest(image: PinnedAccess): Promise<Manifest | undefined>;
   /** Writes a manifest, whose parts the repository has, under the tag of the reference. */
   pushManifest(image: ImageAccess, manifest: Manifest): Promise<void>;
 }
@@ -45,13 +47,20 @@ export function createManifestClient(
   { onAllowance = () => {} }: ManifestClientOptions = {},
 ): ManifestClient {
   const authorizer = createAuthorizer(deps);
-  const ask = (request: ManifestRequest): Promise<HttpAnswer> =>
-    sendManifestRequest(request, deps, authorizer);
   const fail = (request: ManifestRequest, answer: HttpAnswer): RegistryError =>
     createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
 
-  async function fetchBody(request: ManifestRequest): Promise<HttpAnswer | undefined> {
-    const answer = await ask({ ...request, method: 'GET' });
+  async function ask(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer> {
+    const answer = await sendManifestRequest(request, deps, authorizer);
+    const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
+    if (allowance && image.side === 'source' && !image.isProbe) {
+      onAllowance(request.url.host, allowance);
+    }
+    return answer;
+  }
+
+  async function fetchBody(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
+    const answer = await ask({ ...request, method: 'GET' }, image);
     if (answer.status === 404) {
       return undefined;
     }
@@ -64,11 +73,7 @@ export function createManifestClient(
   return {
     async fetchDigest(image) {
       const request = createRequest('HEAD', image);
-      const answer = await ask(request);
-      const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
-      if (allowance && image.side === 'source' && !image.isProbe) {
-        onAllowance(request.url.host, allowance);
-      }
+      const answer = await ask(request, image);
       if (answer.status === 404) {
         return undefined;
       }
@@ -79,16 +84,15 @@ export function createManifestClient(
       if (digest !== undefined) {
         return checkDigest(digest, image, request);
       }
-      const whole = await fetchBody(request);
+      const whole = await fetchBody(request, image);
       return whole && checkDigest(hashManifest(whole, image, request), image, request);
     },
 
     async fetchManifest(image) {
       const request = createRequest('GET', image);
-      const answer = await fetchBody(request);
+      const answer = await fetchBody(request, image);
       if (!answer) {
-        const message = `${request.access.doing}: ${image.side} registry ${request.url.host} has no such manifest`;
-        throw new RegistryError(message, { reason: 'NotFound', side: image.side });
+        return undefined;
       }
       checkDigest(hashManifest(answer, image, request), image, request);
       return { mediaType: readMediaType(answer), body: answer.body };
@@ -96,12 +100,18 @@ export function createManifestClient(
 
     async pushManifest(image, manifest) {
       const request = { ...createRequest('PUT', image), manifest };
-      const answer = await ask(request);
+      const answer = await ask(request, image);
       if (answer.status < 200 || answer.status > 299) {
         throw fail(request, answer);
       }
     },
   };
+}
+
+/** For those who cannot do without a manifest. */
+export function createNotFoundError({ reference, side }: ImageAccess): RegistryError {
+  const message = `${side} registry ${reference.host} does not have ${formatReference(reference)}`;
+  return new RegistryError(message, { reason: 'NotFound', side });
 }
 
 function createRequest(method: ManifestRequest['method'], image: ImageAccess): ManifestRequest {

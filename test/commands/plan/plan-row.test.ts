@@ -72,6 +72,7 @@ function rowOf(
     deniedUntilMs: undefined,
     foreignPlatforms,
     requeueAfterMs: 30_000,
+    rolloutTimeoutMs: 600_000,
     nowMs,
   };
   return toPlanRow({ facts, decision: decide(facts) });
@@ -192,7 +193,7 @@ it('tells of pods that run something else than the registry has', () => {
   const pod = aPodOf(web, DIGEST, {
     containers: [{ name: 'app', image: 'nginx:1.27', imageId: `localhost/loaded@${OTHER_DIGEST}` }],
   });
-  expect(rowOf(web, THERE, { pods: [pod] })).toMatchObject({
+  expect(rowOf(web, { ...aVerifiedCopy(COPY), unlike: [OTHER_DIGEST] }, { pods: [pod] })).toMatchObject({
     action: 'wait',
     why: expect.stringMatching(/^no copy; app copied: ready pods run "localhost\/loaded@sha256:/),
   });

@@ -7,6 +7,7 @@ import { parseReference } from '../../../src/images/reference.ts';
 import { createCopyReconciler } from '../../../src/reconcile/copies/copy-reconciler.ts';
 import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { Denials } from '../../../src/reconcile/pace/denials.ts';
+import { SwapSuccesses } from '../../../src/reconcile/loop/swap-successes.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../../src/reconcile/ports.ts';
 import { RolloutBudget } from '../../../src/reconcile/pace/rollout-budget.ts';
 import { FinishedRollouts } from '../../../src/reconcile/loop/finished-rollouts.ts';
@@ -108,8 +109,10 @@ function buildWorld(data: Record<string, string> = {}) {
         }
         released.push(name);
       },
-      dryRunPatch: async (_, { slots }) =>
-        slots.map((slot) => ({ ...aSlot(admit(slot.image)), place: slot.place, name: slot.name })),
+      dryRunPatch: async (_, { slots }) => ({
+        slots: slots.map((slot) => ({ ...aSlot(admit(slot.image)), place: slot.place, name: slot.name })),
+        pod: { is: 'not permitted' },
+      }),
       patch: async (workload, patch) => patchWorkload(workload, patch),
       patchPod: async () => undefined,
     },
@@ -117,6 +120,7 @@ function buildWorld(data: Record<string, string> = {}) {
     copies,
     budget,
     denials: new Denials(),
+    successes: new SwapSuccesses(),
     pullSecrets: { ...NO_PULL_SECRETS.secrets, wanted: wantedSecret },
     events: { record: (_, event) => told.push(event) },
     settings,
@@ -258,7 +262,10 @@ it('does not begin a swap of which admission would make another', async () => {
   await settle(web);
   expect(imagesOf(web)).toEqual(['nginx:1.27']);
   expect(told).toMatchObject([
-    { reason: 'SwapDenied', note: expect.stringMatching(/makes "mirror\.example\/.*" of the image of app/) },
+    {
+      reason: 'SwapDenied',
+      note: expect.stringMatching(/would change the image of app to "mirror\.example\//),
+    },
   ]);
   expect(world.budget.countRolling()).toBe(0);
 });
@@ -287,10 +294,10 @@ describe('a swap that the API server refuses', () => {
     expect(imagesOf(web)).toEqual([COPY]);
   });
 
-  it('waits twice as long when it is refused again', async () => {
+  it('waits for no longer when it is refused again: policies change', async () => {
     wallMs += 3_600_000;
     const web = addWorkload();
-    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 7_200_000 });
+    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 3_600_000 });
   });
 
   it('is tried again with another image', async () => {
@@ -308,15 +315,20 @@ describe('a swap that the API server refuses', () => {
     expect(imagesOf(web)).toEqual([COPY]);
   });
 
-  it('stops swapping altogether when it is the third in a row', async () => {
+  it('keeps nobody else from being swapped, because it has changed nothing', async () => {
     for (const namespace of ['b', 'c']) {
       await settle(addWorkload({ namespace }));
     }
     denial = undefined;
     const web = addWorkload({ namespace: 'd' });
     await settle(web);
-    expect(imagesOf(web)).toEqual(['nginx:1.27']);
-    expect(told.map(({ reason }) => reason)).toEqual(['SwapDenied', 'SwapDenied', 'SwapDenied']);
+    expect(imagesOf(web)).toEqual([COPY]);
+    expect(told.map(({ reason }) => reason)).toEqual([
+      'SwapDenied',
+      'SwapDenied',
+      'SwapDenied',
+      'ImageSwapped',
+    ]);
   });
 });
 
@@ -397,9 +409,12 @@ describe('a workload that cannot pull its original', () => {
 it('asks for no pods of a workload that is rolled out and runs from the backup, but for a pull secret', async () => {
   const web = addWorkload();
   await settle(web);
-  const listed = podLists;
   const swapped = cluster.get(formatWorkloadKey(web)) as Workload;
   addWorkload({ ...swapped, annotations: annotations as Record<string, string> });
+  // Until they were seen to run the copies.
+  pods = [aPodOf(swapped, DIGEST)];
+  await settle(web);
+  const listed = podLists;
   await settle(web);
   expect(podLists).toBe(listed);
   // A swap to a copy of another digest would write the first entry, and only pods show what that takes away.
@@ -434,7 +449,7 @@ it('keeps the copy of a swapped workload wanted, and tells once that it had to b
 
   registry.digests.delete('backup.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e');
   wallMs += 3_600_000;
-  world.copyKeys.add(`docker.io/library/nginx:1.27 running ${DIGEST}`);
+  world.copyKeys.add(`docker.io/library/nginx:1.27 holding ${DIGEST}`);
   await settle();
   await settle(web);
   expect(registry.uploads).toBe(2);

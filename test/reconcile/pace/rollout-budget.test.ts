@@ -69,7 +69,7 @@ function swapped(parts: Parts = {}): Workload {
 }
 
 /** A workload whose swap was undone just now. */
-function undone(name: string, atMs = nowMs): Workload {
+function undone(name: string, atMs = nowMs, parts: Parameters<typeof aWorkload>[0] = {}): Workload {
   const record = {
     originals: new Map(),
     copies: new Map(),
@@ -77,7 +77,7 @@ function undone(name: string, atMs = nowMs): Workload {
     swappedAtMs: atMs,
     hold: { untilMs: atMs + HOUR_MS, failures: 1, images: new Map([['app', 'nginx:1.27']]) },
   };
-  return original(name, { annotations: annotationsOf(record) });
+  return original(name, { ...parts, annotations: annotationsOf(record) });
 }
 
 function observe(...workloads: readonly Workload[]): void {
@@ -88,6 +88,10 @@ function observe(...workloads: readonly Workload[]): void {
 
 function reserve(workload: Workload, options: { isUrgent?: boolean } = {}): boolean {
   return budget.tryReserve(formatWorkloadKey(workload), workload, options);
+}
+
+function noteSuccess(workload: Workload): void {
+  budget.noteSuccess(formatWorkloadKey(workload), workload);
 }
 
 const OTHER = original('other');
@@ -216,6 +220,9 @@ describe('a namespace in which no swap has succeeded', () => {
     reserve(first);
     budget.waitForPlace(second, 'swap');
     observe(swapped({ name: 'first', namespace: 'shop' }));
+    // It is rolled out, and nobody has seen yet what its pods run.
+    expect([freed, budget.findReasonToWait(second)]).toEqual([[], 'first swap of the namespace']);
+    noteSuccess(swapped({ name: 'first', namespace: 'shop' }));
     expect(freed).toEqual(['second']);
     reserve(second);
     expect(budget.findReasonToWait(original('third', { namespace: 'shop' }))).toBeUndefined();
@@ -242,10 +249,32 @@ describe('a namespace in which no swap has succeeded', () => {
     expect(budget.findReasonToWait(OTHER)).toBe('too many rollouts');
   });
 
-  it('lets the next one try when the first hangs', () => {
+  it('lets nobody else try while the first hangs, for a day', () => {
     reserve(first);
     nowMs += TIMEOUT_MS;
+    expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    nowMs += 24 * HOUR_MS;
     expect(budget.findReasonToWait(second)).toBeUndefined();
+  });
+
+  it('lets nobody else try while the first hangs that an earlier process has swapped', () => {
+    observe(rolling({ name: 'first', namespace: 'shop', swappedAtMs: nowMs - 2 * TIMEOUT_MS }));
+    budget.start();
+    expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
+    observe(swapped({ name: 'first', namespace: 'shop' }));
+    expect(budget.findReasonToWait(second)).toBeUndefined();
+  });
+
+  it('lets the next one try once the first, which was undone, has recovered', () => {
+    reserve(first);
+    observe(rolling({ name: 'first', namespace: 'shop' }));
+    budget.waitForPlace(second, 'swap');
+    budget.noteFailure(formatWorkloadKey(first));
+    observe(undone('first', nowMs, { namespace: 'shop', rollout: { updated: 1, available: 1 } }));
+    expect([freed, budget.findReasonToWait(second)]).toEqual([[], expect.any(String)]);
+    observe(undone('first', nowMs, { namespace: 'shop', rollout: { generation: 3, observedGeneration: 3 } }));
+    expect(freed).toEqual(['second']);
   });
 });
 
@@ -297,6 +326,7 @@ describe('three failed swaps in a row', () => {
     nowMs += 1;
     reserve(original('a'));
     observe(rolling(), swapped());
+    noteSuccess(swapped());
     nowMs += 1;
     budget.noteFailure('z');
     expect(budget.findStopEndMs()).toBeUndefined();

@@ -52,6 +52,7 @@ function decideFor({ workload: parts = {}, namespacePolicy, ...facts }: Parts) {
     pace: undefined,
     deniedUntilMs: undefined,
     requeueAfterMs: 30_000,
+    rolloutTimeoutMs: 600_000,
     nowMs: NOW_MS,
     ...facts,
   });

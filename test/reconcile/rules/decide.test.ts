@@ -51,6 +51,7 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
     pace: undefined,
     deniedUntilMs: undefined,
     requeueAfterMs: 30_000,
+    rolloutTimeoutMs: 600_000,
     nowMs: 1_700_000_000_000,
     ...facts,
   };
@@ -94,6 +95,7 @@ it('writes down what the user wrote, and what stood there before', () => {
     before: new Map([['app', 'nginx:1.27']]),
     swappedAtMs: 1_700_000_000_000,
     uid: 'uid-1',
+    hasServed: true,
   });
 });
 
@@ -195,10 +197,9 @@ it.each([
 
 it('does not touch a workload whose pods run another image than the template names at its source', () => {
   const facts = someFacts(aWorkload(), { app: aVerifiedCopy(COPY) });
-  const slots = facts.slots.map(({ plan, copy }) => ({
-    plan: { ...plan, runsOther: 'import@sha256:0' },
-    copy,
-  }));
+  const reports = [{ imageId: `import@${OTHER_DIGEST}`, digest: OTHER_DIGEST, of: 'elsewhere' as const }];
+  const copy = { ...aVerifiedCopy(COPY), unlike: [OTHER_DIGEST] };
+  const slots = facts.slots.map(({ plan }) => ({ plan: { ...plan, reports }, copy }));
   const decision = decide({ ...facts, slots });
   expect(decision.swap).toBeUndefined();
   expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
@@ -206,10 +207,8 @@ it('does not touch a workload whose pods run another image than the template nam
 
 it('swaps a workload whose pods run the image of the copy, which a node reports under another of its names', () => {
   const facts = someFacts(aWorkload(), { app: aVerifiedCopy(COPY) });
-  const slots = facts.slots.map(({ plan, copy }) => ({
-    plan: { ...plan, runsOther: `quay.io/mirror/nginx@${DIGEST}` },
-    copy,
-  }));
+  const reports = [{ imageId: `quay.io/mirror/nginx@${DIGEST}`, digest: DIGEST, of: 'elsewhere' as const }];
+  const slots = facts.slots.map(({ plan, copy }) => ({ plan: { ...plan, reports }, copy }));
   const decision = decide({ ...facts, slots });
   expect(decision.swap?.slots).toHaveLength(1);
   expect(decision.events).not.toMatchObject([{ reason: 'OtherImageRuns' }]);

@@ -45,6 +45,7 @@ function decideOn(
     pace: undefined,
     deniedUntilMs: undefined,
     requeueAfterMs: REQUEUE_MS,
+    rolloutTimeoutMs: 600_000,
     nowMs: NOW_MS,
     ...facts,
   });

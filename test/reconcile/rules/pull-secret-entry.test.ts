@@ -107,11 +107,12 @@ describe('putting the originals back', () => {
   const waiting = { reason: 'ErrImagePull', message: '401' };
   const containers = [{ name: 'app', image: COPY, imageId: '', waiting }];
   const pods = [{ name: 'web-1', createdAtMs: 0, ready: false, containers }];
+  const times = { rolloutTimeoutMs: 600_000, nowMs: record.swappedAtMs + 1_000 };
 
   it('takes the entry away that a swap has added', () => {
     const workload = { ...swapped, annotations: annotationsOf(record) };
     expect(planRestore(workload, record)?.pullSecrets).toEqual({ add: [], remove: ['pull'] });
-    const undo = planUndo({ workload, record, pods, nowMs: record.swappedAtMs + 1_000 });
+    const undo = planUndo({ workload, record, pods, ...times });
     expect(undo?.patch.pullSecrets).toEqual({ add: [], remove: ['pull'] });
     expect(undo?.patch.annotations['backup-image-registry/status']).not.toContain('pullSecret');
   });
@@ -120,7 +121,7 @@ describe('putting the originals back', () => {
     const { pullSecret: _, ...users } = record;
     const workload = { ...swapped, annotations: annotationsOf(users) };
     expect(planRestore(workload, users)).not.toHaveProperty('pullSecrets');
-    const undo = planUndo({ workload, record: users, pods, nowMs: record.swappedAtMs + 1_000 });
+    const undo = planUndo({ workload, record: users, pods, ...times });
     expect(undo?.patch).not.toHaveProperty('pullSecrets');
   });
 
@@ -131,7 +132,7 @@ describe('putting the originals back', () => {
       copies: new Map([...record.copies, ['sidecar', SIDECAR]]),
     };
     const workload = { ...swapped, slots: [aSlot(COPY), aSlot(SIDECAR, { name: 'sidecar' })] };
-    const undo = planUndo({ workload, record: both, pods, nowMs: record.swappedAtMs + 1_000 });
+    const undo = planUndo({ workload, record: both, pods, ...times });
     expect(undo?.patch).not.toHaveProperty('pullSecrets');
     expect(parseRecord(undo?.patch.annotations as Record<string, string>).pullSecret).toBe('pull');
   });

@@ -57,6 +57,7 @@ function decideOn(
     pace: undefined,
     deniedUntilMs: undefined,
     requeueAfterMs: 30_000,
+    rolloutTimeoutMs: 600_000,
     nowMs: NOW_MS,
     ...facts,
   });
@@ -176,8 +177,7 @@ describe('what is asked of the backup for a rescue', () => {
 
   it('is what other pods run, if there are any that got it', () => {
     expect(request([aStuckPod(STUCK), aPodOf(STUCK, DIGEST)])).toMatchObject({
-      digest: DIGEST,
-      isProven: true,
+      reported: [DIGEST],
       isRescue: true,
     });
   });

@@ -36,7 +36,11 @@ function sourceOf(result: SlotPlan | undefined): string {
 
 function runningDigestOf(slot: Slot, pods: readonly Pod[]): string | undefined {
   const result = plan(slot, { pods });
-  return result && isCopied(result) ? result.request.digest : undefined;
+  return result && isCopied(result) ? result.request.reported?.[0] : undefined;
+}
+
+function madeBy(name: string): NonNullable<Pod['made']> {
+  return { uid: 'uid-pod', by: { uid: 'uid-replicas', name } };
 }
 
 it('wants a copy of what the user wrote', () => {
@@ -96,17 +100,49 @@ describe('which digest runs', () => {
     expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBeUndefined();
   });
 
-  it('is not taken from a pod that runs another image than the template says', () => {
+  it('is taken from a pod of the template whatever image admission has written into it, and that is told', () => {
+    const containers = [
+      { name: 'app', image: 'mirror.corp/nginx:1', imageId: `mirror.corp/nginx@${DIGEST}` },
+    ];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).toMatchObject({
+      rewritten: 'mirror.corp/nginx:1',
+      request: { elsewhere: [DIGEST], isProven: false },
+    });
+  });
+
+  it('is not told to be rewritten when only its tag was resolved', () => {
+    const image = `docker.io/library/nginx@${DIGEST}`;
+    const containers = [{ name: 'app', image, imageId: image }];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).not.toHaveProperty('rewritten');
+  });
+
+  it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
+    ['of an older template', { kind: 'DaemonSet', newestTemplate: '2' }, { template: '1' }],
+    ['that another ReplicaSet has made', {}, { template: 'abc', made: madeBy('other-abc') }],
+    ['while the workload rolls out', { rollout: { updated: 1 } }, {}],
+  ])('is not taken from a pod %s', (_, parts, pod) => {
     const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
-    expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBeUndefined();
+    const other = aWorkload({ slots: [slot], ...parts });
+    const pods = [aPodOf(other, DIGEST, { ...pod, containers })];
+    expect(plan(slot, { workload: other, pods })).not.toHaveProperty('reports');
+  });
+
+  it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
+    ['the DaemonSet', { kind: 'DaemonSet', newestTemplate: '2' }, { template: '2' }],
+    ['a ReplicaSet of the Deployment', {}, { template: 'abc', made: madeBy('web-abc') }],
+  ])('is taken from a pod that %s has made of the newest template, whatever its image', (_, parts, pod) => {
+    const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const other = aWorkload({ slots: [slot], ...parts });
+    const pods = [aPodOf(other, DIGEST, { ...pod, containers })];
+    expect(plan(slot, { workload: other, pods })).toMatchObject({ request: { reported: [DIGEST] } });
   });
 
   it('is another image when the node has loaded it, and then that is said', () => {
     const imageId = `docker.io/library/import-2026-11-24@${DIGEST}`;
     const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
     expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).toMatchObject({
-      runsOther: imageId,
-      request: { isProven: false },
+      reports: [{ imageId, digest: DIGEST, of: 'elsewhere' }],
+      request: { isProven: false, elsewhere: [DIGEST] },
     });
   });
 
@@ -114,17 +150,16 @@ describe('which digest runs', () => {
     const imageId = `backup.example/p/docker.io/library/nginx@${DIGEST}`;
     const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
     const planned = plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] });
-    expect(planned).toMatchObject({ request: { digest: DIGEST, isProven: true } });
-    expect(planned).not.toHaveProperty('runsOther');
+    expect(planned).toMatchObject({ request: { reported: [DIGEST] } });
+    expect(planned?.is === 'to be backed up' && planned.request).not.toHaveProperty('elsewhere');
   });
 
   it('is what the user has pinned, whatever a pod says', () => {
     const pinned = aSlot(`nginx@${DIGEST}`);
     const pods = [aPodOf(aWorkload({ slots: [pinned] }), OTHER_DIGEST)];
     expect(plan(pinned, { pods })).toMatchObject({
-      request: { source: { digest: DIGEST }, isProven: false },
+      request: { source: { digest: DIGEST }, reported: [OTHER_DIGEST], isProven: false },
     });
-    expect(runningDigestOf(pinned, pods)).toBeUndefined();
   });
 
   it('is not to be waited for when ready pods do not show it', () => {
@@ -195,7 +230,9 @@ describe('a slot whose original somebody has put back', () => {
 
   it('wants the image that its pods run by now', () => {
     const pods = [aPodOf(aWorkload(), OTHER_DIGEST)];
-    expect(plan(aSlot('nginx:1.27'), { record, pods })).toMatchObject({ request: { digest: OTHER_DIGEST } });
+    expect(plan(aSlot('nginx:1.27'), { record, pods })).toMatchObject({
+      request: { reported: [OTHER_DIGEST] },
+    });
   });
 
   it.each([

@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import {
-  findHoldEndMs,
-  isSwapInFlight,
-  planUndo,
-  type UndoFacts,
-} from '../../../src/reconcile/rules/undo.ts';
+import type { SwapFacts } from '../../../src/reconcile/rules/swap-failure.ts';
+import { isSwapInFlight } from '../../../src/reconcile/rules/swap-in-flight.ts';
+import { findHoldEndMs, planUndo } from '../../../src/reconcile/rules/undo.ts';
 import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload } from '../../support/builders.ts';
@@ -38,11 +35,12 @@ function aStuckPod(reason = 'ImagePullBackOff', image = COPY): Pod {
   };
 }
 
-function someFacts(facts: Partial<UndoFacts> = {}): UndoFacts {
+function someFacts(facts: Partial<SwapFacts> = {}): SwapFacts {
   return {
     workload: rolling(),
     record: RECORD,
     pods: [aStuckPod()],
+    rolloutTimeoutMs: 600_000,
     nowMs: SWAPPED_AT_MS + 60_000,
     ...facts,
   };
@@ -215,6 +213,7 @@ describe('a swap that a workload cannot follow is undone', () => {
   const volume = aSlot(COPY, { place: 'volumes', name: 'models' });
   const aMount = {
     ...aStuckPod('ImagePullBackOff', 'app:1'),
+    volumes: [{ name: 'models', image: COPY }],
     containers: [
       {
         name: 'app',
@@ -228,7 +227,7 @@ describe('a swap that a workload cannot follow is undone', () => {
     ],
   };
 
-  it.each<[string, Partial<UndoFacts>, RegExp]>([
+  it.each<[string, Partial<SwapFacts>, RegExp]>([
     [
       'at once when it ends all pods before it starts new ones',
       { workload: rolling({ current: 2, updated: 2, available: 0, recreate: true }), nowMs: secondMs },
@@ -317,7 +316,7 @@ describe('a swap that a workload cannot follow is undone', () => {
     expect(undo?.patch.slots).toMatchObject([{ image: 'nginx:1.27' }]);
   });
 
-  it.each<[string, Partial<UndoFacts>]>([
+  it.each<[string, Partial<SwapFacts>]>([
     ['refused later, because it grows', { workload: rolling({ refused }), nowMs: SWAPPED_AT_MS + HOUR_MS }],
     ['refused for a moment', { workload: rolling({ refused }), nowMs: SWAPPED_AT_MS + 30_000 }],
     [
@@ -355,7 +354,7 @@ describe('a swap that a workload cannot follow is undone', () => {
   });
 });
 
-it.each<[string, Partial<UndoFacts>]>([
+it.each<[string, Partial<SwapFacts>]>([
   ['a pod that waits for something else', { pods: [aStuckPod('CrashLoopBackOff')] }],
   ['a pod that waits for another image', { pods: [aStuckPod('ErrImagePull', 'nginx:1.27')] }],
   ['a workload that is rolled out', { workload: rolling({ current: 2, updated: 2 }) }],

@@ -1,0 +1,39 @@
+import { KINDS } from '../../workloads/kinds.ts';
+import { type SwapRecord, findSwappedSlots, slotKey } from '../../workloads/record.ts';
+import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import { type PlannedSlot, findOther } from './slot-plan.ts';
+import type { SwapFacts } from './swap-failure.ts';
+import { LONGEST_ROLLOUT_MS } from './swap-in-flight.ts';
+
+/**
+ * True for a swap that is rolled out, and of which only its pods can tell whether it has succeeded: that the workload is
+ * rolled out does not say what runs. One that is long over has run until now.
+ */
+export function isToBeSeen(workload: Workload, record: SwapRecord, nowMs: number): boolean {
+  return (
+    KINDS[workload.kind].rollsOut &&
+    isRolledOut(workload) &&
+    nowMs - record.swappedAtMs < LONGEST_ROLLOUT_MS &&
+    findSwappedSlots(workload.slots, record).length > 0
+  );
+}
+
+/** Of an image volume, no pod tells what it has. */
+function isSeen({ plan, copy }: PlannedSlot): boolean {
+  if (plan.is !== 'backed up' || plan.slot.place === 'volumes') {
+    return true;
+  }
+  const isShown = plan.reports !== undefined && copy?.phase === 'verified';
+  return isShown && findOther(plan, copy) === undefined;
+}
+
+/** Whether all pods of the last swap are seen to run its copies, and that was not known before. */
+export function hasJustSucceeded({ workload, record, slots = [], hasSucceeded, nowMs }: SwapFacts): boolean {
+  const swapped = new Set(findSwappedSlots(workload.slots, record).map(slotKey));
+  if (hasSucceeded === true || swapped.size === 0 || !runsTemplate(workload)) {
+    return false;
+  }
+  const mine = slots.filter(({ plan }) => swapped.has(slotKey(plan.slot)));
+  return mine.every(isSeen) || !isToBeSeen(workload, record, nowMs);
+}

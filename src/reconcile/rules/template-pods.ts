@@ -1,0 +1,106 @@
+import { KINDS } from '../../workloads/kinds.ts';
+import { type SwapRecord, findSwappedSlots, slotKey } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
+
+/**
+ * A pod is told by its owner and its template, and a container by its name. The image texts of a pod prove nothing:
+ * admission may have written others into it.
+ */
+export interface TemplateFacts {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  /** What pods of the newest template have as `Pod.template`, as far as that had to be asked for. */
+  readonly newestTemplates?: ReadonlySet<string> | undefined;
+}
+
+function findContainer(pod: Pod, { place, name }: Slot): PodContainer | undefined {
+  return place === 'volumes' ? undefined : pod.containers.find((container) => container.name === name);
+}
+
+function findImage(pod: Pod, slot: Slot): string | undefined {
+  return slot.place === 'volumes'
+    ? pod.volumes?.find(({ name }) => name === slot.name)?.image
+    : findContainer(pod, slot)?.image;
+}
+
+/** A pod that a ReplicaSet of another Deployment has made, which selects the same labels, is not ours. */
+function isOwn({ made, template }: Pod, { kind, name, uid }: Workload): boolean {
+  if (!made || kind === 'CronJob') {
+    return true;
+  }
+  return kind === 'Deployment'
+    ? template === undefined || made.by.name === `${name}-${template}`
+    : made.by.uid === uid;
+}
+
+/** A Job is called after the minute that it was due: one that was due after the swap was made of it. */
+function isOfLaterRun({ made }: Pod, { workload, record }: TemplateFacts): boolean {
+  const MINUTE_MS = 60_000;
+  const minutes = workload.kind === 'CronJob' ? Number(made?.by.name.split('-').at(-1)) : Number.NaN;
+  return minutes * MINUTE_MS >= record.swappedAtMs;
+}
+
+/** Undefined while only the ReplicaSets of the Deployment know. */
+function hasNewestTemplate(pod: Pod, facts: TemplateFacts): boolean | undefined {
+  const { workload, newestTemplates } = facts;
+  if (!KINDS[workload.kind].rollsOut) {
+    return isOfLaterRun(pod, facts);
+  }
+  const known = newestTemplates ?? (workload.newestTemplate && new Set([workload.newestTemplate]));
+  if (!known) {
+    return undefined;
+  }
+  return pod.template !== undefined && known.has(pod.template);
+}
+
+/**
+ * Whether a pod is of the template that the last swap has written: it has been made of it, or has got all of its copies
+ * in place. Undefined while only the ReplicaSets of the Deployment know.
+ */
+export function isOfSwap(pod: Pod, facts: TemplateFacts): boolean | undefined {
+  const { workload, record } = facts;
+  const slots = findSwappedSlots(workload.slots, record);
+  if (!isOwn(pod, workload)) {
+    return false;
+  }
+  if (slots.length > 0 && slots.every((slot) => findImage(pod, slot) === slot.image)) {
+    return true;
+  }
+  const known = hasNewestTemplate(pod, facts);
+  const isEarlier = slots.some((slot) => findImage(pod, slot) === record.before.get(slotKey(slot)));
+  return known ?? (isEarlier ? false : undefined);
+}
+
+/** Pods of the last swap. One of which that cannot be told is none. */
+export function listSwapPods(pods: readonly Pod[], facts: TemplateFacts): readonly Pod[] {
+  return pods.filter((pod) => isOfSwap(pod, facts) === true);
+}
+
+/** Of the ReplicaSets of a Deployment, those with the images of today's template: what their pods have as `Pod.template`. */
+export function listNewestTemplates(
+  { slots }: Workload,
+  formers: readonly FormerTemplate[],
+): ReadonlySet<string> {
+  const today = JSON.stringify(slots.map((slot) => [slotKey(slot), slot.image]));
+  const same = formers.filter(
+    (former) => JSON.stringify(former.slots.map((slot) => [slotKey(slot), slot.image])) === today,
+  );
+  return new Set(same.flatMap(({ hash }) => hash ?? []));
+}
+
+/**
+ * The container of a pod that shows what runs in a slot of today's template; undefined for one of an earlier
+ * template, or of which that cannot be told.
+ */
+export function findShown(pod: Pod, slot: Slot, workload: Workload): PodContainer | undefined {
+  const container = findContainer(pod, slot);
+  if (!container || !isOwn(pod, workload)) {
+    return undefined;
+  }
+  const isOfToday =
+    workload.newestTemplate !== undefined && pod.template !== undefined
+      ? pod.template === workload.newestTemplate
+      : KINDS[workload.kind].rollsOut && !workload.rollout.onDelete && isRolledOut(workload);
+  return isOfToday || container.image === slot.image ? container : undefined;
+}

@@ -1,0 +1,131 @@
+import { z } from 'zod';
+
+import { RegistryError } from '../../errors.ts';
+import type { Platform } from '../../images/platforms.ts';
+import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
+import type { Manifest } from './manifest-request.ts';
+import { MANIFEST_KINDS, type ManifestKind } from './media-types.ts';
+
+export type ManifestContent =
+  | { readonly is: 'manifest' }
+  | { readonly is: 'index'; readonly entries: readonly IndexEntry[] };
+
+/** One of the manifests that an index names. */
+export interface IndexEntry {
+  readonly digest: string;
+  /** What the index says of it; `unsaid`: only who reads it knows. */
+  readonly is: ManifestKind | 'unsaid';
+  readonly platform?: Platform;
+}
+
+/** Real images have about 40, attestations and all; somebody might make one with a million to keep us busy. */
+export const MOST_MANIFESTS = 500;
+
+/** An index of {@link MOST_MANIFESTS} that says a lot of each has a quarter of it. */
+const MOST_VALUES = 100_000;
+
+const DOCUMENT = z.object({
+  mediaType: z.string().optional().catch(undefined),
+  manifests: z.unknown().optional(),
+});
+const ENTRIES = z.array(
+  z.object({
+    mediaType: z.string().nullish(),
+    digest: z.string().refine(isDigest),
+    platform: z
+      .object({
+        os: z.string().nullish(),
+        architecture: z.string().nullish(),
+        variant: z.string().nullish(),
+      })
+      .nullish(),
+  }),
+);
+
+/**
+ * Reads what an image consists of. What an index names besides manifests (layers, in some caches) is left out: that is
+ * no image that a node could run.
+ *
+ * @throws {RegistryError} `Unsupported` for an index that cannot be read, or names too many manifests.
+ */
+export function parseManifestContent(manifest: Manifest, reference: Reference): ManifestContent {
+  const said = MANIFEST_KINDS.get(manifest.mediaType);
+  if (said === 'manifest') {
+    return { is: 'manifest' };
+  }
+  const { mediaType, manifests } = parseDocument(manifest.body, reference);
+  const kind =
+    said ?? MANIFEST_KINDS.get(mediaType ?? '') ?? (Array.isArray(manifests) ? 'index' : 'manifest');
+  return kind === 'manifest'
+    ? { is: 'manifest' }
+    : { is: 'index', entries: parseEntries(manifests, reference) };
+}
+
+/**
+ * False for what one registry calls a manifest while it reads like an index: others may call it that. Whoever has a
+ * registry must not decide what the images of others are.
+ */
+export function isSameEverywhere({ body }: Manifest, { is }: ManifestContent): boolean {
+  return is === 'index' || !body.includes('"manifests"');
+}
+
+/** An image that is none we know how to handle, whichever registry has it. */
+export function createContentError(reference: Reference, problem: string): RegistryError {
+  return new RegistryError(`${formatReference(reference)} ${problem}`, {
+    reason: 'Unsupported',
+    side: 'source',
+  });
+}
+
+function parseDocument(body: Buffer, reference: Reference): z.infer<typeof DOCUMENT> {
+  // In memory, 4 MB of `{},{}` are 130.
+  if (hasMoreValues(body, MOST_VALUES)) {
+    const problem = `names more than the ${MOST_MANIFESTS} manifests that an image may have, or says too much of them`;
+    throw createContentError(reference, problem);
+  }
+  try {
+    return DOCUMENT.parse(JSON.parse(body.toString('utf8')));
+  } catch {
+    throw createContentError(reference, 'cannot be read: it is no JSON object');
+  }
+}
+
+/** Counts where objects, arrays and properties of a JSON text begin: what is in a text as well is counted, too. */
+function hasMoreValues(body: Buffer, most: number): boolean {
+  const MARKS: ReadonlySet<number> = new Set(Buffer.from('{[:'));
+  let count = 0;
+  for (const byte of body) {
+    count += MARKS.has(byte) ? 1 : 0;
+    if (count > most) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function parseEntries(manifests: unknown, reference: Reference): readonly IndexEntry[] {
+  if (!Array.isArray(manifests)) {
+    throw createContentError(reference, 'cannot be read: it has no array "manifests"');
+  }
+  // Before anything is made of each of them.
+  if (manifests.length > MOST_MANIFESTS) {
+    const problem = `names ${manifests.length} manifests, and an image may have ${MOST_MANIFESTS}`;
+    throw createContentError(reference, problem);
+  }
+  const parsed = ENTRIES.safeParse(manifests);
+  if (!parsed.success) {
+    const path = parsed.error.issues[0]?.path ?? [];
+    const place = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+    throw createContentError(reference, `cannot be read: manifests${place} is not what it has to be`);
+  }
+  return parsed.data.flatMap(({ mediaType, digest, platform }) => {
+    const is = mediaType ? MANIFEST_KINDS.get(mediaType) : 'unsaid';
+    return is ? [{ digest, is, ...(platform && { platform: dropNulls(platform) }) }] : [];
+  });
+}
+
+type WithNulls<Value> = { readonly [Key in keyof Value]: Value[Key] | null };
+
+function dropNulls({ os, architecture, variant }: WithNulls<Platform>): Platform {
+  return { os: os ?? undefined, architecture: architecture ?? undefined, variant: variant ?? undefined };
+}
