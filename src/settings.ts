@@ -174,7 +174,8 @@ const SCHEMA = z.object({
     'Workloads that may be rolling out at the same time because of a swap.',
   ),
   ROLLOUT_TIMEOUT: durationMs('10m').describe(
-    'How long the rollout after a swap counts against MAX_CONCURRENT_ROLLOUTS.',
+    'How long a pod may take to become ready after a swap before the swap is undone, and how long the rollout counts ' +
+      'against MAX_CONCURRENT_ROLLOUTS.',
   ),
   INSECURE_REGISTRIES: list('', {
     pattern: /^[A-Za-z0-9.\-[\]:]{1,255}$/,

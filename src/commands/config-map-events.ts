@@ -11,7 +11,7 @@ export function planRefusedEvent(problem: string): ObjectEvent {
 export function planStoppedEvent(untilMs: number): ObjectEvent {
   const note =
     'No workload is pointed at its copy any more, because three swaps in a row have failed; the events SwapRolledBack ' +
-    `and SwapDenied of the workloads say why. Swapping goes on after ${new Date(untilMs).toISOString()}, ` +
+    `of the workloads say why. Swapping goes on after ${new Date(untilMs).toISOString()}, ` +
     'or at once with an edit of the settings.';
   return { type: 'Warning', reason: 'SwappingStopped', action: 'SwapImage', note };
 }

@@ -222,7 +222,7 @@ describe('with a policy that takes images from a mirror', () => {
     const { reference } = images.singleManifest;
     const web = await kube.create(aDeployment({ namespace, images: [reference] }));
     expect(await waitForEvent(kube, web, 'SwapDenied')).toMatch(
-      /a webhook or policy makes "mirror\.example\/\S+" of the image of main/,
+      /admission would change the image of main to "mirror\.example\/\S+"/,
     );
     const now = await read(kube, web);
     expect(imagesOf(now)).toEqual([reference]);

@@ -54,7 +54,7 @@ function rateCopied(
   const { written } = copy;
   const other = findOther(plan, copy);
   const problem = other !== undefined && {
-    problem: `ready pods run ${quote(other)}, which is no image of this source`,
+    problem: `ready pods run ${quote(other)}, which is not known to be an image of this source`,
   };
   if (copy.copiedAtMs !== undefined) {
     return { state: 'to be copied', copy: written, ...problem };

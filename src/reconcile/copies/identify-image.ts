@@ -3,7 +3,7 @@ import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
 import type { ImageParts } from '../ports.ts';
 import type { CopyRequest, VerifiedCopy } from './copy-state.ts';
-import type { EnsureCopyDeps } from './ensure-copy.ts';
+import { type EnsureCopyDeps, findCopy } from './ensure-copy.ts';
 
 /** Which image a request is about, and what follows from what pods report of it. */
 export interface IdentifiedImage {
@@ -20,11 +20,9 @@ export interface IdentifiedImage {
 
 type Identity = Omit<IdentifiedImage, 'current'>;
 
-type Deps = Pick<EnsureCopyDeps, 'registry' | 'settings'>;
-
 /** What the backup has is asked there: it counts no downloads. */
 async function fetchParts(
-  deps: Deps,
+  deps: EnsureCopyDeps,
   { source, digest }: { readonly source: Reference; readonly digest: string },
   signal: AbortSignal,
 ): Promise<ImageParts | undefined> {
@@ -38,7 +36,7 @@ async function fetchParts(
 
 /** Returns those that are neither the image nor a part of it. Nothing is asked when they are the image itself. */
 async function findUnlike(
-  deps: Deps,
+  deps: EnsureCopyDeps,
   image: { readonly source: Reference; readonly digest: string; readonly reported: readonly string[] },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
@@ -55,7 +53,7 @@ interface Current {
 
 /** A source that is down does not keep the backup from knowing what pods run. */
 async function fetchCurrent(
-  { registry }: Deps,
+  { registry }: EnsureCopyDeps,
   { source, reported = [] }: CopyRequest,
   signal: AbortSignal,
 ): Promise<Current> {
@@ -86,7 +84,7 @@ interface ReportedImage {
 
 /** The first image that is all that pods report, or has it as its parts: what the tag means now counts most. */
 async function findWhole(
-  deps: Deps,
+  deps: EnsureCopyDeps,
   { source, reported, current, before }: ReportedImage,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -98,42 +96,89 @@ async function findWhole(
   return undefined;
 }
 
-/** Pods run different images: what most of them run is backed up, and proves nothing. */
-async function identifyFirst(
-  deps: Deps,
+/** What the tag means, where no registry has what pods report: that says nothing. */
+async function identifyByTag(
+  deps: EnsureCopyDeps,
   { source, reported, current }: ReportedImage,
   signal: AbortSignal,
 ): Promise<Identity> {
-  const [first = ''] = reported;
-  const isThere = (await fetchParts(deps, { source, digest: first }, signal)) !== undefined;
-  const digest = isThere ? first : current.digest;
-  if (digest === undefined) {
-    throw current.error ?? planNotFound(withDigest(source, first));
+  if (current.digest === undefined) {
+    throw current.error ?? planNotFound(withDigest(source, reported[0] ?? ''));
+  }
+  const unlike = await findUnlike(deps, { source, digest: current.digest, reported }, signal);
+  return { digest: current.digest, isProven: false, unlike, isOnePlatform: false };
+}
+
+/** Pods run different images: what most of them run is backed up, and proves nothing. */
+async function identifyFirst(
+  deps: EnsureCopyDeps,
+  image: ReportedImage,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const { source, reported } = image;
+  const [digest = ''] = reported;
+  if ((await fetchParts(deps, { source, digest }, signal)) === undefined) {
+    return identifyByTag(deps, image, signal);
   }
   const unlike = await findUnlike(deps, { source, digest, reported }, signal);
   return { digest, isProven: false, unlike, isOnePlatform: false };
 }
 
-/**
- * The image that pods report, which nobody has pinned. A runtime may report an index or the manifest of its platform,
- * whichever it likes. A digest that no registry has says nothing.
- */
-async function identifyReported(deps: Deps, image: ReportedImage, signal: AbortSignal): Promise<Identity> {
-  const { source, current, before } = image;
+/** An earlier image of the tag that was backed up as a whole: the source need not be asked for more. */
+async function isBackedUp(
+  deps: EnsureCopyDeps,
+  { source, digest }: { readonly source: Reference; readonly digest: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
+  const copy = await findCopy(deps, { request: { source, isProven: false }, digest }, signal);
+  const pinned = withDigest(copyRepositoryOf(source, { prefix, naming }), digest);
+  return copy !== undefined && (await deps.registry.listParts(pinned, 'backup', signal))?.is === 'index';
+}
+
+function isKnown(digest: string, { current, before }: ReportedImage): boolean {
+  return digest === current.digest || (digest === before?.digest && before.isOnePlatform !== true);
+}
+
+/** What has all that pods report as its parts, or is it. */
+async function identifyWhole(
+  deps: EnsureCopyDeps,
+  image: ReportedImage,
+  signal: AbortSignal,
+): Promise<Identity> {
   const digest = await findWhole(deps, image, signal);
-  const isKnown = digest === current.digest || (digest === before?.digest && before?.isOnePlatform !== true);
   if (digest === undefined) {
     return identifyFirst(deps, image, signal);
   }
-  const parts = isKnown ? undefined : await fetchParts(deps, { source, digest }, signal);
-  return isKnown || parts
-    ? { digest, isProven: true, unlike: [], isOnePlatform: parts?.is === 'manifest' }
-    : identifyFirst(deps, image, signal);
+  if (isKnown(digest, image)) {
+    return { digest, isProven: true, unlike: [], isOnePlatform: false };
+  }
+  const parts = await fetchParts(deps, { source: image.source, digest }, signal);
+  return parts
+    ? { digest, isProven: true, unlike: [], isOnePlatform: parts.is === 'manifest' }
+    : identifyByTag(deps, image, signal);
+}
+
+/**
+ * The image that pods report, which nobody has pinned. A runtime may report an index or the manifest of its platform,
+ * whichever it likes.
+ */
+async function identifyReported(
+  deps: EnsureCopyDeps,
+  image: ReportedImage,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const { source, reported, current } = image;
+  const [digest = ''] = reported;
+  const isEarlier = reported.length === 1 && digest !== current.digest;
+  return isEarlier && (await isBackedUp(deps, { source, digest }, signal))
+    ? { digest, isProven: true, unlike: [], isOnePlatform: false }
+    : identifyWhole(deps, image, signal);
 }
 
 /** The image that a slot names itself: what pods report is only compared with it. */
 async function identifyKnown(
-  deps: Deps,
+  deps: EnsureCopyDeps,
   { request, digest }: { readonly request: CopyRequest; readonly digest: string },
   signal: AbortSignal,
 ): Promise<IdentifiedImage> {
@@ -157,7 +202,7 @@ function identifyCurrent(source: Reference, { digest }: Current): Identity {
  * @throws {RegistryError} when there is no such image, or nobody can tell.
  */
 export async function identifyImage(
-  deps: Deps,
+  deps: EnsureCopyDeps,
   { request, before }: { readonly request: CopyRequest; readonly before?: Known | undefined },
   signal: AbortSignal,
 ): Promise<IdentifiedImage> {

@@ -81,22 +81,22 @@ export class RolloutBudget {
       return;
     }
     const hadPlace = this.#places.has(key);
-    const hadTrial = this.#trials.find(key) !== undefined;
+    const hadTrial = this.#trials.has(key);
     const record = parseRecord(workload.annotations);
     this.#observePlace(key, workload, record);
-    const isTrial = this.#trials.find(key) !== undefined;
-    const isNews = this.#observeProof(key, workload, { isTrial });
-    if (isNews || (hadPlace && !this.#places.has(key)) || (hadTrial && !isTrial)) {
+    const isNews = this.#observeProof(key, workload);
+    const isOver = (hadPlace && !this.#places.has(key)) || (hadTrial && !this.#trials.has(key));
+    if (isNews || isOver) {
       this.#wakeWaiting();
     }
   }
 
   /** All pods of the last swap of a workload were seen to run its copies. */
   noteSuccess(key: string, workload: Workload): void {
-    const trial = this.#trials.end(key);
-    if (trial) {
-      this.#breaker.noteSuccess(trial.atMs);
-      this.#observeProof(key, workload, { isTrial: false });
+    const swappedAtMs = this.#trials.end(key);
+    if (swappedAtMs !== undefined) {
+      this.#breaker.noteSuccess(swappedAtMs);
+      this.#observeProof(key, workload);
       this.#wakeWaiting();
     }
   }
@@ -131,7 +131,7 @@ export class RolloutBudget {
     }
     if (KINDS[workload.kind].rollsOut) {
       this.reserve(key, workload);
-      this.#beginTrial(key, workload);
+      this.#trials.begin(key, workload, this.#options.nowMs());
     }
     return true;
   }
@@ -150,10 +150,10 @@ export class RolloutBudget {
   release(key: string): void {
     const before = this.#places.get(key)?.own?.before;
     this.#places.delete(key);
-    this.#trials.end(key);
     if (before) {
       this.#places.set(key, before);
     }
+    this.#trials.revoke(key);
     this.#wakeWaiting();
   }
 
@@ -188,17 +188,11 @@ export class RolloutBudget {
   }
 
   /** Returns whether the namespace is proven only by this. */
-  #observeProof(key: string, workload: Workload, { isTrial }: { readonly isTrial: boolean }): boolean {
+  #observeProof(key: string, workload: Workload): boolean {
+    const isTrial = this.#trials.has(key);
     const runsCopy =
       !isTrial && runsTemplate(workload) && workload.slots.some(({ image }) => this.#options.isCopy(image));
     return this.#proven.observe(key, workload.namespace, runsCopy);
-  }
-
-  /** Where pods are replaced on deletion only, none will show anything before somebody deletes one. */
-  #beginTrial(key: string, { namespace, rollout }: Workload): void {
-    if (!rollout.onDelete) {
-      this.#trials.begin(key, { namespace, atMs: this.#options.nowMs(), isOwn: true });
-    }
   }
 
   #observePlace(key: string, workload: Workload, record: SwapRecord): void {
@@ -209,9 +203,12 @@ export class RolloutBudget {
     }
     this.#places.delete(key);
     const nowMs = this.#options.nowMs();
+    const outcome = findSwapOutcome(workload, record);
     if (record.swappedAtMs <= (this.#leadingSinceMs ?? nowMs) + SKEW_MS) {
-      const outcome = findSwapOutcome(workload, record);
       this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs) });
+    } else if (this.#trials.has(key)) {
+      // Of a swap of this process that has taken longer than its place was kept.
+      this.#trials.observe(key, workload, { outcome, atMs: nowMs });
     }
   }
 
@@ -226,28 +223,13 @@ export class RolloutBudget {
     if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
       this.#places.set(key, { namespace, untilMs });
     }
-    this.#observeTrial(key, workload, { outcome, atMs });
-    if (outcome === 'succeeded' && this.#trials.find(key)?.isOwn !== true) {
+    this.#trials.observe(key, workload, { outcome, atMs });
+    if (outcome === 'succeeded' && !this.#trials.isOwn(key)) {
       this.#breaker.noteSuccess(atMs);
     }
     if (outcome === 'undone') {
       this.#breaker.noteFailure(key, atMs, nowMs);
       this.#tellStop();
-    }
-  }
-
-  /** Of a swap of this process, only its pods say that it has succeeded. One that was undone is over once it has recovered. */
-  #observeTrial(
-    key: string,
-    workload: Workload,
-    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
-  ): void {
-    const { namespace, kind, rollout } = workload;
-    const isRolling = outcome === 'rolling out' || (outcome === 'undone' && !isRolledOut(workload));
-    if (isRolling && KINDS[kind].rollsOut && !rollout.onDelete) {
-      this.#trials.begin(key, this.#trials.find(key) ?? { namespace, atMs, isOwn: false });
-    } else if (outcome !== 'succeeded' || this.#trials.find(key)?.isOwn !== true) {
-      this.#trials.end(key);
     }
   }
 
@@ -261,7 +243,7 @@ export class RolloutBudget {
       return;
     }
     this.#places.delete(key);
-    this.#observeTrial(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
+    this.#trials.observe(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
   }
 
   /** Once for every stop, and only by the process that leads. */

@@ -1,3 +1,8 @@
+import { KINDS } from '../../workloads/kinds.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import type { SwapOutcome } from './swap-outcome.ts';
+
 /** A swap that has not ended by then says nothing about its namespace any more: others get their turn. */
 const LONGEST_MS = 24 * 3_600_000;
 
@@ -7,28 +12,62 @@ interface Trial {
   readonly atMs: number;
   /** Of this process, which will see its pods; of an earlier one, that it is rolled out has to do. */
   readonly isOwn: boolean;
+  /** Of the swap before it, which counts again if this one is not made. */
+  readonly before?: Trial | undefined;
 }
 
 /**
- * Swaps of which nobody has seen yet that their pods run the copies. Where no workload is known to run from the backup,
- * one of them tries it for its namespace, however long that takes.
+ * Swaps of which nobody has seen yet that their pods run the copies, or have recovered. Where no workload is known to run
+ * from the backup, one of them tries it for its namespace, however long that takes.
  */
 export class SwapTrials {
   readonly #trials = new Map<string, Trial>();
 
-  begin(key: string, trial: Trial): void {
-    this.#trials.set(key, trial);
+  /** A swap is about to be made. Where pods are replaced on deletion only, none will show anything soon. */
+  begin(key: string, { namespace, rollout }: Workload, atMs: number): void {
+    if (!rollout.onDelete) {
+      this.#trials.set(key, { namespace, atMs, isOwn: true, before: this.#trials.get(key) });
+    }
   }
 
-  /** Returns the trial that has ended, if there was one. */
-  end(key: string): Trial | undefined {
-    const trial = this.#trials.get(key);
+  /** It is not made. */
+  revoke(key: string): void {
+    const before = this.#trials.get(key)?.before;
     this.#trials.delete(key);
-    return trial;
+    if (before) {
+      this.#trials.set(key, before);
+    }
   }
 
-  find(key: string): Trial | undefined {
-    return this.#trials.get(key);
+  /** Returns when the swap was made whose trial has ended; undefined when there was none. */
+  end(key: string): number | undefined {
+    const atMs = this.#trials.get(key)?.atMs;
+    this.#trials.delete(key);
+    return atMs;
+  }
+
+  has(key: string): boolean {
+    return this.#trials.has(key);
+  }
+
+  /** True for a swap of this process: only its pods say that it has succeeded. */
+  isOwn(key: string): boolean {
+    return this.#trials.get(key)?.isOwn === true;
+  }
+
+  /** What the workload shows. A swap that was undone is over once the workload has recovered. */
+  observe(
+    key: string,
+    workload: Workload,
+    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
+  ): void {
+    const { namespace, kind, rollout } = workload;
+    const isRolling = outcome === 'rolling out' || (outcome === 'undone' && !isRolledOut(workload));
+    if (isRolling && KINDS[kind].rollsOut && !rollout.onDelete) {
+      this.#trials.set(key, this.#trials.get(key) ?? { namespace, atMs, isOwn: false });
+    } else if (outcome !== 'succeeded' || !this.isOwn(key)) {
+      this.#trials.delete(key);
+    }
   }
 
   listNamespaces(nowMs: number, exceptKey?: string): ReadonlySet<string> {

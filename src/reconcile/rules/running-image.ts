@@ -1,7 +1,7 @@
 import { copyRepositoryOf, type Destination } from '../../images/copy-name.ts';
 import { type Reference, findReference, isSameRepository } from '../../images/reference.ts';
 import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
-import { findShown } from './template-pods.ts';
+import { listShown } from './template-pods.ts';
 
 /** Distinct images of one slot, that is; more are as bad as two. */
 const MOST_REPORTS = 16;
@@ -35,8 +35,7 @@ function readReport(imageId: string, image: Reference, destination: Destination)
 /** What Ready pods of today's template run in a slot, each image once, the most frequent first. */
 export function listReports(slot: Slot, image: Reference, facts: RunningFacts): readonly Report[] {
   const counts = new Map<string, number>();
-  for (const pod of facts.pods.filter(({ ready }) => ready)) {
-    const imageId = findShown(pod, slot, facts.workload)?.imageId ?? '';
+  for (const { imageId } of listShown(slot, facts.workload, facts.pods)) {
     if (imageId !== '') {
       counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
     }
@@ -54,12 +53,11 @@ export function holdsImage({ containers }: Pod, { name, image }: Slot): boolean 
 
 /** A tag that was resolved, or left out, is still the same image to look for; another repository is not. */
 export function findRewritten(slot: Slot, image: Reference, facts: RunningFacts): string | undefined {
-  for (const pod of facts.pods.filter(({ ready }) => ready)) {
-    const text = findShown(pod, slot, facts.workload)?.image;
-    const found = text === undefined || text === slot.image ? image : findReference(text);
-    if (!found || !isSameRepository(found, image)) {
-      return text;
-    }
-  }
-  return undefined;
+  const isOther = (text: string): boolean => {
+    const found = text === slot.image ? image : findReference(text);
+    return !found || !isSameRepository(found, image);
+  };
+  return listShown(slot, facts.workload, facts.pods)
+    .map((container) => container.image)
+    .find(isOther);
 }

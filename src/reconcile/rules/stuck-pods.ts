@@ -1,8 +1,9 @@
 import { isImageCopy, isNamedAsCopyOf, type BackupPrefix } from '../../images/copy-name.ts';
 import { findReference } from '../../images/reference.ts';
+import { KINDS } from '../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
 import { isRolledOut, keepsStuckPods } from '../../workloads/rollout.ts';
-import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
+import type { Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent, PodPatch } from '../ports.ts';
 import { isPullFailure } from './pull-failure.ts';
 
@@ -52,18 +53,36 @@ function areOfOneSource(image: string, slot: Slot, { record }: StuckPodFacts): b
   return [image, slot.image].every((text) => text === original || isNamedCopy(text, original));
 }
 
-/** Whether a pod waits in vain for what the template does not name any more. */
-function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
-  const container = pod.containers.find(({ name }) => name === slot.name);
-  if (slot.place === 'volumes' || !container || container.image === slot.image || !isPullFailure(container)) {
-    return false;
-  }
-  const hasRun = container.imageId !== '';
+/** It never started, and has an image of ours. */
+function waitsInVain(
+  slot: Slot,
+  { pod, container }: { readonly pod: Pod; readonly container: PodContainer },
+  facts: StuckPodFacts,
+): boolean {
+  const hasRun = !isPullFailure(container) || container.imageId !== '';
   // Where pods are replaced on deletion only, a new image is for the pods to come.
   const mayGet = !facts.workload.rollout.onDelete || areOfOneSource(container.image, slot, facts);
   // What it has from us in place may be of a template that was older than we knew.
   const isOurs = pod.replacedAtMs !== undefined || isTakenOut(container.image, slot, facts);
   return !hasRun && mayGet && isOurs;
+}
+
+/** Its swap was undone, because pods like this one do not become ready; nobody else ends it. */
+function isLeftBehind(slot: Slot, pod: Pod, { workload, record }: StuckPodFacts): boolean {
+  const isUndone = record.before.size === 0 && record.hold?.images.get(slotKey(slot)) === slot.image;
+  return KINDS[workload.kind].rollsOut && isUndone && !pod.ready && !pod.terminating;
+}
+
+/** Whether a pod waits in vain for what the template does not name any more, or runs that in vain. */
+function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
+  const container = pod.containers.find(({ name }) => name === slot.name);
+  if (slot.place === 'volumes' || !container || container.image === slot.image) {
+    return false;
+  }
+  return (
+    (isLeftBehind(slot, pod, facts) && areOfOneSource(container.image, slot, facts)) ||
+    waitsInVain(slot, { pod, container }, facts)
+  );
 }
 
 /** A pod keeps the pull secrets that it was made with: without that of the backup, a copy is of no use to it. */
@@ -104,7 +123,7 @@ export function tellFreed({ name }: PodPatch): ObjectEvent {
     reason: 'PodRestored',
     action: 'RestoreImage',
     note:
-      `The pod ${name} still waited for an image that the template does not name any more, and nothing would have ` +
-      'replaced it: it has the image of the template now.',
+      `The pod ${name} still waited for an image that the template does not name any more, or did not become ready ` +
+      'with it, and nothing would have replaced it: it has the image of the template now.',
   };
 }

@@ -89,18 +89,26 @@ export function listNewestTemplates(
   return new Set(same.flatMap(({ hash }) => hash ?? []));
 }
 
+/** True where the workload, or that it is rolled out and its pods are all of one kind, says of which template they are. */
+function areAllOfToday(workload: Workload, pods: readonly Pod[]): boolean {
+  const { kind, rollout } = workload;
+  const isOne = new Set(pods.map(({ template }) => template)).size === 1;
+  return KINDS[kind].rollsOut && !rollout.onDelete && isRolledOut(workload) && isOne;
+}
+
 /**
- * The container of a pod that shows what runs in a slot of today's template; undefined for one of an earlier
- * template, or of which that cannot be told.
+ * The containers that show what runs in a slot of today's template: of Ready pods, and of none of which that cannot be
+ * told.
  */
-export function findShown(pod: Pod, slot: Slot, workload: Workload): PodContainer | undefined {
-  const container = findContainer(pod, slot);
-  if (!container || !isOwn(pod, workload)) {
-    return undefined;
-  }
-  const isOfToday =
-    workload.newestTemplate !== undefined && pod.template !== undefined
-      ? pod.template === workload.newestTemplate
-      : KINDS[workload.kind].rollsOut && !workload.rollout.onDelete && isRolledOut(workload);
-  return isOfToday || container.image === slot.image ? container : undefined;
+export function listShown(slot: Slot, workload: Workload, pods: readonly Pod[]): readonly PodContainer[] {
+  const own = pods.filter((pod) => pod.ready && isOwn(pod, workload));
+  const areOfToday = areAllOfToday(workload, own);
+  return own.flatMap((pod) => {
+    const container = findContainer(pod, slot);
+    const isOfToday =
+      workload.newestTemplate !== undefined && pod.template !== undefined
+        ? pod.template === workload.newestTemplate
+        : areOfToday;
+    return container && (isOfToday || container.image === slot.image) ? [container] : [];
+  });
 }

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
@@ -35,7 +36,13 @@ beforeEach(() => {
 });
 
 function identify(request: Partial<CopyRequest>, before?: { readonly digest: string }) {
-  const deps = { registry, settings: () => someSettings() };
+  const deps = {
+    registry,
+    settings: () => someSettings(),
+    log: pino({ level: 'silent' }),
+    nowMs: () => 0,
+    onCopied: () => undefined,
+  };
   const whole = { source: parseReference('nginx:1.27'), isProven: false, ...request };
   return identifyImage(deps, { request: whole, before }, new AbortController().signal);
 }
@@ -58,6 +65,20 @@ describe('what pods report', () => {
   it('is the image that the tag meant when they were started', async () => {
     expect(await identify({ reported: [OLD] })).toMatchObject({ digest: OLD, isProven: true, unlike: [] });
     expect(await identify({ reported: [OLD_AMD64, OLD] })).toMatchObject({ digest: OLD, unlike: [] });
+  });
+
+  it('is an earlier image that was backed up, and the source is asked for nothing but its tag', async () => {
+    const copy = { host: 'backup.example', repository: 'p/docker.io/library/nginx' };
+    registry.put({ ...copy, tag: '1.27--bbbbbbbbbbbb' }, OLD);
+    registry.digests.delete(`docker.io/library/nginx@${INDEX}`);
+    registry.digests.delete(`docker.io/library/nginx@${OLD}`);
+    expect(await identify({ reported: [OLD] })).toMatchObject({ digest: OLD, isProven: true, unlike: [] });
+  });
+
+  it('is no earlier image when all that was backed up of it is a manifest', async () => {
+    const copy = { host: 'backup.example', repository: 'p/docker.io/library/nginx' };
+    registry.put({ ...copy, tag: '1.27--111111111111' }, AMD64);
+    expect(await identify({ reported: [AMD64] })).toMatchObject({ digest: INDEX, isOnePlatform: false });
   });
 
   it('is the image that was found before, of which it is a part', async () => {

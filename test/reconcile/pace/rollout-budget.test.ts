@@ -266,6 +266,31 @@ describe('a namespace in which no swap has succeeded', () => {
     expect(budget.findReasonToWait(second)).toBeUndefined();
   });
 
+  it('lets the next one try once the first, which took longer than its place was kept, was undone', () => {
+    budget.start();
+    nowMs += 120_000;
+    reserve(first);
+    observe(rolling({ name: 'first', namespace: 'shop' }));
+    nowMs += TIMEOUT_MS;
+    observe(rolling({ name: 'first', namespace: 'shop', swappedAtMs: nowMs - TIMEOUT_MS }));
+    expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
+    budget.noteFailure(formatWorkloadKey(first));
+    const recovered = { generation: 3, observedGeneration: 3 };
+    observe(undone('first', nowMs, { namespace: 'shop', rollout: { ...recovered, available: 1 } }));
+    expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
+    observe(undone('first', nowMs, { namespace: 'shop', rollout: recovered }));
+    expect(budget.findReasonToWait(second)).toBeUndefined();
+  });
+
+  it('has the trial that it had when another swap of the same workload is not made', () => {
+    reserve(first);
+    reserve(first, { isUrgent: true });
+    budget.release(formatWorkloadKey(first));
+    expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
+    budget.release(formatWorkloadKey(first));
+    expect(budget.findReasonToWait(second)).toBeUndefined();
+  });
+
   it('lets the next one try once the first, which was undone, has recovered', () => {
     reserve(first);
     observe(rolling({ name: 'first', namespace: 'shop' }));

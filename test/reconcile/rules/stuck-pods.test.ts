@@ -30,6 +30,30 @@ function aStuckPod({ image = COPY, reason = 'ImagePullBackOff', by = 'uid-db', i
 
 const plan = (pod: Pod, workload = db) => planStuckPods({ workload, record: UNDONE, pods: [pod], prefix });
 
+describe('a pod that does not become ready with a copy, after the undo', () => {
+  const crashing = aStuckPod({ reason: 'CrashLoopBackOff', imageId: `backup.example/p@${DIGEST}` });
+
+  it('gets the image of the template, because a StatefulSet waits for it for ever', () => {
+    expect(plan(crashing)[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+  });
+
+  it.each<[string, Partial<Pod>]>([
+    ['it is ready', { ready: true }],
+    ['it is on its way out', { terminating: true }],
+  ])('is left alone when %s', (_, parts) => {
+    expect(plan({ ...crashing, ...parts })).toEqual([]);
+  });
+
+  it('is left alone when it is of a run, which may have ended', () => {
+    const cronJob = aWorkload({ kind: 'CronJob', name: 'db', uid: 'uid-db', rollout: ROLLING });
+    expect(plan(crashing, cronJob)).toEqual([]);
+  });
+
+  it('is left alone when somebody has deployed another image since', () => {
+    expect(plan(crashing, { ...db, slots: [aSlot('nginx:1.28')] })).toEqual([]);
+  });
+});
+
 describe('a pod that waits for a copy after the undo', () => {
   it('gets the image of the template', () => {
     expect(plan(aStuckPod())).toEqual([
@@ -101,8 +125,8 @@ it('a pod that is replaced on deletion only gets no image but its own', () => {
 });
 
 it.each([
-  ['has run before', aStuckPod({ imageId: DIGEST }), db],
-  ['waits for something else', aStuckPod({ reason: 'CrashLoopBackOff' }), db],
+  ['has run before', aStuckPod({ imageId: DIGEST }), { ...db, slots: [aSlot('nginx:1.28')] }],
+  ['waits for something else', aStuckPod({ reason: 'CrashLoopBackOff', image: 'nginx:1.26' }), db],
   ['waits for an image that is no copy', aStuckPod({ image: 'nginx:1.27-typo' }), db],
   ['has an image that is none', aStuckPod({ image: '--help' }), db],
   ['waits for what the template still says', aStuckPod(), { ...db, slots: [aSlot(COPY)] }],
