@@ -11,7 +11,7 @@ import { projectPodSlots } from './projection.ts';
 import { explainRefusal } from './refusal.ts';
 
 /** Pods of a StatefulSet mount claims that its controller makes for each of them. */
-function toClaims(claims: unknown): object[] {
+function toClaims(claims: unknown): { readonly name: string; readonly persistentVolumeClaim: object }[] {
   return asArray(claims).flatMap((claim) => {
     const name = asText(asObject(asObject(claim)['metadata'])['name']);
     return name === undefined ? [] : [{ name, persistentVolumeClaim: { claimName: name } }];
@@ -19,19 +19,25 @@ function toClaims(claims: unknown): object[] {
 }
 
 /** The pod that the controller of a workload would make of its template. */
-function toPod({ kind, namespace, name }: Workload, raw: unknown): object {
+function toPod({ kind, namespace, name, uid }: Workload, raw: unknown): object {
   const template = KINDS[kind].template.reduce<JsonObject>(
     (part, field) => asObject(part[field]),
     asObject(raw),
   );
   const { labels, annotations } = asObject(template['metadata']);
   const spec = asObject(template['spec']);
+  // Policies may want no pod that nobody owns; who really will, a ReplicaSet or a Job, is not there yet.
+  const owner = { apiVersion: KINDS[kind].apiVersion, kind, name, uid, controller: true };
   const claims = toClaims(asObject(asObject(raw)['spec'])['volumeClaimTemplates']);
+  // A claim takes the place of a volume that has its name.
+  const isClaimed = (volume: unknown): boolean =>
+    claims.some((claim) => claim.name === asObject(volume)['name']);
+  const volumes = asArray(spec['volumes']).filter((volume) => !isClaimed(volume));
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { namespace, generateName: `${name}-`, labels, annotations },
-    spec: { ...spec, ...(claims.length > 0 && { volumes: [...asArray(spec['volumes']), ...claims] }) },
+    metadata: { namespace, generateName: `${name}-`, labels, annotations, ownerReferences: [owner] },
+    spec: { ...spec, ...(claims.length > 0 && { volumes: [...volumes, ...claims] }) },
   };
 }
 

@@ -5,14 +5,18 @@ import { type JsonObject, asObject, asText } from './json.ts';
 const LABELS: ReadonlyMap<string, string> = new Map([
   ['ReplicaSet', 'pod-template-hash'],
   ['StatefulSet', 'controller-revision-hash'],
-  // The only one whose value the DaemonSet itself has as well.
-  ['DaemonSet', 'pod-template-generation'],
+  ['DaemonSet', 'controller-revision-hash'],
 ]);
 
 /** Which template a pod was made of; undefined when nothing says so. */
 export function projectPodTemplate(ownerKind: string | undefined, metadata: JsonObject): string | undefined {
   const label = LABELS.get(ownerKind ?? '');
   return label === undefined ? undefined : asText(asObject(metadata['labels'])[label]);
+}
+
+/** Which template of its DaemonSet a pod was made of, by number: the same template may have had another number before. */
+export function projectTemplateGeneration(metadata: JsonObject): string | undefined {
+  return asText(asObject(metadata['labels'])['pod-template-generation']);
 }
 
 /** What the pods of a workload's newest template bear, where the workload says so: a Deployment does not. */

@@ -4,9 +4,10 @@ import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 import { ANNOTATION_DOMAIN } from '../workloads/record.ts';
 import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../workloads/workload.ts';
 import { projectImageOwners, projectTemplateChangedAtMs } from './image-owners.ts';
-import { type JsonObject, asArray, asObject, asText } from './json.ts';
+import { type JsonObject, asArray, asCount, asObject, asText } from './json.ts';
 import { formatPodSelector } from './pod-selector.ts';
-import { projectNewestTemplate, projectPodTemplate } from './pod-template.ts';
+import { isLeaving, isReady, projectProgress } from './pod-progress.ts';
+import { projectNewestTemplate, projectPodTemplate, projectTemplateGeneration } from './pod-template.ts';
 import { projectRollout } from './rollout-projection.ts';
 
 /** No reference is longer; kept texts end in something that no reference has, so they stay as invalid as they are. */
@@ -165,16 +166,6 @@ export function projectFormerTemplate(raw: unknown, uid: string): FormerTemplate
     : undefined;
 }
 
-function findCondition(status: JsonObject, type: string): JsonObject {
-  return asObject(asArray(status['conditions']).find((item) => asObject(item)['type'] === type));
-}
-
-/** The message of a condition that is not met. */
-function projectUnmet(status: JsonObject, type: string): string | undefined {
-  const { status: state, message, reason } = findCondition(status, type);
-  return state === 'False' ? (asText(message) ?? asText(reason) ?? '').slice(0, LONGEST_MESSAGE) : undefined;
-}
-
 function projectWaiting(state: unknown): PodContainer['waiting'] {
   const { reason, message } = asObject(asObject(state)['waiting']);
   return asText(reason) === undefined
@@ -192,7 +183,16 @@ function projectContainers(specs: unknown, statuses: unknown): PodContainer[] {
     const status = byName.get(name);
     const waiting = projectWaiting(status?.['state']);
     const imageId = limitImage(asText(status?.['imageID']) ?? '');
-    return [{ name, image: limitImage(image), imageId, ...(waiting && { waiting }) }];
+    const restarts = asCount(status?.['restartCount']) ?? 0;
+    return [
+      {
+        name,
+        image: limitImage(image),
+        imageId,
+        ...(waiting && { waiting }),
+        ...(restarts > 0 && { restarts }),
+      },
+    ];
   });
 }
 
@@ -216,18 +216,16 @@ function projectPullSecrets(podSpec: JsonObject): readonly string[] {
 }
 
 /** Who has made a pod, and of what. */
-function projectOrigin(metadata: JsonObject): Pick<Pod, 'made' | 'template'> {
+function projectOrigin(metadata: JsonObject): Pick<Pod, 'made' | 'template' | 'templateGeneration'> {
   const made = projectMade(metadata);
   const kind = asText(findController(metadata['ownerReferences'])['kind']);
   const template = projectPodTemplate(kind, metadata);
-  return { ...(made && { made }), ...(template !== undefined && { template }) };
-}
-
-/** Why a pod does not serve. */
-function projectTrouble(status: JsonObject): Pick<Pod, 'unscheduled' | 'unready'> {
-  const unscheduled = projectUnmet(status, 'PodScheduled');
-  const unready = projectUnmet(status, 'Ready');
-  return { ...(unscheduled !== undefined && { unscheduled }), ...(unready !== undefined && { unready }) };
+  const templateGeneration = projectTemplateGeneration(metadata);
+  return {
+    ...(made && { made }),
+    ...(template !== undefined && { template }),
+    ...(templateGeneration !== undefined && { templateGeneration }),
+  };
 }
 
 /** What the controller reads of a raw Pod; undefined for what cannot be one. */
@@ -243,21 +241,20 @@ export function projectPod(raw: unknown): Pod | undefined {
   const replacedAtMs = projectReplacedAtMs(metadata);
   const pullSecrets = projectPullSecrets(spec);
   const volumes = volumeSlots(spec['volumes']).map(({ name: volume, image }) => ({ name: volume, image }));
-  const terminating = (metadata['deletionTimestamp'] ?? undefined) !== undefined;
+  const leaving = isLeaving(metadata, status);
   return {
     name,
     ...(pullSecrets.length > 0 && { pullSecrets }),
     ...projectOrigin(metadata),
     createdAtMs: Date.parse(asText(metadata['creationTimestamp']) ?? '') || 0,
     ...(replacedAtMs !== undefined && { replacedAtMs }),
-    // One that is on its way out stays ready for a while, but says nothing about the template of today.
-    ready: !terminating && findCondition(status, 'Ready')['status'] === 'True',
-    ...(terminating && { terminating }),
+    ready: isReady(metadata, status),
+    ...(leaving && { leaving }),
     containers: [
       ...projectContainers(spec['containers'], status['containerStatuses']),
       ...projectContainers(spec['initContainers'], status['initContainerStatuses']),
     ],
     ...(volumes.length > 0 && { volumes }),
-    ...projectTrouble(status),
+    ...projectProgress(status),
   };
 }

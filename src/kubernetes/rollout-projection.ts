@@ -57,6 +57,28 @@ function projectRefused(conditions: unknown): Rollout['refused'] {
       };
 }
 
+/**
+ * Whether a rollout of this template has ended once, whatever has become of its pods since. A Deployment says so while it
+ * has a deadline, which it has unless somebody takes it off; a DaemonSet does not.
+ */
+function projectCompleted(kind: WorkloadKind, status: JsonObject): boolean | undefined {
+  if (kind === 'StatefulSet') {
+    const { currentRevision, updateRevision } = status;
+    return updateRevision !== undefined && currentRevision === updateRevision;
+  }
+  const progressing = asArray(status['conditions'])
+    .map(asObject)
+    .find(({ type }) => type === 'Progressing');
+  return kind === 'Deployment' && progressing
+    ? progressing['reason'] === 'NewReplicaSetAvailable'
+    : undefined;
+}
+
+/** A CronJob does not say what it has seen; it reads its template at every run. */
+function projectObserved(kind: WorkloadKind, generation: number, status: JsonObject): number {
+  return kind === 'CronJob' ? generation : (asCount(status['observedGeneration']) ?? 0);
+}
+
 /** Progress of a raw workload. */
 export function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout {
   const metadata = asObject(object['metadata']);
@@ -65,11 +87,13 @@ export function projectRollout(kind: WorkloadKind, object: JsonObject): Rollout 
   const generation = asCount(metadata['generation']) ?? 0;
   const refused = projectRefused(status['conditions']);
   const startedAtMs = Date.parse(asText(status['lastScheduleTime']) ?? '');
+  const observedGeneration = projectObserved(kind, generation, status);
+  const completed = observedGeneration >= generation ? projectCompleted(kind, status) : undefined;
   return {
     ...PROJECT_COUNTS[kind](spec, status),
     generation,
-    // A CronJob does not say what it has seen; it reads its template at every run.
-    observedGeneration: kind === 'CronJob' ? generation : (asCount(status['observedGeneration']) ?? 0),
+    observedGeneration,
+    ...(completed !== undefined && { completed }),
     paused: spec['paused'] === true,
     terminating: (metadata['deletionTimestamp'] ?? undefined) !== undefined,
     onDelete: isOnDelete(spec),

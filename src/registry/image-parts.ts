@@ -1,4 +1,7 @@
+import type { Clock } from '../clock.ts';
+import { RegistryError } from '../errors.ts';
 import { isWantedPlatform, type Platforms } from '../images/platforms.ts';
+import { formatReference } from '../images/reference.ts';
 import type { ImageParts } from '../reconcile/ports.ts';
 import type { ReadContent } from './content-reader.ts';
 import {
@@ -30,14 +33,21 @@ interface PartList {
   readonly isUnwanted: boolean;
 }
 
-export function createPartFinder(read: ReadContent, manifests: ManifestClient): PartFinder {
+interface PartDeps {
+  readonly read: ReadContent;
+  readonly manifests: ManifestClient;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}
+
+export function createPartFinder(deps: PartDeps): PartFinder {
+  const { read, manifests } = deps;
   return {
     async listParts(image) {
       const top = await read(image);
       if (top?.is !== 'index') {
         return top;
       }
-      const { wanted } = await walk(read, { image, top, platforms: 'all' });
+      const { wanted } = await walk(deps, { image, top, platforms: 'all' });
       return { is: 'index', digests: wanted };
     },
 
@@ -49,7 +59,7 @@ export function createPartFinder(read: ReadContent, manifests: ManifestClient): 
       if (top.is === 'manifest') {
         return undefined;
       }
-      const { wanted, missing, isUnwanted } = await walk(read, { image, top, platforms });
+      const { wanted, missing, isUnwanted } = await walk(deps, { image, top, platforms });
       if (missing !== undefined) {
         return missing;
       }
@@ -73,13 +83,17 @@ interface Walk {
   readonly platforms: Platforms;
 }
 
+/** A registry that takes its time for each of many must not keep others waiting for as long. */
+const LONGEST_WALK_MS = 60_000;
+
 /** Level by level, and one after another: nobody is in a hurry. */
-async function walk(read: ReadContent, { image, top, platforms }: Walk): Promise<PartList> {
+async function walk({ read, clock }: PartDeps, { image, top, platforms }: Walk): Promise<PartList> {
   const named = new Set<string>();
   const wanted: IndexEntry[] = [];
   const opened = new Map<string, ManifestContent | undefined>();
   let hasOthers = false;
   let level = top.entries;
+  const endMs = clock.monotonicMs() + LONGEST_WALK_MS;
   for (let depth = 1; level.length > 0; depth += 1) {
     for (const { digest } of level) {
       named.add(digest);
@@ -91,6 +105,7 @@ async function walk(read: ReadContent, { image, top, platforms }: Walk): Promise
     for (const entry of kept) {
       wanted.push(entry);
       if (entry.is !== 'manifest' && !opened.has(entry.digest)) {
+        checkTime(image, clock.monotonicMs() < endMs);
         const content = await read(toPart(image, entry.digest));
         opened.set(entry.digest, content);
         below.push(...listEntries(content));
@@ -120,6 +135,13 @@ function checkSize(
   }
   if (depth > MOST_LEVELS) {
     throw createContentError(reference, `has more than ${MOST_LEVELS} indexes in one another`);
+  }
+}
+
+function checkTime({ reference, side }: PinnedAccess, isInTime: boolean): void {
+  if (!isInTime) {
+    const message = `reading what ${formatReference(reference)} consists of takes too long`;
+    throw new RegistryError(message, { reason: 'Timeout', side });
   }
 }
 

@@ -71,7 +71,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
   const read = createContentReader({ manifests, allowances, memory: createContentMemory() });
-  const finder = createPartFinder(read, manifests);
+  const finder = createPartFinder({ read, manifests, clock });
   const sources: TurnQueues = createTurnQueues(() =>
     Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
   );

@@ -16,6 +16,8 @@ export interface Hold {
   readonly images: ReadonlyMap<string, string>;
   /** Value of the annotation `refresh` when it began: another one ends it. */
   readonly refresh?: string | undefined;
+  /** Nodes could pull the copies: they are still good for a rescue. */
+  readonly isPullable?: boolean;
 }
 
 /** Originals that somebody else has put back after a swap, again and again until somebody deploys another image. */
@@ -108,6 +110,7 @@ function parseHold(value: unknown): Hold | undefined {
         failures: typeof failures === 'number' ? failures : 1,
         images: toTextMap(hold.get('images')),
         ...(typeof refresh === 'string' && { refresh }),
+        ...(hold.get('isPullable') === true && { isPullable: true }),
       };
 }
 
@@ -221,6 +224,7 @@ export function formatRecord(record: SwapRecord): Record<string, string | null> 
           failures: hold.failures,
           images: Object.fromEntries(hold.images),
           refresh: hold.refresh,
+          isPullable: hold.isPullable,
         },
       }),
       ...(uid !== undefined && { uid }),

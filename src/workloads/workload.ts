@@ -33,7 +33,10 @@ export interface Workload extends WorkloadName {
   readonly pullSecrets: readonly string[];
   /** Label selector of the pods, in query syntax. */
   readonly podSelector: string;
-  /** What pods of the newest template have as `Pod.template`, where the workload itself says so. */
+  /**
+   * What pods of the newest template have as `Pod.template`, or, of a DaemonSet, as `Pod.templateGeneration`; where the
+   * workload itself says so.
+   */
   readonly newestTemplate?: string;
   /** When somebody other than this controller last wrote into the pod template, to the second. */
   readonly templateChangedAtMs?: number;
@@ -68,6 +71,8 @@ export interface Rollout {
   readonly onDelete: boolean;
   /** Deployments that end all old pods before they start new ones. */
   readonly recreate: boolean;
+  /** The kind says that all pods of this very template were available once; undefined where it says nothing. */
+  readonly completed?: boolean;
   /** The API server refuses to create pods, for a quota or by a policy; Deployments say so. */
   readonly refused?: { readonly sinceMs: number; readonly message: string };
   /** Start of the newest run of a CronJob. */
@@ -81,12 +86,18 @@ export interface Pod {
   readonly made?: { readonly uid: string; readonly by: { readonly uid: string; readonly name: string } };
   /** Which template it was made of, as the controller that has made it calls it; undefined when it does not say. */
   readonly template?: string;
+  /** Of a pod of a DaemonSet, the number that its template had then. */
+  readonly templateGeneration?: string;
   readonly createdAtMs: number;
   /** When this controller last changed an image of it in place. For a while the kubelet still speaks of the one before. */
   readonly replacedAtMs?: number;
   readonly ready: boolean;
-  /** It is on its way out. */
-  readonly terminating?: boolean;
+  /** Since when it is not, as far as its node has told. */
+  readonly unreadySinceMs?: number;
+  /** It is on its way out, or has ended: it says nothing about the template of today. */
+  readonly leaving?: boolean;
+  /** When it got its node. */
+  readonly scheduledAtMs?: number;
   /** Names of its `imagePullSecrets`, those that admission has added as well; undefined when it has none. */
   readonly pullSecrets?: readonly string[];
   readonly containers: readonly PodContainer[];
@@ -106,4 +117,6 @@ export interface PodContainer {
   readonly imageId: string;
   /** Why the container does not start, in the words of the kubelet. */
   readonly waiting?: { readonly reason: string; readonly message: string };
+  /** How often it was started again. */
+  readonly restarts?: number;
 }

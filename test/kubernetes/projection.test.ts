@@ -52,6 +52,57 @@ describe('a workload', () => {
     });
   });
 
+  it('knows what pods of its newest template are called by, once its status speaks of that', () => {
+    const metadata = {
+      ...METADATA,
+      generation: 2,
+      annotations: { 'deprecated.daemonset.template.generation': '5' },
+    };
+    const status = { observedGeneration: 2, updateRevision: 'web-abc' };
+    expect(projectWorkload('StatefulSet', { metadata, status })?.newestTemplate).toBe('web-abc');
+    const old = { ...status, observedGeneration: 1 };
+    expect(projectWorkload('StatefulSet', { metadata, status: old })).not.toHaveProperty('newestTemplate');
+    expect(projectWorkload('DaemonSet', { metadata, status: old })?.newestTemplate).toBe('5');
+    expect(projectWorkload('Deployment', { metadata, status })).not.toHaveProperty('newestTemplate');
+  });
+
+  it.each([
+    ['Deployment', { conditions: [{ type: 'Progressing', reason: 'NewReplicaSetAvailable' }] }, true],
+    ['Deployment', { conditions: [{ type: 'Progressing', reason: 'ReplicaSetUpdated' }] }, false],
+    ['Deployment', {}, undefined],
+    ['StatefulSet', { currentRevision: 'a', updateRevision: 'a' }, true],
+    ['StatefulSet', { currentRevision: 'a', updateRevision: 'b' }, false],
+    ['DaemonSet', { currentRevision: 'a', updateRevision: 'a' }, undefined],
+  ] as const)(
+    'of the kind %s with %j knows that all pods were available once: %j',
+    (kind, status, expected) => {
+      const of = (observedGeneration: number) =>
+        projectWorkload(kind, {
+          metadata: { ...METADATA, generation: 2 },
+          status: { ...status, observedGeneration },
+        })?.rollout.completed;
+      expect([of(2), of(1)]).toEqual([expected, undefined]);
+    },
+  );
+
+  it('knows when somebody else last wrote into its template', () => {
+    const entry = (manager: string, time: string, parts: object = {}) => ({
+      manager,
+      time,
+      fieldsV1: { 'f:spec': { 'f:template': { 'f:metadata': {} } } },
+      ...parts,
+    });
+    const managedFields = [
+      entry('helm', '2026-01-01T00:00:01Z'),
+      entry('backup-image-registry-controller', '2026-01-01T00:00:05Z'),
+      entry('kubectl-edit', '2026-01-01T00:00:03Z'),
+      entry('autoscaler', '2026-01-01T00:00:04Z', { fieldsV1: { 'f:spec': { 'f:replicas': {} } } }),
+      entry('kubelet', '2026-01-01T00:00:04Z', { subresource: 'status' }),
+    ];
+    const projected = projectWorkload('Deployment', deployment({ metadata: { managedFields } }));
+    expect(projected?.templateChangedAtMs).toBe(Date.parse('2026-01-01T00:00:03Z'));
+  });
+
   it('keeps who owns its images, of all that managedFields has', () => {
     const fieldsV1 = {
       'f:spec': { 'f:template': { 'f:spec': { 'f:containers': { x: { 'f:image': {} } } } } },
@@ -257,6 +308,66 @@ describe('a pod', () => {
     ],
   ])('that is %s', (_, metadata, conditions, ready) => {
     expect(projectPod({ metadata: { name: 'p', ...metadata }, status: { conditions } })?.ready).toBe(ready);
+  });
+
+  it.each([['Failed'], ['Succeeded']])('that is %s says nothing about the template of today', (phase) => {
+    const conditions = [{ type: 'Ready', status: 'True' }];
+    expect(projectPod({ metadata: { name: 'p' }, status: { phase, conditions } })).toMatchObject({
+      ready: false,
+      leaving: true,
+    });
+  });
+
+  it('tells since when it has its node, since when it is not ready there, and why', () => {
+    const conditions = [
+      { type: 'PodScheduled', status: 'True', lastTransitionTime: '2026-01-01T00:00:01Z' },
+      {
+        type: 'Ready',
+        status: 'False',
+        lastTransitionTime: '2026-01-01T00:00:02Z',
+        message: 'unready: [app]',
+      },
+    ];
+    expect(projectPod({ metadata: { name: 'p' }, status: { conditions } })).toMatchObject({
+      scheduledAtMs: Date.parse('2026-01-01T00:00:01Z'),
+      unreadySinceMs: Date.parse('2026-01-01T00:00:02Z'),
+      unready: 'unready: [app]',
+    });
+    const pending = [{ type: 'PodScheduled', status: 'False', message: '0/1 nodes: 1 Insufficient cpu.' }];
+    expect(projectPod({ metadata: { name: 'p' }, status: { conditions: pending } })).toMatchObject({
+      unscheduled: '0/1 nodes: 1 Insufficient cpu.',
+    });
+  });
+
+  it.each([
+    ['ReplicaSet', 'hash'],
+    ['StatefulSet', 'revision'],
+    ['DaemonSet', 'revision'],
+    ['Job', undefined],
+  ])('that a %s has made says of which template it is', (kind, expected) => {
+    const labels = {
+      'pod-template-hash': 'hash',
+      'controller-revision-hash': 'revision',
+      'pod-template-generation': '7',
+    };
+    const ownerReferences = [{ kind, name: 'x', uid: 'u', controller: true }];
+    const pod = projectPod({ metadata: { name: 'p', labels, ownerReferences } });
+    expect([pod?.template, pod?.templateGeneration]).toEqual([expected, '7']);
+  });
+
+  it('tells how often a container was started again, and which images it mounts', () => {
+    const raw = {
+      metadata: { name: 'p' },
+      spec: {
+        containers: [{ name: 'app', image: 'nginx' }],
+        volumes: [{ name: 'models', image: { reference: 'models:1' } }],
+      },
+      status: { containerStatuses: [{ name: 'app', restartCount: 4 }] },
+    };
+    expect(projectPod(raw)).toMatchObject({
+      containers: [{ restarts: 4 }],
+      volumes: [{ name: 'models', image: 'models:1' }],
+    });
   });
 
   it('tells when the controller last changed it in place', () => {

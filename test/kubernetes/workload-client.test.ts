@@ -259,7 +259,12 @@ describe('a dry run of a pod', () => {
         method: 'POST',
         query: { dryRun: 'All' },
         body: {
-          metadata: { ...template.metadata, namespace: 'shop', generateName: 'db-' },
+          metadata: {
+            ...template.metadata,
+            namespace: 'shop',
+            generateName: 'db-',
+            ownerReferences: [{ kind: 'StatefulSet', name: 'db', uid: 'uid-1', controller: true }],
+          },
           spec: { ...template.spec, volumes: claims },
         },
       },

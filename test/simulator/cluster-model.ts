@@ -1,13 +1,13 @@
-import { parseReference } from '../../src/images/reference.ts';
 import { projectFormerTemplate, projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
-import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
+import type { PatchPreview, PodPatch, PodPreview, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { ConflictError } from '../../src/errors.ts';
 import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';
-import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
+import { type WorkloadKind, formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { FormerTemplate, Pod, Workload } from '../../src/workloads/workload.ts';
+import { type Policy, admit } from './admission-model.ts';
 import { type Controlled, KIND_MODELS, type KindModel, type KindName } from './kind-models.ts';
-import { type Images, type ModelPod, isOf, toRawPod } from './pod-model.ts';
-import type { RegistryModel } from './registry-model.ts';
+import type { ContainerState, NodesModel } from './node-model.ts';
+import { type Images, type ModelPod, type Origin, isOf, isReady, toRawPod } from './pod-model.ts';
 
 const CONTAINERS = ['app', 'helper'] as const;
 
@@ -36,6 +36,12 @@ export interface ModelWorkload extends Controlled {
   written: Images;
   /** Field manager that wrote the images last. */
   owner: string | undefined;
+  /** When somebody other than the controller last wrote into the template. */
+  changedAtMs: number;
+  /** The last template that all pods were of, and ready. */
+  completed: Images | undefined;
+  /** How often the template has changed, as a DaemonSet counts it. */
+  templateGeneration: number;
   /** Of the swap whose rollout has not ended. */
   swappedAtMs: number | undefined;
   /** Since when it has had fewer pods than it wants. */
@@ -43,22 +49,24 @@ export interface ModelWorkload extends Controlled {
 }
 
 const NAMESPACE = 'shop';
-export const BACKUP_HOST = 'backup.example';
+const USER = 'kubectl-client-side-apply';
 
-/** Workloads, their controllers and a kubelet, one small step at a time. */
+/** Workloads, their controllers, admission and kubelets, one small step at a time. */
 export class ClusterModel {
   readonly workloads = new Map<string, ModelWorkload>();
   /** Every change in order; undefined for a deletion. */
   readonly changes: { readonly key: string; readonly workload: Workload | undefined }[] = [];
-  /** False while the nodes cannot pull from the backup. */
-  hasBackupAccess = true;
-  readonly #registries: RegistryModel;
+  readonly nodes: NodesModel;
+  policy: Policy = 'none';
+  /** What the controller is told that admission would make of a pod. */
+  podPreviews: PodPreview['is'] = 'not permitted';
   readonly #nowMs: () => number;
+  readonly #hashes = new Map<string, string>();
   #version = 0;
   #created = 0;
 
-  constructor(registries: RegistryModel, nowMs: () => number) {
-    this.#registries = registries;
+  constructor(nodes: NodesModel, nowMs: () => number) {
+    this.nodes = nodes;
     this.#nowMs = nowMs;
   }
 
@@ -80,7 +88,10 @@ export class ClusterModel {
       pods: [],
       revisions: [{ images: written, annotations: {}, written }],
       written,
-      owner: 'kubectl-client-side-apply',
+      owner: USER,
+      changedAtMs: this.#nowMs(),
+      completed: undefined,
+      templateGeneration: 1,
       swappedAtMs: undefined,
       missingSinceMs: undefined,
     });
@@ -98,6 +109,7 @@ export class ClusterModel {
     if (workload) {
       const isShort = workload.pods.length < workload.replicas;
       workload.missingSinceMs = isShort ? (workload.missingSinceMs ?? this.#nowMs()) : undefined;
+      workload.completed = isSettled(workload) ? workload.images : workload.completed;
       this.#version += 1;
       workload.resourceVersion = this.#version;
       this.changes.push({ key: keyOf(workload), workload: this.read(workload) });
@@ -116,21 +128,26 @@ export class ClusterModel {
 
   toRaw(workload: ModelWorkload): object {
     const { kind, name, uid, annotations, generation, observedGeneration, resourceVersion } = workload;
+    const { templateGeneration } = workload;
     return {
       metadata: {
         name,
         namespace: NAMESPACE,
         uid,
-        annotations,
+        annotations: { ...annotations, 'deprecated.daemonset.template.generation': `${templateGeneration}` },
         generation,
         resourceVersion: `${resourceVersion}`,
-        managedFields: workload.owner === undefined ? [] : [toEntry(workload, workload.owner)],
+        managedFields: toManagedFields(workload),
       },
       spec: {
         selector: { matchLabels: { app: name } },
         ...kind.toSpec(workload, toTemplate(workload.images)),
       },
-      status: { observedGeneration, ...kind.toStatus(workload) },
+      status: {
+        observedGeneration,
+        ...this.#toRevisions(workload),
+        ...kind.toStatus(workload),
+      },
     };
   }
 
@@ -141,7 +158,11 @@ export class ClusterModel {
   listFormerTemplates({ kind, name, uid }: Workload): readonly FormerTemplate[] {
     const live = this.workloads.get(name);
     const raw = (kind === 'Deployment' ? (live?.revisions ?? []) : []).map(({ images, annotations }) => ({
-      metadata: { annotations, ownerReferences: [{ uid: live?.uid }] },
+      metadata: {
+        annotations,
+        ownerReferences: [{ uid: live?.uid }],
+        labels: { 'pod-template-hash': this.#hash(images) },
+      },
       spec: { template: toTemplate(images) },
     }));
     return raw.flatMap((one) => projectFormerTemplate(one, uid) ?? []);
@@ -157,12 +178,19 @@ export class ClusterModel {
     this.touch(live.name);
   }
 
+  /** What the API server would do with a patch of the controller, and with a pod of what comes of it. */
+  dryRun(read: Workload, { slots }: WorkloadPatch): PatchPreview {
+    this.#find(read);
+    const images = new Map(slots.map(({ name, image }) => [name, image]));
+    const patched = read.slots.map((slot) => ({ ...slot, image: images.get(slot.name) ?? slot.image }));
+    const made = patched.map((slot) => ({ ...slot, image: admit(this.policy, slot.image) }));
+    const is = this.podPreviews;
+    return { slots: patched, pod: is === 'seen' ? { is, slots: made } : { is } };
+  }
+
   /** What the API server does with a patch of the controller. */
   patch(read: Workload, { slots, annotations }: WorkloadPatch): void {
-    const live = this.workloads.get(read.name);
-    if (live?.uid !== read.uid || `${live.resourceVersion}` !== read.resourceVersion) {
-      throw new ConflictError('changed meanwhile');
-    }
+    const live = this.#find(read);
     const kept = { ...live.annotations, ...annotations };
     live.annotations = Object.fromEntries(
       Object.entries(kept).filter((entry): entry is [string, string] => entry[1] !== null),
@@ -179,8 +207,12 @@ export class ClusterModel {
     if (!pod) {
       throw new ConflictError('the pod is gone');
     }
-    pod.images = { ...pod.images, ...Object.fromEntries(slots.map((slot) => [slot.name, slot.image])) };
-    pod.stuck = [];
+    const images = Object.fromEntries(slots.map((slot) => [slot.name, slot.image]));
+    pod.images = { ...pod.images, ...images };
+    pod.wanted = { ...pod.wanted, ...images };
+    pod.states = Object.fromEntries(
+      Object.entries(pod.states).filter(([container]) => !(container in images)),
+    );
     pod.replacedAtMs = this.#nowMs();
     this.touch(workload.name);
   }
@@ -190,7 +222,7 @@ export class ClusterModel {
     this.#change(workload, {
       images: { ...workload.images, ...images },
       written: { ...workload.written, ...images },
-      owner: 'kubectl-client-side-apply',
+      owner: USER,
     });
   }
 
@@ -220,7 +252,7 @@ export class ClusterModel {
 
   /** One step of the controller of its kind, and of the kubelet. False: nothing to do. */
   advance(workload: ModelWorkload): boolean {
-    const isBusy = this.#observe(workload) || this.#pull(workload) || this.#control(workload);
+    const isBusy = this.#observe(workload) || this.#run(workload) || this.#control(workload);
     if (isBusy) {
       this.touch(workload.name);
     }
@@ -232,10 +264,10 @@ export class ClusterModel {
     workload: ModelWorkload,
     { images, written, owner }: { images: Images; written: Images; owner: string },
   ): void {
-    Object.assign(workload, { written, owner, swappedAtMs: undefined });
+    Object.assign(workload, { written, owner, swappedAtMs: undefined, changedAtMs: this.#nowMs() });
     this.#setTemplate(workload, images);
     if (workload.kind.keepsStuckPods) {
-      workload.pods = workload.pods.filter((pod) => pod.digests ?? isOf(pod, images));
+      workload.pods = workload.pods.filter((pod) => isReady(pod) || isOf(pod, images));
     }
     this.touch(workload.name);
   }
@@ -248,9 +280,13 @@ export class ClusterModel {
       }
       return;
     }
+    const { annotations, written } = workload;
+    // What makes the same pods is the same ReplicaSet, or ControllerRevision.
+    const others = workload.revisions.filter((one) => JSON.stringify(one.images) !== JSON.stringify(images));
     workload.images = images;
     workload.generation += 1;
-    workload.revisions.push({ images, annotations: workload.annotations, written: workload.written });
+    workload.templateGeneration += 1;
+    workload.revisions = [...others, { images, annotations, written }];
   }
 
   #observe(workload: ModelWorkload): boolean {
@@ -261,32 +297,33 @@ export class ClusterModel {
     return true;
   }
 
-  /** The kubelet pulls for one pod that has not got its images. */
-  #pull(workload: ModelWorkload): boolean {
-    const waiting = workload.pods.find(
-      (pod) =>
-        !pod.digests && (pod.stuck.length === 0 || String(this.#findMissing(pod)) !== String(pod.stuck)),
-    );
-    if (!waiting) {
-      return false;
+  /** The workload as it was read, or nothing comes of the request. */
+  #find(read: Workload): ModelWorkload {
+    const live = this.workloads.get(read.name);
+    if (live?.uid !== read.uid || `${live.resourceVersion}` !== read.resourceVersion) {
+      throw new ConflictError('changed meanwhile');
     }
-    waiting.stuck = this.#findMissing(waiting);
-    const entries = Object.entries(waiting.images).map(
-      ([container, image]) => [container, this.#findDigest(image) ?? ''] as const,
+    return live;
+  }
+
+  /** The kubelet does something for one pod that is not ready. */
+  #run(workload: ModelWorkload): boolean {
+    for (const pod of workload.pods) {
+      const states = isReady(pod) ? pod.states : this.#runPod(pod);
+      if (Object.entries(states).some(([container, { is }]) => pod.states[container]?.is !== is)) {
+        pod.states = states;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #runPod({ images, states, node }: ModelPod): Readonly<Record<string, ContainerState>> {
+    const entries = Object.entries(images).map(
+      ([container, image]) =>
+        [container, this.nodes.run(image, { node, before: states[container] })] as const,
     );
-    waiting.digests = waiting.stuck.length === 0 ? Object.fromEntries(entries) : undefined;
-    return true;
-  }
-
-  #findMissing({ images }: ModelPod): readonly string[] {
-    return Object.keys(images).filter((container) => this.#findDigest(images[container] ?? '') === undefined);
-  }
-
-  #findDigest(image: string): string | undefined {
-    const reference = parseReference(image);
-    const side = reference.host === BACKUP_HOST ? 'backup' : 'source';
-    const isReachable = this.#registries.isUp[side] && (side === 'source' || this.hasBackupAccess);
-    return isReachable ? this.#registries.find(reference) : undefined;
+    return Object.fromEntries(entries);
   }
 
   #control(workload: ModelWorkload): boolean {
@@ -304,20 +341,62 @@ export class ClusterModel {
 
   #startPod(workload: ModelWorkload, place: number): void {
     this.#created += 1;
-    const { name, uid, kind, images } = workload;
-    const createdAtMs = this.#nowMs();
-    const job = { uid: `uid-job-${this.#created}`, name: `${name}-${Math.floor(createdAtMs / 60_000)}` };
+    const { name, kind, images } = workload;
+    const admitted = Object.entries(images).map(
+      ([container, image]) => [container, admit(this.policy, image)] as const,
+    );
     workload.pods.push({
+      ...this.#planOrigin(workload),
       name: `${name}-${this.#created}`,
       uid: `uid-pod-${this.#created}`,
-      owner: kind.kind === 'CronJob' ? job : { uid, name },
       place,
+      // The other pods do not care where they run.
+      node: this.nodes.at(kind.hasPlaces ? place : this.#created),
       template: images,
-      images,
-      createdAtMs,
-      digests: undefined,
-      stuck: [],
+      wanted: images,
+      images: Object.fromEntries(admitted),
+      createdAtMs: this.#nowMs(),
+      states: {},
     });
+  }
+
+  #planOrigin({ kind: { kind }, name, uid, images, templateGeneration }: ModelWorkload): Origin {
+    const hash = this.#hash(images);
+    const job = `${name}-${Math.floor(this.#nowMs() / 60_000)}`;
+    const origins: Readonly<Record<WorkloadKind, Origin>> = {
+      Deployment: {
+        owner: { kind: 'ReplicaSet', uid: `${uid}-${hash}`, name: `${name}-${hash}` },
+        labels: { 'pod-template-hash': hash },
+      },
+      DaemonSet: {
+        owner: { kind, uid, name },
+        labels: { 'pod-template-generation': `${templateGeneration}`, 'controller-revision-hash': hash },
+      },
+      StatefulSet: { owner: { kind, uid, name }, labels: { 'controller-revision-hash': `${name}-${hash}` } },
+      CronJob: { owner: { kind: 'Job', uid: `uid-job-${this.#created}`, name: job }, labels: {} },
+    };
+    return origins[kind];
+  }
+
+  /** How far the kinds that say so have come with their newest template. */
+  #toRevisions({ kind: { kind }, name, images, completed }: ModelWorkload): object {
+    const isComplete = completed !== undefined && JSON.stringify(completed) === JSON.stringify(images);
+    if (kind === 'Deployment') {
+      const reason = isComplete ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated';
+      return { conditions: [{ type: 'Progressing', reason }] };
+    }
+    const [updateRevision, currentRevision] = [images, completed ?? images].map(
+      (one) => `${name}-${this.#hash(one)}`,
+    );
+    return kind === 'StatefulSet' ? { updateRevision, currentRevision } : {};
+  }
+
+  /** The same for the same template. */
+  #hash(images: Images): string {
+    const key = JSON.stringify(images);
+    const hash = this.#hashes.get(key) ?? `h${this.#hashes.size}`;
+    this.#hashes.set(key, hash);
+    return hash;
   }
 }
 
@@ -329,15 +408,31 @@ function toTemplate(images: Images): object {
   return { spec: { containers: Object.entries(images).map(([name, image]) => ({ name, image })) } };
 }
 
-function toEntry({ kind: { kind } }: ModelWorkload, manager: string): object {
-  const template = { 'f:spec': { 'f:containers': { any: { 'f:image': {} } } } };
-  const spec = { 'f:template': template };
+function toEntry(
+  { kind: { kind } }: ModelWorkload,
+  {
+    manager,
+    timeMs,
+    ownsImages,
+  }: { readonly manager: string; readonly timeMs: number; readonly ownsImages: boolean },
+): object {
+  const container = ownsImages ? { 'f:image': {} } : { 'f:name': {} };
+  const spec = { 'f:template': { 'f:spec': { 'f:containers': { any: container } } } };
   return {
     manager,
     operation: 'Update',
-    time: '2026-01-01T00:00:00Z',
+    time: new Date(timeMs).toISOString(),
     fieldsV1: { 'f:spec': kind === 'CronJob' ? { 'f:jobTemplate': { 'f:spec': spec } } : spec },
   };
+}
+
+/** Whoever has written the images last owns them, and the user all else that there is in a template. */
+function toManagedFields(workload: ModelWorkload): readonly object[] {
+  const { owner, changedAtMs: timeMs } = workload;
+  const isUsers = owner !== undefined && owner !== FIELD_MANAGER;
+  const users = toEntry(workload, { manager: isUsers ? owner : USER, timeMs, ownsImages: isUsers });
+  const ours = toEntry(workload, { manager: FIELD_MANAGER, timeMs, ownsImages: true });
+  return owner === FIELD_MANAGER ? [users, ours] : [users];
 }
 
 export function isSettled(workload: ModelWorkload): boolean {

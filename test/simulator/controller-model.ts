@@ -17,7 +17,7 @@ import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 import type { ClusterModel } from './cluster-model.ts';
-import type { RegistryModel } from './registry-model.ts';
+import { PLATFORMS, type RegistryModel } from './registry-model.ts';
 
 /** Counted by all together, and read by nobody. */
 const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0, isStopped: false, recorded: 0 }));
@@ -177,15 +177,18 @@ export class ControllerModel {
     return {
       listPods: (workload, signal) =>
         this.#send(`pods of ${workload.name}`, signal, () => world.cluster.listPods(workload.name)),
-      listNodePlatforms: (signal) => this.#send('platforms of the nodes', signal, () => ['linux/amd64']),
+      listNodePlatforms: (signal) =>
+        this.#send('platforms of the nodes', signal, () => PLATFORMS.map((platform) => `linux/${platform}`)),
       listFormerTemplates: (workload, signal) =>
         this.#send(`revisions of ${workload.name}`, signal, () =>
           world.cluster.listFormerTemplates(workload),
         ),
       releaseImages: (workload, signal) =>
         this.#send(`release of ${workload.name}`, signal, () => world.cluster.releaseImages(workload)),
-      dryRunPatch: (workload, _, signal) =>
-        this.#send(`dry run of a patch of ${workload.name}`, signal, () => undefined),
+      dryRunPatch: (workload, patch, signal) =>
+        this.#send(`dry run of a patch of ${workload.name}`, signal, () =>
+          world.cluster.dryRun(workload, patch),
+        ),
       patch: (workload, patch, signal) =>
         this.#send(`patch of ${workload.name}`, signal, () => {
           world.onPatch(workload, patch);
@@ -223,16 +226,15 @@ export class ControllerModel {
           registries.put(copy, copy.tag ?? '', digest);
           world.tell(`  copied ${formatReference(withDigest(copy, digest))}`);
         }),
-      // Every image is for one platform.
       findMissingPart: (copy, _, signal) =>
         this.#send(`parts of ${formatReference(copy)}`, signal, () => {
           registries.assertUp('backup');
-          return undefined;
+          return registries.findMissingPart(copy);
         }),
       listParts: ({ host, repository, digest }, side, signal) =>
         this.#send(`parts of ${repository}@${digest}`, signal, () => {
           registries.assertUp(side);
-          return registries.find({ host, repository, digest }) === undefined ? undefined : { is: 'manifest' };
+          return registries.listParts({ host, repository, digest });
         }),
       tag: (copy, tag, signal) =>
         this.#send(`tag ${formatReference(copy)}`, signal, () => {

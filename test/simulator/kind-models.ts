@@ -1,5 +1,5 @@
 import type { WorkloadKind } from '../../src/workloads/kinds.ts';
-import { type Images, type ModelPod, isOf } from './pod-model.ts';
+import { type Images, type ModelPod, isOf, isPulled, isReady } from './pod-model.ts';
 
 /** A workload as its controller sees it. */
 export interface Controlled {
@@ -28,15 +28,13 @@ export interface KindModel {
   readonly scales: 'by spec' | 'by nodes';
   /** A changed template replaces pods that serve. */
   readonly rollsOut: boolean;
+  /** Each pod has its node. */
+  readonly hasPlaces: boolean;
   toSpec(workload: Controlled, template: object): object;
   toStatus(workload: Controlled): object;
   plan(workload: Controlled): Move | undefined;
   /** All its pods are there and of the right template. */
   isComplete(workload: Controlled): boolean;
-}
-
-function isReady(pod: ModelPod): boolean {
-  return pod.digests !== undefined;
 }
 
 function countReady({ pods }: Controlled): number {
@@ -126,14 +124,14 @@ function planStatefulSet({ pods, images, replicas }: Controlled): Move | undefin
   );
 }
 
-/** Pods of runs: those that have started are soon done. */
+/** Pods of runs: those that have started are soon done, or have failed. */
 function planCronJob({ pods }: Controlled): Move | undefined {
-  return remove(pods.find(isReady));
+  return remove(pods.find(isPulled));
 }
 
 function toRuns({ pods, startedAtMs }: Controlled): object {
   return {
-    active: pods.map(({ owner }) => ({ kind: 'Job', ...owner })),
+    active: pods.map(({ owner }) => owner),
     ...(startedAtMs !== undefined && { lastScheduleTime: new Date(startedAtMs).toISOString() }),
   };
 }
@@ -145,6 +143,7 @@ const APPS = {
   canBePaused: false,
   scales: 'by spec',
   rollsOut: true,
+  hasPlaces: true,
   isComplete: isUpdated,
 } as const;
 
@@ -171,6 +170,7 @@ export const KIND_MODELS = {
     kind: 'Deployment',
     keepsAnnotations: false,
     canBePaused: true,
+    hasPlaces: false,
     toSpec: ({ replicas, isPaused }, template) => ({ replicas, paused: isPaused, template }),
     toStatus: toReplicas,
     plan: planDeployment,
@@ -210,6 +210,7 @@ export const KIND_MODELS = {
     scales: 'by nodes',
     keepsStuckPods: true,
     rollsOut: false,
+    hasPlaces: false,
     toSpec: (_, template) => ({ jobTemplate: { spec: { template } } }),
     toStatus: toRuns,
     plan: planCronJob,

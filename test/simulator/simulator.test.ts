@@ -1,72 +1,67 @@
 /**
  * The loops as they are, in a cluster and between registries that are models, with every request answered in an order
- * that chance decides. What the models do not prove (that a real API server, kubelet or registry behaves like that) is
+ * that chance decides (histories.ts), and here one thing after the other. What the models do not prove (that a real API server, kubelet or registry behaves like that) is
  * proven in test/integration.
  */
-import fc from 'fast-check';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { it } from 'vitest';
 
+import { tell, useModelTime } from './histories.ts';
 import { KIND_NAMES, type KindName } from './kind-models.ts';
-import { NAMES, type Step, World } from './world.ts';
+import { RUNTIMES } from './node-model.ts';
+import { type Conditions, NAMES, POD_PREVIEWS, TROUBLES, USUAL, World } from './world.ts';
 
-/** `make test` asks for more of them than `make check`. */
-const HISTORIES = Number(process.env['SIMULATOR_HISTORIES'] ?? 100);
-/** The same histories each time, so that what fails is what has changed; another number is another two thousand. */
-const SEED = Number(process.env['SIMULATOR_SEED'] ?? 7);
-const LONGEST_MS = 240_000;
-const step: fc.Arbitrary<Step> = fc.record({ op: fc.nat({ max: 43 }), pick: fc.nat({ max: 4095 }) });
-/** Half of the workloads are Deployments. */
-const kind = fc.constantFrom(...KIND_NAMES.map((): KindName => 'Deployment').slice(1), ...KIND_NAMES);
-const kinds = fc.array(kind, { minLength: NAMES.length, maxLength: NAMES.length });
+useModelTime();
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
-
-async function tell(world: World, history: () => Promise<void>): Promise<void> {
-  try {
-    await history();
-  } catch (error) {
-    throw new Error(`${String(error)}\n\nHow it came to that:\n${world.story.join('\n')}`, { cause: error });
-  } finally {
-    vi.clearAllTimers();
-  }
+/** Two workloads of the kind, and two Deployments. */
+function listKinds(name: KindName): readonly KindName[] {
+  return NAMES.map((_, index) => (index < 2 ? name : 'Deployment'));
 }
 
-async function live(workloads: readonly KindName[], steps: readonly Step[]): Promise<void> {
-  const world = new World(workloads);
-  await tell(world, async () => {
-    // Half of the histories begin with a cluster that is backed up.
-    if (steps.length % 2 === 0) {
-      await world.rest();
-    }
-    for (const one of steps) {
-      await world.take(one);
-    }
-    await world.calmDown();
-  });
-}
+/** So that only what is known of the namespace keeps two workloads from being tried at once. */
+const IMPATIENT: Conditions = { ...USUAL, maxRollouts: 3 };
 
-it.each(KIND_NAMES)('leaves no %s worse off where the nodes cannot pull a copy', async (name) => {
-  const world = new World(NAMES.map((_, index) => (index < 2 ? name : 'Deployment')));
-  await tell(world, () => world.fail());
-});
-
-it(
-  `keeps the promise in ${HISTORIES} histories of a cluster, whatever happens in whatever order`,
-  async () => {
-    const histories = fc.array(step, { minLength: 1, maxLength: 200, size: 'max' });
-    const { failed, numRuns, counterexample, seed, errorInstance } = await fc.check(
-      fc.asyncProperty(kinds, histories, live),
-      // A failing history is made simpler for that long.
-      { seed: SEED, numRuns: HISTORIES, interruptAfterTimeLimit: LONGEST_MS - 20_000 },
-    );
-    expect(failed ? { seed, counterexample, why: String(errorInstance) } : 'kept').toBe('kept');
-    expect(numRuns).toBe(HISTORIES);
+it.each(TROUBLES.flatMap((trouble) => KIND_NAMES.map((name) => [name, trouble] as const)))(
+  'leaves no %s worse off where %s',
+  async (name, trouble) => {
+    const world = new World(listKinds(name), IMPATIENT);
+    await tell(world, () => world.fail(trouble));
   },
-  LONGEST_MS,
+);
+
+/** A CronJob at rest has no pods that would show what they run. */
+const SHOWING = KIND_NAMES.filter((name) => name !== 'CronJob');
+
+it.each(
+  SHOWING.flatMap((name) => [
+    [name, 'backup from an empty mirror', 'SwapDenied', 'seen'] as const,
+    [name, 'backup from a pull-through mirror', 'SwapDenied', 'seen'] as const,
+    ...POD_PREVIEWS.map((seen) => [name, 'sources from a hardened mirror', 'OtherImageRuns', seen] as const),
+  ]),
+)(
+  'leaves every %s alone under a policy (%s) and says %s (pods: %s)',
+  async (name, policy, reason, podPreviews) => {
+    const world = new World(listKinds(name), { ...IMPATIENT, podPreviews });
+    await tell(world, () => world.refuse(policy, reason));
+  },
+);
+
+it.each(
+  KIND_NAMES.flatMap((name) => [
+    ...POD_PREVIEWS.map((seen) => [name, 'no tag beside a digest', seen] as const),
+    [name, 'backup from a pull-through mirror', 'not permitted'] as const,
+  ]),
+)(
+  'swaps every %s for good under a policy that changes no image: %s (pods: %s)',
+  async (name, policy, podPreviews) => {
+    const world = new World(listKinds(name), { ...IMPATIENT, podPreviews });
+    await tell(world, () => world.accept(policy));
+  },
+);
+
+it.each(KIND_NAMES.flatMap((name) => RUNTIMES.map((runtime) => [name, runtime] as const)))(
+  'swaps every %s to the whole image where runtimes report %s',
+  async (name, runtime) => {
+    const world = new World(listKinds(name), { ...IMPATIENT, runtimes: [runtime, runtime] });
+    await tell(world, () => world.accept('none'));
+  },
 );

@@ -2,39 +2,59 @@ import { vi } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
-import { findFormerCopy, planRevert } from '../../src/reconcile/rules/revert.ts';
-import { findHoldEndMs } from '../../src/reconcile/rules/undo.ts';
 import { planRestore } from '../../src/reconcile/rules/restore.ts';
 import { KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
-import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { BACKUP_HOST, ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
-import type { KindName } from './kind-models.ts';
+import { POLICIES, type Policy, dropTag } from './admission-model.ts';
+import { ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
-import { RegistryModel } from './registry-model.ts';
+import { demand } from './demand.ts';
+import type { KindName } from './kind-models.ts';
+import { NodesModel, QUIRKS, RUNTIMES, type Runtime } from './node-model.ts';
+import { PatchPromises, isCopyText } from './patch-promises.ts';
+import { isReady } from './pod-model.ts';
+import { HOSTS, PLATFORMS, type Parts, RegistryModel } from './registry-model.ts';
+import { ROLLOUT_TIMEOUT_MS, Trials } from './trials.ts';
 
-const MAX_ROLLOUTS = 1;
-const ROLLOUT_TIMEOUT_MS = 600_000;
 const SETTINGS = {
   MODE: 'swap',
-  REGISTRY_PREFIX: `${BACKUP_HOST}/a`,
-  MAX_CONCURRENT_ROLLOUTS: `${MAX_ROLLOUTS}`,
+  REGISTRY_PREFIX: `${HOSTS.backup}/a`,
   ROLLOUT_TIMEOUT: '10m',
   RECHECK_INTERVAL: '168h',
-  REQUEUE_AFTER: '1h',
+  REQUEUE_AFTER: '6h',
   WORKLOAD_KINDS: KIND_NAMES.join(','),
 };
-const OTHER_PREFIX = `${BACKUP_HOST}/b`;
+const OTHER_PREFIX = `${HOSTS.backup}/b`;
+/** How many different things can happen, with those that happen more often counted so many times. */
+export const STEPS = 53;
 export const NAMES = ['web', 'api', 'job', 'cache'];
 const REPOSITORIES = ['one', 'two', 'three'];
 const TAGS = ['1', '2'];
-const SOURCE = 'source.example';
 const HOUR_MS = 3_600_000;
 /** More than anybody does in nine days who has something to do. */
 const MOST_STEPS = 200_000;
-/** Of pods that are not there, before that counts as a failed swap. */
-const SHORTEST_GRACE_MS = 10_000;
+/** Permission to ask what admission would make of a pod, and what comes of it. */
+export const POD_PREVIEWS = ['seen', 'not permitted', 'unknown'] as const;
+
+/** What a cluster has been like for all its time. */
+export interface Conditions {
+  readonly podPreviews: (typeof POD_PREVIEWS)[number];
+  /** Of each node. */
+  readonly runtimes: readonly Runtime[];
+  readonly maxRollouts: number;
+}
+
+/** What makes copies useless on all nodes. */
+export const TROUBLES = [
+  'the nodes cannot pull a copy',
+  'a policy takes copies from a mirror that has none',
+  'copies do not get ready',
+  'copies crash',
+] as const;
+type Trouble = (typeof TROUBLES)[number];
+
+export const USUAL: Conditions = { podPreviews: 'not permitted', runtimes: [], maxRollouts: 1 };
 
 /** One thing that happens, chosen by two numbers so that fast-check can make it simpler. */
 export interface Step {
@@ -54,19 +74,6 @@ function times<T>(count: number, item: T): readonly T[] {
   return Array.from({ length: count }, () => item);
 }
 
-/** A promise that was not kept. Much faster than `expect`, and asked a thousand times a second. */
-function demand(isKept: boolean, what: string): void {
-  if (!isKept) {
-    throw new Error(`broken: ${what}`);
-  }
-}
-
-function withoutNull(annotations: WorkloadPatch['annotations']): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(annotations).filter((entry): entry is [string, string] => entry[1] !== null),
-  );
-}
-
 /** Lets everything that waits for nothing but its turn go on. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => {
@@ -79,7 +86,10 @@ export class World implements ControllerWorld {
   readonly registries = new RegistryModel();
   readonly cluster: ClusterModel;
   readonly story: string[] = [];
-  settings: Readonly<Record<string, string>> = SETTINGS;
+  settings: Readonly<Record<string, string>>;
+  readonly #trials: Trials;
+  readonly #promises: PatchPromises;
+  readonly #maxRollouts: number;
   #controller: ControllerModel;
   #step = 0;
   #images = 0;
@@ -88,15 +98,26 @@ export class World implements ControllerWorld {
   readonly #kinds = new Map<string, KindName>();
   #patches = 0;
 
-  constructor(kinds: readonly KindName[]) {
-    this.cluster = new ClusterModel(this.registries, () => Date.now());
+  constructor(kinds: readonly KindName[], { podPreviews, runtimes, maxRollouts }: Conditions = USUAL) {
+    this.#maxRollouts = maxRollouts;
+    this.settings = { ...SETTINGS, MAX_CONCURRENT_ROLLOUTS: `${maxRollouts}` };
+    this.cluster = new ClusterModel(new NodesModel(this.registries, runtimes), () => Date.now());
+    this.cluster.podPreviews = podPreviews;
+    this.#trials = new Trials(this.cluster);
+    const tell = (line: string): void => this.tell(line);
+    this.#promises = new PatchPromises({
+      cluster: this.cluster,
+      registries: this.registries,
+      trials: this.#trials,
+      tell,
+    });
     for (const repository of REPOSITORIES) {
       for (const tag of TAGS) {
         this.#publish(repository, tag);
       }
     }
-    for (const [index, name] of NAMES.entries()) {
-      this.#create(name, { kind: kinds[index] ?? 'Deployment', pick: index });
+    for (const [index, kind] of kinds.entries()) {
+      this.#create(NAMES[index] ?? `more-${index}`, { kind, pick: index });
     }
     this.#controller = new ControllerModel(this);
   }
@@ -112,7 +133,7 @@ export class World implements ControllerWorld {
   /** Does one thing, lets everything that can go on go on, and checks. */
   async take({ op, pick }: Step): Promise<void> {
     this.#step += 1;
-    this.#act(op, pick);
+    await this.#choose(op, pick)();
     await settle();
     this.#check();
   }
@@ -124,20 +145,34 @@ export class World implements ControllerWorld {
   }
 
   /** Mends everything, waits for nine days, and expects that all is well and stays so. */
-  async calmDown(): Promise<void> {
+  async calmDown({ isSourceWhole }: { readonly isSourceWhole: boolean }): Promise<void> {
     this.tell('all is mended, and left alone');
+    if (isSourceWhole) {
+      this.#publishGone();
+    }
     this.registries.isUp.source = true;
     this.registries.isUp.backup = true;
-    this.cluster.hasBackupAccess = true;
+    this.registries.completeOrphans();
+    this.cluster.policy = 'none';
+    const { nodes } = this.cluster;
+    nodes.hasBackupAccess = true;
+    nodes.broken.clear();
+    for (const node of nodes.all) {
+      node.quirk = 'none';
+    }
     this.#applySettings({ ...this.settings, MODE: 'swap' });
     for (const workload of this.cluster.workloads.values()) {
       workload.isPaused = false;
       workload.replicas = 2;
+      this.#trials.disturb(workload.name);
       this.cluster.touch(workload.name);
     }
     this.#startRuns();
     await this.#waitFor(HOUR_MS);
     this.#endRuns();
+    for (const workload of this.cluster.workloads.values()) {
+      this.#makeAgree(workload);
+    }
     await this.#waitFor(9 * 24 * HOUR_MS);
     this.#checkEnd();
     const before = this.#patches;
@@ -147,9 +182,9 @@ export class World implements ControllerWorld {
     this.#controller.kill(0);
   }
 
-  /** No node can pull a copy, and everything that can be swapped is: whatever pods are started, all run in the end. */
-  async fail(): Promise<void> {
-    this.#toggleAccess();
+  /** Copies are of no use, and everything that can be swapped is: whatever pods are started, all run in the end. */
+  async fail(trouble: Trouble): Promise<void> {
+    this.#cause(trouble);
     // What starts no pods is swapped by then, and what does is held for the second time.
     await this.#waitFor(1.5 * HOUR_MS);
     for (const workload of this.cluster.workloads.values()) {
@@ -157,18 +192,57 @@ export class World implements ControllerWorld {
     }
     this.#startRuns();
     await this.#waitFor(HOUR_MS / 2);
-    for (const workload of this.cluster.workloads.values()) {
-      demand(isSettled(workload), `${workload.name} runs`);
-      const isBack = JSON.stringify(workload.images) === JSON.stringify(workload.written);
-      demand(isBack, `${workload.name} has its originals again`);
+    // They are tried again and again, one at a time.
+    const isBack = (workload: ModelWorkload): boolean => this.#isBack(workload, trouble);
+    const workloads = [...this.cluster.workloads.values()];
+    await this.#waitFor(2 * HOUR_MS, () => workloads.every(isBack));
+    for (const workload of workloads) {
+      demand(isBack(workload), `${workload.name} runs, and has its originals again`);
+    }
+    demand(this.#promises.undone >= workloads.length, 'every swap is undone');
+    this.#controller.kill(0);
+  }
+
+  /** A policy stands in the way of the copies, or changes what runs: nothing is swapped, and users are told why. */
+  async refuse(policy: Policy, reason: string): Promise<void> {
+    this.#setPolicy(policy);
+    await this.#waitFor(26 * HOUR_MS);
+    demand(this.#patches === 0, 'nothing is patched');
+    for (const { name } of this.cluster.workloads.values()) {
+      const isTold = this.story.some((line) => line.startsWith(`  event on ${name}: ${reason}: `));
+      demand(isTold, `who looks at ${name} is told: ${reason}`);
     }
     this.#controller.kill(0);
+  }
+
+  /** Policies and runtimes that change nothing but names: everything is swapped, and stays so. */
+  async accept(policy: Policy): Promise<void> {
+    this.#setPolicy(policy);
+    await this.#waitFor(2 * HOUR_MS);
+    const before = this.#patches;
+    this.#startRuns();
+    await this.#waitFor(26 * HOUR_MS);
+    demand(this.#patches === before && this.#promises.undone === 0, 'no swap is undone or made again');
+    this.#checkEnd();
+    for (const { name, images, pods } of this.cluster.workloads.values()) {
+      demand(Object.values(images).every(isCopyText), `${name} runs from the backup`);
+      demand(pods.every(isReady), `${name} serves`);
+    }
+    this.#controller.kill(0);
+  }
+
+  #isBack(workload: ModelWorkload, trouble: Trouble): boolean {
+    // Runs of a CronJob may fail for whatever reason: only a copy that cannot be pulled is blamed on the swap.
+    const mayStay = workload.kind.kind === 'CronJob' && trouble.startsWith('copies');
+    return (
+      isSettled(workload) && (mayStay || JSON.stringify(workload.images) === JSON.stringify(workload.written))
+    );
   }
 
   /** The way back leads to what the user wrote, and to nothing else. */
   async #restoreAll(): Promise<void> {
     this.#applySettings({ ...this.settings, MODE: 'restore' });
-    await this.#waitFor(12 * HOUR_MS);
+    await this.#waitFor(36 * HOUR_MS);
     for (const workload of this.cluster.workloads.values()) {
       const { name, images, written } = workload;
       demand(JSON.stringify(images) === JSON.stringify(written), `${name} has what the user wrote`);
@@ -177,100 +251,23 @@ export class World implements ControllerWorld {
   }
 
   onPatch(read: Workload, patch: WorkloadPatch): void {
-    this.#patches += 1;
-    try {
-      this.#checkPatch(read, patch);
-    } catch (error) {
-      // Thrown here, it would be an answer of the API server to the controller.
-      this.#broken ??= error as Error;
-    }
+    const live = this.cluster.workloads.get(read.name);
+    // What has an original that is gone may be tried again for ever: another swap of it, or a rescue.
+    this.#patches += live && this.#canRun(live) ? 1 : 0;
+    this.#expect(() => this.#promises.checkPatch(read, patch));
   }
 
-  /** Only for a pod that never started, and only to what the template says. */
-  onPodPatch(read: Workload, { name, uid, slots }: PodPatch): void {
-    const pod = this.cluster.workloads.get(read.name)?.pods.find((one) => one.uid === uid);
-    if (!pod) {
-      return;
-    }
-    this.tell(`  patch of the pod ${name}: ${slots.map((slot) => `${slot.name}=${slot.image}`).join(', ')}`);
+  onPodPatch(read: Workload, patch: PodPatch): void {
+    this.#expect(() => this.#promises.checkPodPatch(read, patch));
+  }
+
+  /** Thrown at once, it would be an answer of the API server to the controller. */
+  #expect(promise: () => void): void {
     try {
-      for (const { name: container, image } of slots) {
-        const slot = read.slots.find((one) => one.name === container);
-        const isBackedUp =
-          !image.startsWith(`${BACKUP_HOST}/`) || this.registries.wasProven(parseReference(image));
-        demand(slot?.image === image && isBackedUp, `the pod ${name} gets an image of its template`);
-      }
+      promise();
     } catch (error) {
       this.#broken ??= error as Error;
     }
-  }
-
-  #checkPatch(read: Workload, { slots, annotations }: WorkloadPatch): void {
-    const live = this.cluster.workloads.get(read.name);
-    if (live?.uid !== read.uid || `${live.resourceVersion}` !== read.resourceVersion) {
-      return;
-    }
-    this.tell(`  patch of ${read.name}: ${slots.map(({ name, image }) => `${name}=${image}`).join(', ')}`);
-    this.#checkCopies(read, slots);
-    if (Object.values(annotations).every((value) => value === null)) {
-      // A restore keeps to the budget where pods that serve are replaced.
-      live.swappedAtMs = live.kind.rollsOut && slots.length > 0 && isSettled(live) ? Date.now() : undefined;
-    } else if (slots.length > 0) {
-      this.#noteSwap(live, read, { slots, annotations });
-    }
-  }
-
-  #noteSwap(live: ModelWorkload, read: Workload, { annotations }: WorkloadPatch): void {
-    const next = parseRecord(withoutNull(annotations));
-    // Only what goes back has nothing that it could go back to.
-    const isUndo = next.before.size === 0;
-    // As decided: the request may have been on its way for long. A rescue waits for no place, and takes none here.
-    live.swappedAtMs = isUndo || !isRolledOut(read) || !live.kind.rollsOut ? undefined : next.swappedAtMs;
-    if (isUndo) {
-      const isMissing = Date.now() - (live.missingSinceMs ?? Infinity) >= SHORTEST_GRACE_MS;
-      const isStuck = live.pods.some(({ stuck }) => stuck.length > 0);
-      demand(isMissing || isStuck, `no undo of ${read.name} while nothing is wrong with its pods`);
-    } else {
-      this.#checkHold(read);
-    }
-  }
-
-  #checkHold(read: Workload): void {
-    const facts = { workload: read, record: parseRecord(read.annotations), nowMs: Date.now() };
-    demand(
-      findHoldEndMs(read, facts.record, facts.nowMs) === undefined,
-      `no swap of ${read.name} while it is held`,
-    );
-    const isRescue = !isRolledOut(read);
-    demand(
-      isRescue || planRevert(facts)?.is !== 'held',
-      `no swap of ${read.name} while its originals are left to others`,
-    );
-  }
-
-  #checkCopies(read: Workload, slots: WorkloadPatch['slots']): void {
-    for (const { name, image } of slots.filter(({ image: text }) => text.startsWith(`${BACKUP_HOST}/`))) {
-      const copy = parseReference(image);
-      demand(this.registries.wasProven(copy), `${image} is in the backup`);
-      this.#checkDigest(read, name, copy.digest);
-    }
-  }
-
-  /**
-   * A swap changes where an image comes from, and never which image runs; when somebody has put the original back, it
-   * may also be the image that ran before.
-   */
-  #checkDigest(read: Workload, container: string, digest: string | undefined): void {
-    const live = this.cluster.workloads.get(read.name);
-    const running = (live?.pods ?? []).flatMap((pod) =>
-      pod.digests && pod.images[container] === live?.images[container] ? (pod.digests[container] ?? []) : [],
-    );
-    const slot = read.slots.find(({ name }) => name === container);
-    const former = slot && findFormerCopy(slot, read.uid, parseRecord(read.annotations));
-    demand(
-      running.length === 0 || [...running, former?.digest].includes(digest ?? ''),
-      `${container} of ${read.name} goes on with the image that it runs`,
-    );
   }
 
   #check(): void {
@@ -282,7 +279,7 @@ export class World implements ControllerWorld {
     const rolling = [...this.cluster.workloads.values()].filter(
       ({ swappedAtMs = 0 }) => Date.now() - swappedAtMs < ROLLOUT_TIMEOUT_MS,
     );
-    demand(rolling.length <= MAX_ROLLOUTS, `${rolling.length} rollouts at once`);
+    demand(rolling.length <= this.#maxRollouts, `${rolling.length} rollouts at once`);
     for (const workload of this.cluster.workloads.values()) {
       this.#checkWritten(workload);
     }
@@ -329,23 +326,29 @@ export class World implements ControllerWorld {
       for (const [container, image] of Object.entries(canRun ? workload.images : {})) {
         const reference = parseReference(image);
         const isGone = this.registries.find(parseReference(workload.written[container] ?? '')) === undefined;
-        const isBackedUp = reference.host === BACKUP_HOST && this.registries.find(reference) !== undefined;
+        const isBackedUp = reference.host === HOSTS.backup && this.registries.find(reference) !== undefined;
         demand(isBackedUp || isGone, `${container} of ${workload.name} with ${image} is backed up`);
       }
     }
   }
 
   /** Moves from timer to timer, with everything that they lead to. */
-  async #waitFor(ms: number): Promise<void> {
+  async #waitFor(ms: number, isOver = (): boolean => false): Promise<void> {
     const endMs = Date.now() + ms;
     // So that there is a timer to go to, the last one being the end.
     setTimeout(() => undefined, ms);
     await this.#finishAll();
-    for (let steps = 0; Date.now() < endMs; steps += 1) {
+    // Otherwise swaps are not looked after.
+    if (['swap', 'copy'].includes(this.settings['MODE'] ?? '')) {
+      this.#trials.beginFairTime();
+    }
+    for (let steps = 0; Date.now() < endMs && !isOver(); steps += 1) {
       demand(steps < MOST_STEPS, 'nobody wakes up again and again for nothing');
       vi.advanceTimersToNextTimer();
       await this.#finishAll();
+      this.#trials.check();
     }
+    this.#trials.endFairTime();
   }
 
   /** Answers, hears and advances until nobody has anything to do before time passes. */
@@ -353,18 +356,22 @@ export class World implements ControllerWorld {
     await settle();
     for (let steps = 0; ; steps += 1) {
       demand(steps < MOST_STEPS, 'everybody comes to rest before time passes');
-      const isHearing = this.#controller.isBehind();
-      const isAsking = this.#controller.countRequests() > 0;
-      if (isHearing) {
-        this.#controller.hear();
-      } else if (isAsking) {
-        this.#controller.answer(0);
-      } else if (!this.#advanceOne()) {
+      const isWaiting = this.#controller.isBehind() || this.#controller.countRequests() > 0;
+      if (isWaiting) {
+        this.#hearAll();
+        this.#answerAll(0);
+      } else if (!this.#advanceEach()) {
         return;
       }
       await settle();
       this.#check();
     }
+  }
+
+  /** One step of every workload that has one to make. */
+  #advanceEach(): boolean {
+    const steps = [...this.cluster.workloads.values()].map((workload) => this.#advance(workload));
+    return steps.includes(true);
   }
 
   #advanceOne(): boolean {
@@ -373,13 +380,40 @@ export class World implements ControllerWorld {
 
   #publish(repository: string, tag: string): void {
     this.#images += 1;
-    const digest = `sha256:${this.#images.toString(16).padStart(12, 'd').padEnd(64, '0')}`;
-    this.registries.put({ host: SOURCE, repository }, tag, digest);
-    this.tell(`${SOURCE}/${repository}:${tag} is ${digest.slice(0, 20)} now`);
+    // Every third image is no index.
+    const hasParts = this.#images % 3 > 0;
+    const digest = this.#define('d', hasParts && { amd64: 'a', arm64: 'b' });
+    this.registries.put({ host: HOSTS.source, repository }, tag, digest);
+    const hardened = this.#define('c', hasParts && { amd64: 'e', arm64: 'f' });
+    this.registries.put({ host: HOSTS.hardened, repository }, tag, hardened);
+    this.tell(`${HOSTS.source}/${repository}:${tag} is ${digest.slice(0, 20)} now`);
+  }
+
+  #publishGone(): void {
+    for (const repository of REPOSITORIES) {
+      for (const tag of TAGS) {
+        if (this.registries.find({ host: HOSTS.source, repository, tag }) === undefined) {
+          this.#publish(repository, tag);
+        }
+      }
+    }
+  }
+
+  /** A new image and its manifests, told apart by a letter in their digests. */
+  #define(letter: string, parts: Parts | false): string {
+    const toDigest = (filler: string): string =>
+      `sha256:${this.#images.toString(16).padStart(12, filler).padEnd(64, '0')}`;
+    if (parts) {
+      this.registries.define(toDigest(letter), {
+        amd64: toDigest(parts.amd64),
+        arm64: toDigest(parts.arm64),
+      });
+    }
+    return toDigest(letter);
   }
 
   #imageOf(pick: number): string {
-    return `${SOURCE}/${pickOf(REPOSITORIES, pick)}:${pickOf(TAGS, pick >> 2)}`;
+    return `${HOSTS.source}/${pickOf(REPOSITORIES, pick)}:${pickOf(TAGS, pick >> 2)}`;
   }
 
   #create(name: string, { kind, pick }: { readonly kind: KindName; readonly pick: number }): void {
@@ -389,10 +423,10 @@ export class World implements ControllerWorld {
     this.tell(`${name} (${kind}) is created with ${images.join(', ')}`);
   }
 
-  #act(op: number, pick: number): void {
+  #choose(op: number, pick: number): () => void | Promise<void> {
     const workload = pickOf([...this.cluster.workloads.values()], pick);
     const random = pick >> 3;
-    pickOf<() => void>(
+    return pickOf<() => void | Promise<void>>(
       [
         ...times(6, () => this.#controller.answer(pick)),
         ...times(4, () => this.#answerAll(pick)),
@@ -418,9 +452,15 @@ export class World implements ControllerWorld {
         () => this.#startRuns(),
         () => this.#moveBackup(),
         () => this.#switchMode(random),
+        ...times(2, () => this.#goOn(random)),
+        ...times(2, () => this.#setPolicy(pickOf(POLICIES, random))),
+        ...times(2, () => this.#setQuirk(random)),
+        () => this.#changeRuntime(random),
+        () => this.#changePreviews(random),
+        () => this.#breakImage(random),
       ],
       op,
-    )();
+    );
   }
 
   /** What is on its way now, in any order; not what comes of it. */
@@ -446,6 +486,7 @@ export class World implements ControllerWorld {
     const isBusy = this.cluster.advance(workload);
     if (isSettled(workload)) {
       workload.swappedAtMs = undefined;
+      this.#trials.noteSettled(workload);
     }
     return isBusy;
   }
@@ -456,26 +497,120 @@ export class World implements ControllerWorld {
     this.tell(`${ms / 1000} s pass`);
   }
 
+  /** Everybody does what they have to. */
+  async #goOn(pick: number): Promise<void> {
+    const minutes = pickOf([1, 12], pick);
+    this.tell(`nothing happens from outside for ${minutes} minutes`);
+    await this.#waitFor(minutes * 60_000);
+  }
+
+  #setPolicy(policy: Policy): void {
+    this.cluster.policy = policy;
+    this.tell(`policy for new pods: ${policy}`);
+  }
+
+  #setQuirk(pick: number): void {
+    const place = pick % PLATFORMS.length;
+    const node = this.cluster.nodes.at(place);
+    node.quirk = pickOf(QUIRKS, pick >> 1);
+    this.tell(`from now on, on the node for ${node.platform}: ${node.quirk}`);
+  }
+
+  #changeRuntime(pick: number): void {
+    const node = this.cluster.nodes.at(pick % PLATFORMS.length);
+    node.runtime = pickOf(RUNTIMES, pick >> 1);
+    this.tell(`the runtime of the node for ${node.platform} reports ${node.runtime}`);
+  }
+
+  #changePreviews(pick: number): void {
+    this.cluster.podPreviews = pickOf(POD_PREVIEWS, pick);
+    this.tell(`dry runs of pods: ${this.cluster.podPreviews}`);
+  }
+
+  /** It crashes, wherever it is pulled from; of an index, only what is for one platform. */
+  #breakImage(pick: number): void {
+    const { digest } = pickOf(this.registries.list(HOSTS.source), pick);
+    const content = this.registries.findContent(digest, 'arm64');
+    this.cluster.nodes.broken.add(content);
+    this.tell(`${content.slice(0, 20)} crashes from now on`);
+  }
+
+  #cause(trouble: Trouble): void {
+    this.tell(trouble);
+    const { nodes } = this.cluster;
+    switch (trouble) {
+      case 'the nodes cannot pull a copy':
+        nodes.hasBackupAccess = false;
+        return;
+      case 'a policy takes copies from a mirror that has none':
+        this.cluster.policy = 'backup from an empty mirror';
+        return;
+      case 'copies crash':
+      case 'copies do not get ready':
+        for (const node of nodes.all) {
+          node.quirk = trouble;
+        }
+    }
+  }
+
+  /** Pods of a workload that do not show which image they run, or another than their template says, are replaced. */
+  #makeAgree(workload: ModelWorkload): void {
+    if (!Object.keys(workload.images).every((container) => this.#isPlain(workload, container))) {
+      this.tell(`somebody replaces all pods of ${workload.name}`);
+      for (const pod of workload.pods) {
+        this.cluster.deletePod(workload, pod);
+      }
+    }
+  }
+
+  #isPlain({ images, written, pods }: ModelWorkload, container: string): boolean {
+    const meaning = this.registries.find(parseReference(written[container] ?? ''));
+    const image = images[container] ?? '';
+    const isRewritten = pods.some(
+      (pod) => dropTag(pod.wanted[container] ?? '') !== dropTag(pod.images[container] ?? ''),
+    );
+    if (isRewritten || isCopyText(image) || meaning === undefined) {
+      return !isRewritten;
+    }
+    const shown = pods.flatMap(({ states, node, images: { [container]: text } }) => {
+      const state = states[container];
+      return !state || state.is === 'not pulled' ? [] : [{ ...state, node, text }];
+    });
+    const means = ({ content, node, text }: (typeof shown)[number]): boolean =>
+      text === image && content === this.registries.findContent(meaning, node.platform);
+    const isOne = new Set(shown.map(({ imageId }) => imageId)).size <= 1;
+    const isOfSource = shown.every(
+      ({ imageId, text }) =>
+        text === image &&
+        imageId.startsWith(`${HOSTS.source}/`) &&
+        this.registries.isIndex(imageId.slice(imageId.indexOf('@') + 1)),
+    );
+    return shown.every(means) || (isOne && isOfSource);
+  }
+
   #deploy(workload: ModelWorkload, pick: number): void {
     const container = pickOf(Object.keys(workload.images), pick);
     const image = this.#imageOf(pick >> 1);
     this.tell(`the user deploys ${container}=${image} to ${workload.name}`);
+    this.#trials.end(workload.name);
     this.cluster.apply(workload, { [container]: image });
   }
 
   #putBack(workload: ModelWorkload): void {
     this.tell(`somebody applies the manifest of ${workload.name} again`);
+    this.#trials.end(workload.name);
     this.cluster.apply(workload, workload.written);
   }
 
   #rollBack(workload: ModelWorkload, pick: number): void {
     this.tell(`somebody rolls ${workload.name} back to revision ${pick % workload.revisions.length}`);
+    this.#trials.end(workload.name);
     this.cluster.rollBack(workload, pick);
   }
 
   #unpublish(repository: string, tag: string): void {
     this.tell(`${repository}:${tag} is removed at the source`);
-    this.registries.removeTag({ host: SOURCE, repository }, tag);
+    this.registries.removeTag({ host: HOSTS.source, repository }, tag);
   }
 
   #toggle(side: 'source' | 'backup'): void {
@@ -484,17 +619,17 @@ export class World implements ControllerWorld {
   }
 
   #loseCopy(pick: number): void {
-    const copies = this.registries.list(BACKUP_HOST);
+    const copies = this.registries.list(HOSTS.backup);
     if (copies.length > 0) {
       const { repository, digest } = pickOf(copies, pick);
       this.tell(`the backup loses ${repository}@${digest.slice(0, 20)}`);
-      this.registries.lose({ host: BACKUP_HOST, repository }, digest, this.#step);
+      this.registries.lose({ host: HOSTS.backup, repository }, digest, this.#step);
     }
   }
 
   #toggleAccess(): void {
-    this.cluster.hasBackupAccess = !this.cluster.hasBackupAccess;
-    this.tell(`the nodes ${this.cluster.hasBackupAccess ? 'can' : 'cannot'} pull from the backup`);
+    this.cluster.nodes.hasBackupAccess = !this.cluster.nodes.hasBackupAccess;
+    this.tell(`the nodes ${this.cluster.nodes.hasBackupAccess ? 'can' : 'cannot'} pull from the backup`);
   }
 
   #restart(pick: number): void {
@@ -505,6 +640,7 @@ export class World implements ControllerWorld {
 
   #recreate(workload: ModelWorkload, pick: number): void {
     this.tell(`${workload.name} is deleted and created anew`);
+    this.#trials.end(workload.name);
     this.cluster.delete(workload);
     this.#create(workload.name, { kind: this.#kinds.get(workload.name) ?? 'Deployment', pick });
   }
@@ -512,6 +648,7 @@ export class World implements ControllerWorld {
   #scale(workload: ModelWorkload): void {
     workload.replicas = workload.replicas === 0 ? 2 : 0;
     workload.generation += workload.kind.scales === 'by spec' ? 1 : 0;
+    this.#trials.disturb(workload.name);
     this.tell(`${workload.name} is scaled to ${workload.replicas}`);
     this.cluster.touch(workload.name);
   }
@@ -520,6 +657,7 @@ export class World implements ControllerWorld {
     if (workload.kind.canBePaused) {
       workload.isPaused = !workload.isPaused;
       workload.generation += 1;
+      this.#trials.disturb(workload.name);
       this.tell(`${workload.name} is ${workload.isPaused ? 'paused' : 'resumed'}`);
       this.cluster.touch(workload.name);
     }
@@ -528,6 +666,7 @@ export class World implements ControllerWorld {
   #deletePod(workload: ModelWorkload, pick: number): void {
     if (workload.pods.length > 0) {
       const pod = pickOf(workload.pods, pick);
+      this.#trials.disturb(workload.name);
       this.tell(`somebody deletes the pod ${pod.name}`);
       this.cluster.deletePod(workload, pod);
     }

@@ -47,10 +47,20 @@ export function aWorkload(
   };
 }
 
+/** Says that the controller of a workload has made a pod, of a template that it calls like this. */
+export function madeBy(
+  { kind, name, uid }: Pick<Workload, 'kind' | 'name' | 'uid'>,
+  template = 'abc',
+): Pick<Pod, 'made' | 'template'> {
+  const by = kind === 'Deployment' ? { uid: 'uid-replicas', name: `${name}-${template}` } : { uid, name };
+  return { made: { uid: 'uid-pod', by }, template };
+}
+
 /** A Ready pod that runs every slot of a workload with the given digest. */
 export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {}): Pod {
   return {
     name: 'web-1',
+    ...madeBy(workload),
     createdAtMs: 0,
     ready: true,
     containers: workload.slots.map((slot) => ({

@@ -1,7 +1,6 @@
 import { formatReference, quote } from '../../images/reference.ts';
 import type { CopyState } from '../../reconcile/copies/copy-state.ts';
-import type { PlannedSlot } from '../../reconcile/rules/slot-plan.ts';
-import { type CopiedSlot, findOther, isCopied } from '../../reconcile/rules/slot-plan.ts';
+import { type CopiedSlot, type PlannedSlot, findOther, isCopied } from '../../reconcile/rules/slot-plan.ts';
 import { slotKey } from '../../workloads/record.ts';
 
 /** How far a slot is; part of the JSON output, so a name is never given another meaning. */
@@ -54,7 +53,7 @@ function rateCopied(
   const { written } = copy;
   const other = findOther(plan, copy);
   const problem = other !== undefined && {
-    problem: `ready pods run ${quote(other)}, which is not known to be an image of this source`,
+    problem: `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`,
   };
   if (copy.copiedAtMs !== undefined) {
     return { state: 'to be copied', copy: written, ...problem };

@@ -3,7 +3,7 @@ import { formatReference } from '../../images/reference.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
-import { type IdentifiedImage, identifyImage } from './identify-image.ts';
+import { type IdentifiedImage, findUnlike, identifyImage } from './identify-image.ts';
 import { findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
@@ -25,8 +25,8 @@ async function checkSource(
   signal: AbortSignal,
 ): Promise<SourceChange | undefined> {
   const { source, digest, reported } = request;
-  const isOfTag = source.digest !== undefined || (digest === undefined && reported === undefined);
-  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || isOfTag) {
+  const mayMove = source.digest === undefined && (digest !== undefined || reported !== undefined);
+  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || !mayMove) {
     return undefined;
   }
   const { digest: current } = image.current ?? {
@@ -35,7 +35,9 @@ async function checkSource(
   if (current === undefined) {
     return { is: 'gone' };
   }
-  if (current === image.digest) {
+  // A copy of one platform is not another image than the index that it is a part of.
+  const parts = { source, digest: current, reported: [image.digest] };
+  if ((await findUnlike(deps, parts, signal)).length === 0) {
     return undefined;
   }
   // What the pods run proves nothing about what the tag means by now.
@@ -81,14 +83,14 @@ async function verify(
   request: CopyRequest,
   signal: AbortSignal,
 ): Promise<CopyState> {
-  const before = deps.copies.get(request);
+  const before = deps.copies.findLast(request);
   const wasVerified = before?.phase === 'verified' ? before : undefined;
   const image = await identifyImage(deps, { request, before: wasVerified }, signal);
-  const { digest, isProven } = image;
+  const { digest, isProven, isOfTag } = image;
   const isDoubtful = before?.phase === 'failed';
   const isThorough = isDoubtful || wasVerified !== undefined;
   const proven = { ...request, isProven };
-  const copy = await ensureCopy(deps, { request: proven, digest, isDoubtful, isThorough }, signal);
+  const copy = await ensureCopy(deps, { request: proven, digest, isDoubtful, isThorough, isOfTag }, signal);
   if (!copy) {
     return missProof(deps, request);
   }
@@ -144,7 +146,7 @@ function settleFailure(
 ): { lookAgainMs: number } {
   const { reason, side, message } = error;
   deps.onCopied('failed', 0);
-  const before = deps.copies.get(request);
+  const before = deps.copies.findLast(request);
   const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
   deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
   const lookAgainMs = planSecondLookMs(error, deps.nowMs());

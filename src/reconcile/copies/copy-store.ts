@@ -4,22 +4,25 @@ import type { CopyRequest, CopyState } from './copy-state.ts';
 interface Entry {
   request: CopyRequest;
   state: CopyState;
+  /** What was asked when that came out: pods may have reported more since. */
+  settledFor: CopyRequest | undefined;
   readonly workloadKeys: Set<string>;
 }
 
-/** Queue key of a copy: thousand workloads with one image are one copy. */
-export function copyKey({
-  source,
-  digest,
-  reported = [],
-  elsewhere = [],
-  isRescue = false,
-}: CopyRequest): string {
+/** Distinct images of one copy, that is; more say no more. */
+const MOST_REPORTS = 32;
+const NONE: readonly string[] = [];
+
+/**
+ * Queue key of a copy: thousand workloads with one image are one copy. What pods report counts only where nothing else says
+ * which image it is: the key of a workload must not change with what is known of its pods.
+ */
+export function copyKey({ source, digest, reported = [], isRescue = false }: CopyRequest): string {
+  const isKnown = digest !== undefined || source.digest !== undefined;
   return [
     formatReference(source),
     ...(digest === undefined ? [] : [`holding ${digest}`]),
-    ...reported.map((one) => `running ${one}`),
-    ...elsewhere.map((one) => `beside ${one}`),
+    ...(isKnown ? [] : reported.toSorted().map((one) => `running ${one}`)),
     ...(isRescue ? ['to the rescue'] : []),
   ].join(' ');
 }
@@ -27,6 +30,29 @@ export function copyKey({
 /** Proof is more than knowing that there will be none, and that is more than not knowing. */
 function rankProof({ isProven, isUnprovable = false }: CopyRequest): number {
   return isProven ? 2 : Number(isUnprovable);
+}
+
+/** The same list when the other has nothing to add. */
+function unite(known: readonly string[] = [], other: readonly string[] = []): readonly string[] {
+  const all = [...new Set([...known, ...other])].slice(0, MOST_REPORTS);
+  return all.length > known.length ? all : known;
+}
+
+/** The same request when the other has nothing to add: neither proof, nor what pods report. */
+function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
+  const { reported: knownReports = NONE, elsewhere: knownElsewhere = NONE } = known;
+  const reported = unite(knownReports, other.reported);
+  const elsewhere = unite(knownElsewhere, other.elsewhere);
+  const proof = rankProof(other) > rankProof(known) ? other : known;
+  if (proof === known && reported === knownReports && elsewhere === knownElsewhere) {
+    return known;
+  }
+  return { ...proof, ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
+}
+
+/** Whether an outcome was found with all in mind that pods report now. */
+function covers(settledFor: CopyRequest | undefined, request: CopyRequest): boolean {
+  return settledFor !== undefined && merge(settledFor, { ...request, isProven: false }) === settledFor;
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
@@ -49,7 +75,15 @@ export class CopyStore {
     this.#onSettled = options.onSettled;
   }
 
+  /** What is known; a verified copy is pending again when pods report what it was not compared with. */
   get(request: CopyRequest): CopyState | undefined {
+    const entry = this.#entries.get(copyKey(request));
+    const isOpen = entry?.state.phase === 'verified' && !covers(entry.settledFor, request);
+    return isOpen ? { phase: 'pending' } : entry?.state;
+  }
+
+  /** What was found the last time, whatever pods report since. */
+  findLast(request: CopyRequest): CopyState | undefined {
     return this.#entries.get(copyKey(request))?.state;
   }
 
@@ -94,7 +128,12 @@ export class CopyStore {
    */
   settle(request: CopyRequest, state: CopyState): void {
     const entry = this.#entries.get(copyKey(request));
-    if (entry?.request !== request || isSameOutcome(entry.state, state)) {
+    if (entry?.request !== request) {
+      return;
+    }
+    const isSame = entry.settledFor === request && isSameOutcome(entry.state, state);
+    entry.settledFor = request;
+    if (isSame) {
       return;
     }
     entry.state = state;
@@ -130,14 +169,16 @@ export class CopyStore {
     const key = copyKey(request);
     const entry = this.#entries.get(key);
     if (!entry) {
-      this.#entries.set(key, { request, state: { phase: 'pending' }, workloadKeys: new Set([workloadKey]) });
+      const state = { phase: 'pending' } as const;
+      this.#entries.set(key, { request, state, settledFor: undefined, workloadKeys: new Set([workloadKey]) });
       this.#onWanted(key);
       return;
     }
     entry.workloadKeys.add(workloadKey);
-    if (rankProof(request) > rankProof(entry.request)) {
-      entry.request = request;
-      if (entry.state.phase !== 'verified') {
+    const merged = merge(entry.request, request);
+    if (merged !== entry.request) {
+      entry.request = merged;
+      if (entry.state.phase !== 'verified' || !covers(entry.settledFor, merged)) {
         this.#onWanted(key);
       }
     }

@@ -23,6 +23,7 @@ interface CopyPlan {
   readonly digest: string;
   readonly names: CopyNames;
   readonly platforms: Platforms;
+  readonly isOfTag?: boolean;
 }
 
 function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
@@ -42,7 +43,7 @@ async function tagForPeople(
   signal: AbortSignal,
 ): Promise<void> {
   const { moving, immutable } = plan.names;
-  if (!moving?.tag) {
+  if (!moving?.tag || plan.isOfTag === false) {
     return;
   }
   try {
@@ -112,6 +113,8 @@ export interface EnsureCopyJob {
    * platforms are; layers go only with the last manifest that has them, so that nobody needs to ask for them.
    */
   readonly isThorough?: boolean;
+  /** False for what may be only a part of what the tag means: a rescue must not take it for that. */
+  readonly isOfTag?: boolean;
 }
 
 async function findMissingPart(
@@ -187,10 +190,10 @@ export async function findCopy(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, isDoubtful = false, isThorough = false }: EnsureCopyJob,
+  { request, digest, isDoubtful = false, isThorough = false, isOfTag = true }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const plan = planCopy(deps, request, digest);
+  const plan = { ...planCopy(deps, request, digest), isOfTag };
   const { written } = plan.names;
   const found = await lookUp(deps, { plan, isThorough }, signal);
   if (found === 'all') {

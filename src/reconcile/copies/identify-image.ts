@@ -14,6 +14,8 @@ export interface IdentifiedImage {
   readonly unlike: readonly string[];
   /** It is the manifest of one platform, and nobody knows the index that it belongs to. */
   readonly isOnePlatform: boolean;
+  /** The tag is known to mean it, or to have meant it: it may be more than a part of that. */
+  readonly isOfTag: boolean;
   /** What the tag means at the source now, if that had to be asked for. */
   readonly current?: { readonly digest: string | undefined };
 }
@@ -35,7 +37,7 @@ async function fetchParts(
 }
 
 /** Returns those that are neither the image nor a part of it. Nothing is asked when they are the image itself. */
-async function findUnlike(
+export async function findUnlike(
   deps: EnsureCopyDeps,
   image: { readonly source: Reference; readonly digest: string; readonly reported: readonly string[] },
   signal: AbortSignal,
@@ -82,6 +84,22 @@ interface ReportedImage {
   readonly before: Known | undefined;
 }
 
+/** One that no image looks like is none: that may be said of what the tag means by now, and not of what runs. */
+async function isWhole(
+  deps: EnsureCopyDeps,
+  image: { readonly source: Reference; readonly digest: string; readonly reported: readonly string[] },
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return (await findUnlike(deps, image, signal)).length === 0;
+  } catch (error) {
+    if (error instanceof RegistryError && error.reason === 'Unsupported') {
+      return false;
+    }
+    throw error;
+  }
+}
+
 /** The first image that is all that pods report, or has it as its parts: what the tag means now counts most. */
 async function findWhole(
   deps: EnsureCopyDeps,
@@ -89,7 +107,7 @@ async function findWhole(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   for (const digest of new Set([current.digest, before?.digest, ...reported])) {
-    if (digest && (await findUnlike(deps, { source, digest, reported }, signal)).length === 0) {
+    if (digest && (await isWhole(deps, { source, digest, reported }, signal))) {
       return digest;
     }
   }
@@ -106,7 +124,7 @@ async function identifyByTag(
     throw current.error ?? planNotFound(withDigest(source, reported[0] ?? ''));
   }
   const unlike = await findUnlike(deps, { source, digest: current.digest, reported }, signal);
-  return { digest: current.digest, isProven: false, unlike, isOnePlatform: false };
+  return { digest: current.digest, isProven: false, unlike, isOnePlatform: false, isOfTag: true };
 }
 
 /** Pods run different images: what most of them run is backed up, and proves nothing. */
@@ -117,11 +135,13 @@ async function identifyFirst(
 ): Promise<Identity> {
   const { source, reported } = image;
   const [digest = ''] = reported;
-  if ((await fetchParts(deps, { source, digest }, signal)) === undefined) {
+  const parts = await fetchParts(deps, { source, digest }, signal);
+  if (parts === undefined) {
     return identifyByTag(deps, image, signal);
   }
   const unlike = await findUnlike(deps, { source, digest, reported }, signal);
-  return { digest, isProven: false, unlike, isOnePlatform: false };
+  const isOfTag = parts.is === 'index' || digest === image.current.digest;
+  return { digest, isProven: false, unlike, isOnePlatform: false, isOfTag };
 }
 
 /** An earlier image of the tag that was backed up as a whole: the source need not be asked for more. */
@@ -151,11 +171,12 @@ async function identifyWhole(
     return identifyFirst(deps, image, signal);
   }
   if (isKnown(digest, image)) {
-    return { digest, isProven: true, unlike: [], isOnePlatform: false };
+    return { digest, isProven: true, unlike: [], isOnePlatform: false, isOfTag: true };
   }
   const parts = await fetchParts(deps, { source: image.source, digest }, signal);
+  const isOnePlatform = parts?.is === 'manifest';
   return parts
-    ? { digest, isProven: true, unlike: [], isOnePlatform: parts.is === 'manifest' }
+    ? { digest, isProven: true, unlike: [], isOnePlatform, isOfTag: !isOnePlatform }
     : identifyByTag(deps, image, signal);
 }
 
@@ -172,8 +193,35 @@ async function identifyReported(
   const [digest = ''] = reported;
   const isEarlier = reported.length === 1 && digest !== current.digest;
   return isEarlier && (await isBackedUp(deps, { source, digest }, signal))
-    ? { digest, isProven: true, unlike: [], isOnePlatform: false }
+    ? { digest, isProven: true, unlike: [], isOnePlatform: false, isOfTag: true }
     : identifyWhole(deps, image, signal);
+}
+
+function sharesPart(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return [...a].some((digest) => b.has(digest));
+}
+
+/**
+ * Of these, the images that share no part with this one. A runtime names an image by any index that it knows with the
+ * same manifest: another one may be as little another image as the manifest itself.
+ */
+async function findUnrelated(
+  deps: EnsureCopyDeps,
+  {
+    source,
+    digest,
+    others,
+  }: { readonly source: Reference; readonly digest: string; readonly others: readonly string[] },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const own = others.length === 0 ? undefined : await fetchParts(deps, { source, digest }, signal);
+  const unrelated: string[] = [];
+  for (const other of others) {
+    const parts = own?.is === 'index' ? await fetchParts(deps, { source, digest: other }, signal) : undefined;
+    const isRelated = own?.is === 'index' && parts?.is === 'index' && sharesPart(own.digests, parts.digests);
+    unrelated.push(...(isRelated ? [] : [other]));
+  }
+  return unrelated;
 }
 
 /** The image that a slot names itself: what pods report is only compared with it. */
@@ -183,9 +231,10 @@ async function identifyKnown(
   signal: AbortSignal,
 ): Promise<IdentifiedImage> {
   const { source, reported = [], elsewhere = [], isProven } = request;
-  const unlike = await findUnlike(deps, { source, digest, reported: [...reported, ...elsewhere] }, signal);
-  const isShown = reported.length > 0 && !reported.some((one) => unlike.includes(one));
-  return { digest, isProven: isProven || isShown, unlike, isOnePlatform: false };
+  const others = await findUnlike(deps, { source, digest, reported: [...reported, ...elsewhere] }, signal);
+  const unlike = await findUnrelated(deps, { source, digest, others }, signal);
+  const isShown = reported.some((one) => !unlike.includes(one));
+  return { digest, isProven: isProven || isShown, unlike, isOnePlatform: false, isOfTag: true };
 }
 
 /** What the tag means, where no pod reports an image of the source. */
@@ -193,7 +242,7 @@ function identifyCurrent(source: Reference, { digest }: Current): Identity {
   if (digest === undefined) {
     throw planNotFound(source);
   }
-  return { digest, isProven: false, unlike: [], isOnePlatform: false };
+  return { digest, isProven: false, unlike: [], isOnePlatform: false, isOfTag: true };
 }
 
 /**

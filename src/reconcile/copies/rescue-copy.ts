@@ -5,23 +5,22 @@ import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import { type EnsureCopyDeps, ensureCopy, findCopy } from './ensure-copy.ts';
 import { identifyImage } from './identify-image.ts';
 
-interface RescueCopy extends Copy {
+interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
   /** Ready pods run it. */
   readonly isShown: boolean;
-  readonly isOnePlatform?: boolean;
 }
 
 type PinnedReference = Reference & { readonly digest: string };
 
-/** Whether all that pods report is an image of the backup, or its manifests for their platforms. */
-async function hasAll(
+/** Of what pods report, what is neither an image of the backup nor one of its manifests. */
+async function findUnlikeCopy(
   { registry }: EnsureCopyDeps,
   { copy, reported }: { readonly copy: PinnedReference; readonly reported: readonly string[] },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<readonly string[]> {
   const others = reported.filter((one) => one !== copy.digest);
   const parts = others.length === 0 ? undefined : await registry.listParts(copy, 'backup', signal);
-  return others.every((one) => parts?.is === 'index' && parts.digests.has(one));
+  return others.filter((one) => parts?.is !== 'index' || !parts.digests.has(one));
 }
 
 /** What pods run of a source, where that is not what its tag last meant. */
@@ -30,14 +29,21 @@ async function findEarlier(
   { request, repository }: { readonly request: CopyRequest; readonly repository: CopyRepository },
   signal: AbortSignal,
 ): Promise<RescueCopy | undefined> {
-  const { source, reported = [], isProven } = request;
-  const digest = source.digest ?? reported[0];
+  const { reported: [digest, ...others] = [] } = request;
   const copy = digest === undefined ? undefined : await findCopy(deps, { request, digest }, signal);
-  if (!copy || source.digest !== undefined) {
-    return copy && { ...copy, isShown: isProven };
+  if (!copy) {
+    return undefined;
   }
   const parts = await deps.registry.listParts(withDigest(repository, copy.digest), 'backup', signal);
-  return { ...copy, isShown: reported.length === 1, isOnePlatform: parts?.is === 'manifest' };
+  return { ...copy, isShown: others.length === 0, isOnePlatform: parts?.is === 'manifest', unlike: others };
+}
+
+async function fetchPlain(
+  { registry }: EnsureCopyDeps,
+  { host, repository, tag }: CopyRepository & { readonly tag: string | undefined },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return registry.fetchDigest({ host, repository, ...(tag && { tag }) }, 'backup', signal);
 }
 
 /**
@@ -50,16 +56,21 @@ async function findLastKnown(
   signal: AbortSignal,
 ): Promise<RescueCopy | undefined> {
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
-  const { source, reported = [], isProven } = request;
+  const { source, reported = [], elsewhere = [], isProven } = request;
   const repository = copyRepositoryOf(source, { prefix, naming });
-  const plain = { ...repository, ...(source.tag && { tag: source.tag }) };
-  const digest = source.digest ?? (await deps.registry.fetchDigest(plain, 'backup', signal));
-  const last = digest === undefined ? undefined : withDigest(repository, digest);
-  if (!last || !(await hasAll(deps, { copy: last, reported }, signal))) {
+  const digest = source.digest ?? (await fetchPlain(deps, { ...repository, tag: source.tag }, signal));
+  if (digest === undefined) {
     return findEarlier(deps, { request, repository }, signal);
   }
-  const copy = await findCopy(deps, { request, digest: last.digest }, signal);
-  return copy && { ...copy, isShown: isProven || reported.length > 0 };
+  const last = withDigest(repository, digest);
+  const all = [...reported, ...elsewhere];
+  const unlike = await findUnlikeCopy(deps, { copy: last, reported: all }, signal);
+  if (source.digest === undefined && reported.some((one) => unlike.includes(one))) {
+    return findEarlier(deps, { request, repository }, signal);
+  }
+  const copy = await findCopy(deps, { request, digest }, signal);
+  const isShown = isProven || reported.some((one) => !unlike.includes(one));
+  return copy && { ...copy, isShown, unlike };
 }
 
 /** What the source gives out now, copied if need be; undefined when it may not be, or gives out nothing. */
@@ -69,14 +80,14 @@ async function findCurrent(
   signal: AbortSignal,
 ): Promise<RescueCopy | undefined> {
   const image = await identifyImage(deps, { request }, signal);
-  const { digest, isProven, isOnePlatform, current } = image;
+  const { digest, isProven, isOnePlatform, isOfTag, unlike, current } = image;
   const pinned = withDigest(request.source, digest);
   const isThere = current?.digest === digest || (await deps.registry.fetchDigest(pinned, 'source', signal));
   if (!isThere) {
     return undefined;
   }
-  const copy = await ensureCopy(deps, { request: { ...request, isProven }, digest }, signal);
-  return copy && { ...copy, isShown: isProven, ...(isOnePlatform && { isOnePlatform }) };
+  const copy = await ensureCopy(deps, { request: { ...request, isProven }, digest, isOfTag }, signal);
+  return copy && { ...copy, isShown: isProven, isOnePlatform, unlike };
 }
 
 /** An image that cannot be told to be public any more counts as private. */
@@ -93,6 +104,21 @@ async function isPublic(
     }
     throw error;
   }
+}
+
+function toVerified(
+  { digest, written, isShown, isOnePlatform, unlike = [] }: RescueCopy,
+  isForAll: boolean,
+): VerifiedCopy {
+  return {
+    phase: 'verified',
+    digest,
+    written,
+    isPublic: isForAll,
+    ...(isShown && { isShown }),
+    ...(isOnePlatform && { isOnePlatform }),
+    ...(unlike.length > 0 && { unlike }),
+  };
 }
 
 /**
@@ -122,14 +148,5 @@ export async function findRescueCopy(
   if (!copy) {
     throw failure;
   }
-  const { digest, written, isShown, isOnePlatform } = copy;
-  const pinned = withDigest(source, digest);
-  return {
-    phase: 'verified',
-    digest,
-    written,
-    isPublic: await isPublic(deps, pinned, signal),
-    ...(isShown && { isShown }),
-    ...(isOnePlatform && { isOnePlatform }),
-  };
+  return toVerified(copy, await isPublic(deps, withDigest(source, copy.digest), signal));
 }

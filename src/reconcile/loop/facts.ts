@@ -19,9 +19,9 @@ import type { RolloutBudget } from '../pace/rollout-budget.ts';
 import { RunningPods } from './running-pods.ts';
 import { type CopiedSlot, type SlotPlan, isCopied, planSlots } from '../rules/slot-plan.ts';
 import { mayHaveStuckPods } from '../rules/stuck-pods.ts';
-import { isSwapInFlight } from '../rules/swap-in-flight.ts';
+import { type FlightFacts, isSwapWatched } from '../rules/swap-in-flight.ts';
 import { isToBeSeen } from '../rules/swap-success.ts';
-import { isOfSwap, listNewestTemplates } from '../rules/template-pods.ts';
+import { isOfSwap, listNewestOfPods, listNewestTemplates } from '../rules/template-pods.ts';
 import { UnfinishedPods } from './unfinished-pods.ts';
 
 export interface FactDeps {
@@ -147,22 +147,36 @@ async function findPlatforms(
   };
 }
 
+function readFlight({ successes, settings, nowMs }: FactDeps, workload: Workload): FlightFacts {
+  const record = parseRecord(workload.annotations);
+  return {
+    workload,
+    record,
+    hasSucceeded: successes.has(workload, record),
+    rolloutTimeoutMs: settings().ROLLOUT_TIMEOUT,
+    nowMs: nowMs(),
+  };
+}
+
 /**
  * What pods of the newest template are called by, where that matters and neither the pods nor the workload say so: one list
  * of ReplicaSets, for Deployments in whose pods admission has written other images than a swap did.
  */
 async function findNewestTemplates(
-  { client, nowMs }: FactDeps,
+  deps: FactDeps,
   { workload, pods }: { readonly workload: Workload; readonly pods: readonly Pod[] },
   signal: AbortSignal,
 ): Promise<ReadonlySet<string> | undefined> {
   const record = parseRecord(workload.annotations);
+  if (workload.kind === 'DaemonSet') {
+    return listNewestOfPods(workload, pods);
+  }
   const isAsked =
     workload.kind === 'Deployment' &&
-    isSwapInFlight(workload, record, nowMs()) &&
+    isSwapWatched(readFlight(deps, workload)) &&
     pods.some((pod) => isOfSwap(pod, { workload, record }) === undefined);
   return isAsked
-    ? listNewestTemplates(workload, await client.listFormerTemplates(workload, signal))
+    ? listNewestTemplates(workload, await deps.client.listFormerTemplates(workload, signal))
     : undefined;
 }
 
@@ -180,7 +194,7 @@ async function findUnfinished(
   const record = parseRecord(workload.annotations);
   const nowMs = deps.nowMs();
   const isInFlight =
-    isSwapInFlight(workload, record, nowMs) ||
+    isSwapWatched(readFlight(deps, workload)) ||
     mayHaveStuckPods(workload, record, { isRestoring: false, nowMs });
   const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
   if (!isInFlight && !mayNeedSwap) {
@@ -211,8 +225,7 @@ async function findPods(deps: PodDeps, workload: Workload, signal: AbortSignal):
   // Only pods show what their ServiceAccount gives them, and a first entry would take away.
   const mayBeFirstEntry =
     deps.pullSecrets.wanted !== undefined && workload.pullSecrets.length === 0 && plans.some(isCopied);
-  const record = parseRecord(workload.annotations);
-  const isSwapUnseen = !deps.successes.has(workload, record) && isToBeSeen(workload, record, deps.nowMs());
+  const isSwapUnseen = isToBeSeen(readFlight(deps, workload));
   const isNeeded = mayBeFirstEntry || isSwapUnseen || plans.some((one) => needsPods(deps, one));
   return {
     running: isNeeded ? await deps.runningPods.find(workload, { mayBeOld }, signal) : [],

@@ -131,7 +131,7 @@ export class RolloutBudget {
     }
     if (KINDS[workload.kind].rollsOut) {
       this.reserve(key, workload);
-      this.#trials.begin(key, workload, this.#options.nowMs());
+      this.#trials.begin(key, workload, this.#places.get(key)?.own?.atMs ?? this.#options.nowMs());
     }
     return true;
   }
@@ -148,12 +148,12 @@ export class RolloutBudget {
 
   /** Gives a place back, because the swap was not made. */
   release(key: string): void {
-    const before = this.#places.get(key)?.own?.before;
+    const own = this.#places.get(key)?.own;
     this.#places.delete(key);
-    if (before) {
-      this.#places.set(key, before);
+    if (own?.before) {
+      this.#places.set(key, own.before);
     }
-    this.#trials.revoke(key);
+    this.#trials.revoke(key, own?.atMs);
     this.#wakeWaiting();
   }
 

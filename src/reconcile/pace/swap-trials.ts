@@ -26,16 +26,21 @@ export class SwapTrials {
   /** A swap is about to be made. Where pods are replaced on deletion only, none will show anything soon. */
   begin(key: string, { namespace, rollout }: Workload, atMs: number): void {
     if (!rollout.onDelete) {
-      this.#trials.set(key, { namespace, atMs, isOwn: true, before: this.#trials.get(key) });
+      const { before: _, ...before } = this.#trials.get(key) ?? {};
+      const known = 'atMs' in before ? before : undefined;
+      this.#trials.set(key, { namespace, atMs, isOwn: true, before: known });
     }
   }
 
-  /** It is not made. */
-  revoke(key: string): void {
-    const before = this.#trials.get(key)?.before;
+  /** The swap of that time is not made after all: what was before counts again. */
+  revoke(key: string, atMs: number | undefined): void {
+    const trial = this.#trials.get(key);
+    if (trial?.atMs !== atMs) {
+      return;
+    }
     this.#trials.delete(key);
-    if (before) {
-      this.#trials.set(key, before);
+    if (trial?.before) {
+      this.#trials.set(key, trial.before);
     }
   }
 

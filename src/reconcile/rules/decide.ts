@@ -1,3 +1,4 @@
+import { findSwappedSlots } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import { decideRestore } from './decide-restore.ts';
 import type { Decision, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
@@ -5,13 +6,13 @@ import { planDeferral, planPolicyEvents } from './deferral.ts';
 import { planObservation } from './observe.ts';
 import { isReleaseDue } from './ownership.ts';
 import { findRescue, isStuck, planRescueEvents } from './rescue.ts';
-import { planRevert } from './revert.ts';
+import { type Revert, planRevert } from './revert.ts';
 import { type PlannedSlot, findOther, isCopied } from './slot-plan.ts';
 import { mayHaveStuckPods } from './stuck-pods.ts';
 import { planSwapPatch } from './swap-patch.ts';
 import { planEvents, tellForeign, tellOnePlatform } from './tell.ts';
-import { isSwapInFlight } from './swap-in-flight.ts';
-import { hasJustSucceeded } from './swap-success.ts';
+import { isSwapWatched } from './swap-in-flight.ts';
+import { hasJustSucceeded, isToBeSeen } from './swap-success.ts';
 import { planUndo } from './undo.ts';
 import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from './waiting.ts';
 
@@ -28,15 +29,23 @@ function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): Slot
 }
 
 /** Slots that only a rescue can help are not among them. */
-function findSwaps(facts: WorkloadFacts): readonly SlotSwap[] {
+function findSwaps(facts: WorkloadFacts, revert: Revert | undefined): readonly SlotSwap[] {
   const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !isStuck(plan));
-  return unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
+  const swaps = unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
+  return revert?.is === 'to be swapped again' ? keepKnown(swaps, facts) : swaps;
+}
+
+/** A swap that is made again does not wait for pods that show what runs: only what the record tells is known then. */
+function keepKnown(swaps: readonly SlotSwap[], { workload }: WorkloadFacts): readonly SlotSwap[] {
+  return isRolledOut(workload)
+    ? swaps
+    : swaps.filter(({ plan: { request } }) => (request.digest ?? request.source.digest) !== undefined);
 }
 
 /** True for a workload that may be swapped as soon as a pod of it cannot pull its original. */
 function mayRescue(facts: WorkloadFacts): boolean {
   const { terminating, paused } = facts.workload.rollout;
-  return !terminating && !paused && findLastingReason(facts) === undefined;
+  return !terminating && !paused && findLastingReason(facts, 'rescue') === undefined;
 }
 
 /**
@@ -47,8 +56,10 @@ function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
   if (!mayRescue(facts) || isForeign(facts)) {
     return [];
   }
+  // What a swap has put there and no node can pull is not to be rescued, but to be undone.
+  const swapped = isSwapWatched(facts) ? findSwappedSlots(facts.workload.slots, facts.record) : [];
   return facts.slots.flatMap(({ plan, copy }) => {
-    const found = findRescue({ plan, copy, pods: facts.pods });
+    const found = swapped.includes(plan.slot) ? undefined : findRescue({ plan, copy, pods: facts.pods });
     return found && isCopied(plan) ? [{ plan, copy: found }] : [];
   });
 }
@@ -63,11 +74,11 @@ function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
 /** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
 function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
   const { workload, record, nowMs } = facts;
-  if (
-    isSwapInFlight(workload, record, nowMs) ||
-    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })
-  ) {
+  if (isSwapWatched(facts) || mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })) {
     return { lookAgainMs: Math.min(facts.requeueAfterMs, planHasteMs(facts)) };
+  }
+  if (isToBeSeen(facts)) {
+    return { lookAgainMs: Math.min(facts.requeueAfterMs, lookAgainMs) };
   }
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
   const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
@@ -114,7 +125,7 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
     return { events: [...events, revert.event], hold: revert };
   }
   const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);
-  const swaps = findSwaps(facts);
+  const swaps = findSwaps(facts, revert);
   if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
     return { events, ...release, ...watchPods(facts) };
   }

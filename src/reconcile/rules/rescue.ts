@@ -4,7 +4,7 @@ import type { Pod, Slot } from '../../workloads/workload.ts';
 import type { CopyState, VerifiedCopy } from '../copies/copy-state.ts';
 import type { ObjectEvent } from '../ports.ts';
 import type { PullFailure } from './pull-failure.ts';
-import { type CopiedSlot, type SlotPlan, isCopied } from './slot-plan.ts';
+import { type CopiedSlot, type SlotPlan, findOther, isCopied } from './slot-plan.ts';
 
 export interface RescueFacts {
   readonly plan: SlotPlan;
@@ -33,7 +33,8 @@ export function isStuck(plan: SlotPlan): boolean {
 
 /** The copy for a slot whose original the nodes cannot pull; undefined when there is none that it may have. */
 export function findRescue({ plan, copy, pods }: RescueFacts): VerifiedCopy | undefined {
-  return isStuck(plan) && copy?.phase === 'verified' && mayRead(copy, pods) ? copy : undefined;
+  const isSure = isCopied(plan) && plan.stuck !== undefined && findOther(plan, copy) === undefined;
+  return isSure && copy?.phase === 'verified' && mayRead(copy, pods) ? copy : undefined;
 }
 
 const LONGEST_QUOTE = 600;
@@ -44,7 +45,9 @@ function explain(slot: Slot, { reason, message }: PullFailure): string {
 
 /** What the user should know of a slot that could be rescued, if only it were known who may read its image. */
 export function planRescueEvents({ plan, copy, pods }: RescueFacts): readonly ObjectEvent[] {
-  if (!isCopied(plan) || !plan.stuck || copy?.phase !== 'verified' || mayRead(copy, pods)) {
+  // What ready pods run instead is told anyway.
+  const isOther = isCopied(plan) && findOther(plan, copy) !== undefined;
+  if (!isCopied(plan) || !plan.stuck || copy?.phase !== 'verified' || isOther || mayRead(copy, pods)) {
     return [];
   }
   const note =

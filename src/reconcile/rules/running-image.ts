@@ -1,6 +1,8 @@
 import { copyRepositoryOf, type Destination } from '../../images/copy-name.ts';
 import { type Reference, findReference, isSameRepository } from '../../images/reference.ts';
-import type { Pod, Slot, Workload } from '../../workloads/workload.ts';
+import { KINDS } from '../../workloads/kinds.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
 import { listShown } from './template-pods.ts';
 
 /** Distinct images of one slot, that is; more are as bad as two. */
@@ -19,31 +21,58 @@ export interface Report {
 export interface RunningFacts extends Destination {
   readonly workload: Workload;
   readonly pods: readonly Pod[];
+  /** What the slot holds, and what that is a copy of, or itself. */
+  readonly image: Reference;
+  readonly source: Reference;
 }
 
-/** A node that has the same image under several names reports any of them: a pod of the source may be said to run the copy. */
-function readReport(imageId: string, image: Reference, destination: Destination): Report {
+/**
+ * A node that has the same image under several names reports any of them: a pod of the source may be said to run the copy,
+ * and the other way round. Where admission has written another repository, none of them proves anything.
+ */
+function readReport({ imageId, image: text }: PodContainer, facts: RunningFacts): Report {
+  const { image, source } = facts;
   const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
   if (reported?.digest === undefined) {
     return { imageId, of: 'elsewhere' };
   }
-  const isOfSource =
-    isSameRepository(reported, image) || isSameRepository(reported, copyRepositoryOf(image, destination));
-  return { imageId, digest: reported.digest, of: isOfSource ? 'source' : 'elsewhere' };
+  const isOfSource = [image, source, copyRepositoryOf(source, facts)].some((one) =>
+    isSameRepository(reported, one),
+  );
+  const isOwn = isOfSource && !isRewritten(text, image);
+  return { imageId, digest: reported.digest, of: isOwn ? 'source' : 'elsewhere' };
+}
+
+/** A tag that was resolved, or left out, is still the same image to look for; another repository is not. */
+function isRewritten(text: string, image: Reference): boolean {
+  const found = findReference(text);
+  return !found || !isSameRepository(found, image);
 }
 
 /** What Ready pods of today's template run in a slot, each image once, the most frequent first. */
-export function listReports(slot: Slot, image: Reference, facts: RunningFacts): readonly Report[] {
-  const counts = new Map<string, number>();
-  for (const { imageId } of listShown(slot, facts.workload, facts.pods)) {
-    if (imageId !== '') {
-      counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
+export function listReports(slot: Slot, facts: RunningFacts): readonly Report[] {
+  const counts = new Map<string, { readonly report: Report; readonly count: number }>();
+  for (const container of listShown(slot, facts.workload, facts.pods)) {
+    const report = readReport(container, facts);
+    const key = `${report.of} ${report.imageId}`;
+    if (report.imageId !== '') {
+      counts.set(key, { report, count: (counts.get(key)?.count ?? 0) + 1 });
     }
   }
-  return [...counts]
-    .toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
+  return [...counts.values()]
+    .toSorted((a, b) => b.count - a.count || a.report.imageId.localeCompare(b.report.imageId))
     .slice(0, MOST_REPORTS)
-    .map(([imageId]) => readReport(imageId, image, facts));
+    .map(({ report }) => report);
+}
+
+/** Whether no Ready pod of a workload that is rolled out tells what it runs in a slot. Of image volumes, none ever does. */
+export function isUnseen(
+  { place }: Slot,
+  { workload, pods }: Pick<RunningFacts, 'workload' | 'pods'>,
+  reports: readonly Report[],
+): boolean {
+  const isAsked = place !== 'volumes' && KINDS[workload.kind].rollsOut && isRolledOut(workload);
+  return isAsked && reports.length === 0 && pods.some(({ ready }) => ready);
 }
 
 /** Whether a pod has the image text of the slot. */
@@ -51,13 +80,9 @@ export function holdsImage({ containers }: Pod, { name, image }: Slot): boolean 
   return containers.some((container) => container.name === name && container.image === image);
 }
 
-/** A tag that was resolved, or left out, is still the same image to look for; another repository is not. */
-export function findRewritten(slot: Slot, image: Reference, facts: RunningFacts): string | undefined {
-  const isOther = (text: string): boolean => {
-    const found = text === slot.image ? image : findReference(text);
-    return !found || !isSameRepository(found, image);
-  };
-  return listShown(slot, facts.workload, facts.pods)
+/** The image text of another repository that admission has written into the slot of a Ready pod. */
+export function findRewritten(slot: Slot, { workload, pods, image }: RunningFacts): string | undefined {
+  return listShown(slot, workload, pods)
     .map((container) => container.image)
-    .find(isOther);
+    .find((text) => text !== slot.image && isRewritten(text, image));
 }

@@ -16,7 +16,14 @@ import type { CopyRequest, CopyState } from '../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from './policy.ts';
 import { type PullFailure, findPullFailure } from './pull-failure.ts';
 import { findFormerCopy } from './revert.ts';
-import { type Report, findRewritten, holdsImage, listReports } from './running-image.ts';
+import {
+  type Report,
+  type RunningFacts,
+  findRewritten,
+  holdsImage,
+  isUnseen,
+  listReports,
+} from './running-image.ts';
 
 /** A slot whose image has, or is to have, a copy. */
 export interface CopiedSlot {
@@ -30,6 +37,8 @@ export interface CopiedSlot {
   readonly reports?: readonly Report[];
   /** The image text that Ready pods have in the slot, where it is of another repository than the slot's: admission wrote it. */
   readonly rewritten?: string;
+  /** Ready pods are there, and none of them tells what it runs in the slot. */
+  readonly isUnseen?: boolean;
   /** Nodes cannot pull the original. */
   readonly stuck?: PullFailure;
 }
@@ -139,14 +148,20 @@ function planRequest(
 /** What pods show of a slot; `shown` are the fields of the plan that say so. */
 function readPods(
   slot: Slot,
-  image: Reference,
-  facts: SlotPlanFacts,
-): { readonly reports: readonly Report[]; readonly shown: Pick<CopiedSlot, 'reports' | 'rewritten'> } {
-  const reports = listReports(slot, image, facts);
-  const rewritten = findRewritten(slot, image, facts);
+  facts: SlotPlanFacts & Pick<RunningFacts, 'image' | 'source'>,
+): {
+  readonly reports: readonly Report[];
+  readonly shown: Pick<CopiedSlot, 'reports' | 'rewritten' | 'isUnseen'>;
+} {
+  const reports = listReports(slot, facts);
+  const rewritten = findRewritten(slot, facts);
   return {
     reports,
-    shown: { ...(reports.length > 0 && { reports }), ...(rewritten !== undefined && { rewritten }) },
+    shown: {
+      ...(reports.length > 0 && { reports }),
+      ...(rewritten !== undefined && { rewritten }),
+      ...(isUnseen(slot, facts, reports) && { isUnseen: true }),
+    },
   };
 }
 
@@ -160,9 +175,20 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  const { reports, shown } = readPods(slot, image, facts);
-  const request = planRequest({ slot, image, source }, { ...facts, reports });
+  return planCopy(slot, { image, recorded }, facts);
+}
+
+function planCopy(
+  slot: Slot,
+  { image, recorded }: { readonly image: Reference; readonly recorded: Original | undefined },
+  facts: SlotPlanFacts,
+): CopiedSlot {
+  const source = recorded?.source ?? image;
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
+  // The pods of a swap show what it has come to before all of them are ready.
+  const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
+  const { reports, shown } = readPods(slot, { ...facts, pods, image, source });
+  const request = planRequest({ slot, image, source }, { ...facts, pods, reports });
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',
@@ -200,21 +226,33 @@ function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
     return plan;
   }
   const { source } = request;
-  const reports = listReports(slot, parseReference(slot.image), facts);
-  const { isProven, reported } = planProof(source.digest, { reports, isShown: true });
-  return { ...plan, stuck, request: { source, isProven, ...(reported && { reported }), isRescue: true } };
+  const reports = listReports(slot, { ...facts, image: parseReference(slot.image), source });
+  const { isUnprovable: _, ...proof } = planProof(source.digest, { reports, isShown: true });
+  const { isUnseen: _unseen, ...known } = plan;
+  return {
+    ...known,
+    ...(reports.length > 0 && { reports }),
+    stuck,
+    request: { source, ...proof, isRescue: true },
+  };
 }
 
 /**
  * What Ready pods run in a slot that is not what its copy holds, or cannot be told to be: a swap might change what runs.
- * Undefined while nothing is known of the copy.
+ * Empty when no pod tells. Undefined while nothing is known of the copy.
  */
-export function findOther({ is, reports = [] }: CopiedSlot, copy: CopyState | undefined): string | undefined {
-  const { unlike = [] } = copy?.phase === 'verified' ? copy : {};
+export function findOther(
+  { is, reports = [], isUnseen: isSilent = false }: CopiedSlot,
+  copy: CopyState | undefined,
+): string | undefined {
+  if (copy?.phase !== 'verified') {
+    return undefined;
+  }
+  const { unlike = [] } = copy;
   // A copy that was loaded into a node is still the copy.
   const isOther = ({ digest }: Report): boolean =>
     digest === undefined ? is === 'to be backed up' : unlike.includes(digest);
-  return copy?.phase === 'verified' ? reports.find(isOther)?.imageId : undefined;
+  return reports.find(isOther)?.imageId ?? (isSilent && is === 'to be backed up' ? '' : undefined);
 }
 
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */

@@ -6,13 +6,13 @@ import { isRolledOut, keepsStuckPods } from '../../workloads/rollout.ts';
 import type { Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent, PodPatch } from '../ports.ts';
 import { isPullFailure } from './pull-failure.ts';
+import { type TemplateFacts, hasNewestTemplate } from './template-pods.ts';
+import { findUnreadySinceMs } from './unready-pod.ts';
 
 /** Since the swap or its undo, or since the last run of a CronJob: after that, whoever looks after it has seen it. */
 const LONGEST_MS = 24 * 3_600_000;
 
-export interface StuckPodFacts {
-  readonly workload: Workload;
-  readonly record: SwapRecord;
+export interface StuckPodFacts extends TemplateFacts {
   readonly pods: readonly Pod[];
   readonly prefix: BackupPrefix;
 }
@@ -31,10 +31,17 @@ export function mayHaveStuckPods(
   return keepsStuckPods(workload) && (isRestoring || isOurs) && !isRolledOut(workload);
 }
 
-/** Whether an image text bears the name of a copy of another one, in whatever backup. */
+/**
+ * Whether an image text bears the name of a copy of another one, in whatever backup. Admission may have dropped the tag,
+ * which a digest makes needless.
+ */
 function isNamedCopy(image: string, original: string): boolean {
   const [copy, source] = [findReference(image), findReference(original)];
-  return copy !== undefined && source !== undefined && isNamedAsCopyOf(copy, source);
+  if (!copy || !source) {
+    return false;
+  }
+  const isTagDropped = copy.tag === undefined && copy.digest !== undefined && source.tag !== undefined;
+  return isNamedAsCopyOf(isTagDropped ? { ...copy, tag: source.tag } : copy, source);
 }
 
 /** What this controller has taken out of a slot, or may have: an original, or a copy, be it of an earlier backup. */
@@ -67,10 +74,18 @@ function waitsInVain(
   return !hasRun && mayGet && isOurs;
 }
 
-/** Its swap was undone, because pods like this one do not become ready; nobody else ends it. */
+/** It was not ready when its swap was undone, and is not yet; nobody else ends it. */
 function isLeftBehind(slot: Slot, pod: Pod, { workload, record }: StuckPodFacts): boolean {
   const isUndone = record.before.size === 0 && record.hold?.images.get(slotKey(slot)) === slot.image;
-  return KINDS[workload.kind].rollsOut && isUndone && !pod.ready && !pod.terminating;
+  const sinceMs = findUnreadySinceMs(pod) ?? Infinity;
+  return KINDS[workload.kind].rollsOut && isUndone && sinceMs <= record.swappedAtMs;
+}
+
+/** It has what admission has made of the images of today: those would be no news, and nobody has asked for them. */
+function isOfToday(pod: Pod, facts: StuckPodFacts): boolean {
+  const isReplaced = pod.replacedAtMs !== undefined;
+  // Without a record, all runs of a CronJob would be later ones.
+  return !isReplaced && facts.record.swappedAtMs > 0 && hasNewestTemplate(pod, facts) === true;
 }
 
 /** Whether a pod waits in vain for what the template does not name any more, or runs that in vain. */
@@ -97,7 +112,7 @@ function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
   const { workload } = facts;
   const isOurs = workload.kind === 'CronJob' || pod.made?.by.uid === workload.uid;
   const slots = workload.slots.filter((slot) => isStuck(slot, pod, facts) && mayPull(slot, pod, facts));
-  return pod.made && isOurs && slots.length > 0
+  return pod.made && isOurs && slots.length > 0 && !isOfToday(pod, facts)
     ? [
         {
           name: pod.name,

@@ -1,42 +1,41 @@
-import { KINDS } from '../../workloads/kinds.ts';
 import { findSwappedSlots, slotKey } from '../../workloads/record.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Pod, PodContainer } from '../../workloads/workload.ts';
 import { findPullFailure } from './pull-failure.ts';
 import { findRefusal } from './refusal.ts';
 import { type PlannedSlot, findOther } from './slot-plan.ts';
-import { LONGEST_ROLLOUT_MS, LONGEST_TRIAL_MS, isSwapInFlight } from './swap-in-flight.ts';
+import { type FlightFacts, LONGEST_ROLLOUT_MS, isSwapInFlight, isSwapOnTrial } from './swap-in-flight.ts';
 import { type TemplateFacts, listSwapPods } from './template-pods.ts';
+import { findUnreadySinceMs, isCrashing } from './unready-pod.ts';
 
 /** A registry may stumble, and the kubelet tries again; with no pod left that serves, there is no time for that. */
 const GRACE_MS = 45_000;
 /** An image that does not run was started four times by then, if the kubelet waits as long as it usually does. */
 const CRASH_GRACE_MS = 120_000;
 
-export interface SwapFacts extends TemplateFacts {
+export interface SwapFacts extends TemplateFacts, FlightFacts {
   /** Since when it has had fewer pods than it wants; undefined while it has them. */
   readonly missingSinceMs?: number;
   readonly pods: readonly Pod[];
   /** Slots of the workload, with what is known of their copies. */
   readonly slots?: readonly PlannedSlot[];
-  /** How long a pod may take to get ready (ROLLOUT_TIMEOUT). */
-  readonly rolloutTimeoutMs: number;
-  /** All pods of the last swap were seen to run: whatever happens to one later has other reasons, unless it cannot pull. */
-  readonly hasSucceeded?: boolean;
-  readonly nowMs: number;
 }
 
 /** What the swap has done to the pods, in whose words, and what helps. */
 export interface SwapFailure {
+  readonly cause: 'not pulled' | 'refused' | 'not ready' | 'another image';
   readonly what: string;
   readonly quote: string;
   readonly help: string;
 }
 
 /** Whether what the kubelet says of a pod counts yet. */
-function hasHadTime({ createdAtMs, replacedAtMs = -Infinity }: Pod, { workload, nowMs }: SwapFacts): boolean {
+function hasHadTime(
+  { createdAtMs, scheduledAtMs = 0, replacedAtMs = -Infinity }: Pod,
+  { workload, nowMs }: SwapFacts,
+): boolean {
   const isUrgent = workload.rollout.available === 0;
-  return nowMs - replacedAtMs >= GRACE_MS && (isUrgent || nowMs - createdAtMs >= GRACE_MS);
+  const startedAtMs = Math.max(createdAtMs, scheduledAtMs);
+  return nowMs - replacedAtMs >= GRACE_MS && (isUrgent || nowMs - startedAtMs >= GRACE_MS);
 }
 
 /** Of a pod that got the copy in place, only what is said of the copy: the rest may still be about the original. */
@@ -56,6 +55,7 @@ function findPullingPod(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | u
   const found = findPullFailure(findSwappedSlots(workload.slots, record), old);
   return (
     found && {
+      cause: 'not pulled',
       what: `a node cannot run the copy of ${slotKey(found.slot)}`,
       quote: `${found.reason}: ${found.message}`,
       help:
@@ -75,34 +75,10 @@ function findRefusedPods(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | 
   }
   const quote = findRefusal({ ...facts, hasSwapPods: pods.length > 0, swappedAtMs: record.swappedAtMs });
   const help = 'Make room for them, or allow the backup registry in the policy that refuses it';
-  return quote === undefined ? undefined : { what: 'pods with the copies cannot be created', quote, help };
+  return quote === undefined
+    ? undefined
+    : { cause: 'refused', what: 'pods with the copies cannot be created', quote, help };
 }
-
-/**
- * True while pods that do not get ready are the doing of the swap: it has not been seen to succeed, what it replaced has
- * served, and nobody has changed the template since.
- */
-function isOnTrial({ workload, record, hasSucceeded, nowMs }: SwapFacts): boolean {
-  /** The API server tells times to the second, by its own clock. */
-  const SKEW_MS = 5_000;
-  const isChanged = (workload.templateChangedAtMs ?? 0) > record.swappedAtMs + SKEW_MS;
-  const isOver = hasSucceeded === true || nowMs - record.swappedAtMs >= LONGEST_TRIAL_MS;
-  return (
-    record.hasServed === true &&
-    !isOver &&
-    !isChanged &&
-    KINDS[workload.kind].rollsOut &&
-    !isRolledOut(workload) &&
-    findSwappedSlots(workload.slots, record).length > 0
-  );
-}
-
-const CRASHES: ReadonlySet<string> = new Set([
-  'CrashLoopBackOff',
-  'RunContainerError',
-  'CreateContainerError',
-  'CreateContainerConfigError',
-]);
 
 /** Nodes without room are no failure of the swap: pods wait for them with any image. */
 function lacksRoom({ unscheduled = '' }: Pod): boolean {
@@ -117,23 +93,21 @@ function describeUnready({ containers, unscheduled, unready }: Pod): string {
 
 /** A pod that does not get ready for whatever reason. An image that crashes is not waited for where no pod serves. */
 function findUnreadyPod(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | undefined {
-  if (!isOnTrial(facts)) {
+  if (!isSwapOnTrial(facts)) {
     return undefined;
   }
   const { workload, record, rolloutTimeoutMs, nowMs } = facts;
   const names = new Set(findSwappedSlots(workload.slots, record).map(({ name }) => name));
-  const crashes = ({ containers }: Pod): boolean =>
-    workload.rollout.available === 0 &&
-    containers.some(({ name, waiting }) => names.has(name) && CRASHES.has(waiting?.reason ?? ''));
-  const found = pods
-    .filter((pod) => !pod.ready && !pod.terminating && !lacksRoom(pod))
-    .find((pod) => {
-      const sinceMs = Math.max(pod.createdAtMs, pod.replacedAtMs ?? 0, record.swappedAtMs);
-      const graceMs = crashes(pod) ? Math.min(CRASH_GRACE_MS, rolloutTimeoutMs) : rolloutTimeoutMs;
-      return nowMs - sinceMs >= graceMs;
-    });
+  const isUrgent = ({ containers }: Pod): boolean =>
+    workload.rollout.available === 0 && containers.some((one) => names.has(one.name) && isCrashing(one));
+  const found = pods.find((pod) => {
+    const sinceMs = Math.max(findUnreadySinceMs(pod) ?? Infinity, record.swappedAtMs);
+    const graceMs = isUrgent(pod) ? Math.min(CRASH_GRACE_MS, rolloutTimeoutMs) : rolloutTimeoutMs;
+    return !lacksRoom(pod) && nowMs - sinceMs >= graceMs;
+  });
   return (
     found && {
+      cause: 'not ready',
       what: `the pod ${found.name} with the copies does not become ready`,
       quote: describeUnready(found),
       help:
@@ -151,6 +125,7 @@ function findOtherImage({ workload, record, slots = [], nowMs }: SwapFacts): Swa
     const other = plan.is === 'backed up' && swapped.has(slotKey(plan.slot)) && findOther(plan, copy);
     if (other) {
       return {
+        cause: 'another image',
         what: `its pods do not run the copy in ${slotKey(plan.slot)}`,
         quote: other,
         help: 'Let the policy or the mirror that changes it leave the backup registry alone',

@@ -6,9 +6,36 @@ import type { Workload } from '../../workloads/workload.ts';
 /** A rollout that has not ended after that long is not ours any more: whatever happens now has other reasons. */
 export const LONGEST_ROLLOUT_MS = 3_600_000;
 /** Unless not every pod has got the copy yet, or none serves: then it may never have been seen to work. */
-export const LONGEST_TRIAL_MS = 24 * 3_600_000;
+const LONGEST_TRIAL_MS = 24 * 3_600_000;
 /** A CronJob has no rollout: at every run it is the pods of that run which may not find the copy. */
 const LONGEST_START_MS = 10 * 60_000;
+/** How far the clocks of this controller and of the API server may be apart. */
+const SKEW_MS = 60_000;
+
+export interface FlightFacts {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  /** All pods of the last swap were seen to run: whatever happens to one later has other reasons, unless it cannot pull. */
+  readonly hasSucceeded?: boolean;
+  /** How long a pod may take to get ready (ROLLOUT_TIMEOUT). */
+  readonly rolloutTimeoutMs: number;
+  readonly nowMs: number;
+}
+
+function isSwapUnfinished(workload: Workload, record: SwapRecord): boolean {
+  return !isRolledOut(workload) && findSwappedSlots(workload.slots, record).length > 0;
+}
+
+function hasEveryPod({ rollout }: Workload): boolean {
+  return rollout.updated >= rollout.desired && rollout.available > 0;
+}
+
+function longestFlightMs(workload: Workload): number {
+  if (!KINDS[workload.kind].rollsOut) {
+    return LONGEST_START_MS;
+  }
+  return hasEveryPod(workload) ? LONGEST_ROLLOUT_MS : LONGEST_TRIAL_MS;
+}
 
 /**
  * True while a swap rolls out, or a run of a swapped CronJob starts. Others may have changed the workload since, as an
@@ -16,17 +43,34 @@ const LONGEST_START_MS = 10 * 60_000;
  */
 export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: number): boolean {
   const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
+  const isRecent = ageMs < longestFlightMs(workload) || workload.rollout.onDelete;
+  return isRecent && isSwapUnfinished(workload, record);
+}
+
+/** A kind that does not say whether its pods were all available once gets less time: a restart forgets what was seen. */
+function longestTrialMs({ workload, rolloutTimeoutMs }: FlightFacts): number {
+  const isForgetful = workload.rollout.completed === undefined && hasEveryPod(workload);
+  return isForgetful ? Math.max(LONGEST_ROLLOUT_MS, 2 * rolloutTimeoutMs) : LONGEST_TRIAL_MS;
+}
+
+/**
+ * True while pods that do not get ready are the doing of the swap: it has not been seen to succeed, what it replaced has
+ * served, and nobody has changed the template since.
+ */
+export function isSwapOnTrial(facts: FlightFacts): boolean {
+  const { workload, record, hasSucceeded, nowMs } = facts;
+  const isChanged = (workload.templateChangedAtMs ?? 0) > record.swappedAtMs + SKEW_MS;
+  const isOver = hasSucceeded === true || workload.rollout.completed === true;
+  const isOpen = record.hasServed === true && !isOver && !isChanged;
   return (
-    !isRolledOut(workload) &&
-    (ageMs < longestFlightMs(workload) || workload.rollout.onDelete) &&
-    findSwappedSlots(workload.slots, record).length > 0
+    isOpen &&
+    KINDS[workload.kind].rollsOut &&
+    nowMs - record.swappedAtMs < longestTrialMs(facts) &&
+    isSwapUnfinished(workload, record)
   );
 }
 
-function longestFlightMs({ kind, rollout }: Workload): number {
-  if (!KINDS[kind].rollsOut) {
-    return LONGEST_START_MS;
-  }
-  const isTried = rollout.updated >= rollout.desired && rollout.available > 0;
-  return isTried ? LONGEST_ROLLOUT_MS : LONGEST_TRIAL_MS;
+/** True while pods of the last swap may show that it has to be undone. */
+export function isSwapWatched(facts: FlightFacts): boolean {
+  return isSwapInFlight(facts.workload, facts.record, facts.nowMs) || isSwapOnTrial(facts);
 }

@@ -25,6 +25,7 @@ function planRecord(
     ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
   ]);
   const former = planFormer(workload, record, copies);
+  const isRescue = swaps.some(({ plan }) => plan.stuck !== undefined);
   return {
     originals: new Map([
       ...keep(record.originals),
@@ -38,8 +39,10 @@ function planRecord(
     reverts,
     appliedBy: findAppliedBy(workload, record),
     ...(former && { former }),
-    // One whose originals were put back rolls out because of that.
-    ...((isRolledOut(workload) || revert?.is === 'to be swapped again') && { hasServed: true }),
+    // One whose originals were put back rolls out because of that, unless they cannot be pulled: going back helps nobody.
+    ...((isRolledOut(workload) || (revert?.is === 'to be swapped again' && !isRescue)) && {
+      hasServed: true,
+    }),
   };
 }
 

@@ -1,17 +1,17 @@
 import { KINDS } from '../../workloads/kinds.ts';
-import { type SwapRecord, findSwappedSlots, slotKey } from '../../workloads/record.ts';
+import { findSwappedSlots, slotKey } from '../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
-import type { Workload } from '../../workloads/workload.ts';
 import { type PlannedSlot, findOther } from './slot-plan.ts';
 import type { SwapFacts } from './swap-failure.ts';
-import { LONGEST_ROLLOUT_MS } from './swap-in-flight.ts';
+import { type FlightFacts, LONGEST_ROLLOUT_MS } from './swap-in-flight.ts';
 
 /**
  * True for a swap that is rolled out, and of which only its pods can tell whether it has succeeded: that the workload is
  * rolled out does not say what runs. One that is long over has run until now.
  */
-export function isToBeSeen(workload: Workload, record: SwapRecord, nowMs: number): boolean {
+export function isToBeSeen({ workload, record, hasSucceeded, nowMs }: FlightFacts): boolean {
   return (
+    hasSucceeded !== true &&
     KINDS[workload.kind].rollsOut &&
     isRolledOut(workload) &&
     nowMs - record.swappedAtMs < LONGEST_ROLLOUT_MS &&
@@ -29,11 +29,12 @@ function isSeen({ plan, copy }: PlannedSlot): boolean {
 }
 
 /** Whether all pods of the last swap are seen to run its copies, and that was not known before. */
-export function hasJustSucceeded({ workload, record, slots = [], hasSucceeded, nowMs }: SwapFacts): boolean {
+export function hasJustSucceeded(facts: SwapFacts): boolean {
+  const { workload, record, slots = [], hasSucceeded } = facts;
   const swapped = new Set(findSwappedSlots(workload.slots, record).map(slotKey));
   if (hasSucceeded === true || swapped.size === 0 || !runsTemplate(workload)) {
     return false;
   }
   const mine = slots.filter(({ plan }) => swapped.has(slotKey(plan.slot)));
-  return mine.every(isSeen) || !isToBeSeen(workload, record, nowMs);
+  return mine.every(isSeen) || !isToBeSeen(facts);
 }

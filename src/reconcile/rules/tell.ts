@@ -34,9 +34,10 @@ function tellFailed(
 }
 
 function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
+  const what = imageId === '' ? 'an image that they do not tell' : quote(imageId);
   return warn(
     'OtherImageRuns',
-    `Ready pods run ${quote(imageId)} in ${slotKey(slot)}, which is not known to be ${formatReference(request.source)}: ` +
+    `Ready pods run ${what} in ${slotKey(slot)}, which is not known to be ${formatReference(request.source)}: ` +
       'it was loaded into the node, the node or a policy takes it from somewhere else, or pods run different images. ' +
       'A swap might change what runs, so the workload stays as it is. Write the image as it is called at its registry, ' +
       'or restart the rollout so that all pods run the same.',

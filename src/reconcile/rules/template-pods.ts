@@ -24,14 +24,14 @@ function findImage(pod: Pod, slot: Slot): string | undefined {
     : findContainer(pod, slot)?.image;
 }
 
-/** A pod that a ReplicaSet of another Deployment has made, which selects the same labels, is not ours. */
+/** One that nobody has made, or somebody else who selects the same labels, is not ours. */
 function isOwn({ made, template }: Pod, { kind, name, uid }: Workload): boolean {
-  if (!made || kind === 'CronJob') {
+  if (kind === 'CronJob') {
     return true;
   }
   return kind === 'Deployment'
-    ? template === undefined || made.by.name === `${name}-${template}`
-    : made.by.uid === uid;
+    ? made !== undefined && template !== undefined && made.by.name === `${name}-${template}`
+    : made?.by.uid === uid;
 }
 
 /** A Job is called after the minute that it was due: one that was due after the swap was made of it. */
@@ -41,17 +41,26 @@ function isOfLaterRun({ made }: Pod, { workload, record }: TemplateFacts): boole
   return minutes * MINUTE_MS >= record.swappedAtMs;
 }
 
-/** Undefined while only the ReplicaSets of the Deployment know. */
-function hasNewestTemplate(pod: Pod, facts: TemplateFacts): boolean | undefined {
+/**
+ * Whether a pod was made of today's template, be it that of an undo. Undefined while only the ReplicaSets of the Deployment
+ * know.
+ */
+export function hasNewestTemplate(pod: Pod, facts: TemplateFacts): boolean | undefined {
   const { workload, newestTemplates } = facts;
   if (!KINDS[workload.kind].rollsOut) {
     return isOfLaterRun(pod, facts);
   }
-  const known = newestTemplates ?? (workload.newestTemplate && new Set([workload.newestTemplate]));
-  if (!known) {
-    return undefined;
-  }
-  return pod.template !== undefined && known.has(pod.template);
+  const isNewest = isNamedNewest(pod, workload);
+  const known = pod.template !== undefined && newestTemplates?.has(pod.template);
+  return isNewest === undefined && newestTemplates === undefined
+    ? undefined
+    : isNewest === true || known === true;
+}
+
+/** What the workload itself says; undefined where it does not. */
+function isNamedNewest(pod: Pod, { kind, newestTemplate }: Workload): boolean | undefined {
+  const name = kind === 'DaemonSet' ? pod.templateGeneration : pod.template;
+  return newestTemplate === undefined ? undefined : name === newestTemplate;
 }
 
 /**
@@ -77,6 +86,15 @@ export function listSwapPods(pods: readonly Pod[], facts: TemplateFacts): readon
   return pods.filter((pod) => isOfSwap(pod, facts) === true);
 }
 
+/**
+ * What pods have as `Pod.template` that are of the newest template of their DaemonSet. One that the template has had
+ * before may have another number there, and is the same to the DaemonSet.
+ */
+export function listNewestOfPods(workload: Workload, pods: readonly Pod[]): ReadonlySet<string> {
+  const newest = pods.filter((pod) => isNamedNewest(pod, workload) === true);
+  return new Set(newest.flatMap(({ template }) => template ?? []));
+}
+
 /** Of the ReplicaSets of a Deployment, those with the images of today's template: what their pods have as `Pod.template`. */
 export function listNewestTemplates(
   { slots }: Workload,
@@ -93,7 +111,8 @@ export function listNewestTemplates(
 function areAllOfToday(workload: Workload, pods: readonly Pod[]): boolean {
   const { kind, rollout } = workload;
   const isOne = new Set(pods.map(({ template }) => template)).size === 1;
-  return KINDS[kind].rollsOut && !rollout.onDelete && isRolledOut(workload) && isOne;
+  const hasPods = KINDS[kind].rollsOut && rollout.desired > 0;
+  return hasPods && !rollout.onDelete && isRolledOut(workload) && isOne;
 }
 
 /**
@@ -102,13 +121,11 @@ function areAllOfToday(workload: Workload, pods: readonly Pod[]): boolean {
  */
 export function listShown(slot: Slot, workload: Workload, pods: readonly Pod[]): readonly PodContainer[] {
   const own = pods.filter((pod) => pod.ready && isOwn(pod, workload));
-  const areOfToday = areAllOfToday(workload, own);
+  const newest = listNewestOfPods(workload, own);
+  const areOfToday = newest.size === 0 && areAllOfToday(workload, own);
   return own.flatMap((pod) => {
     const container = findContainer(pod, slot);
-    const isOfToday =
-      workload.newestTemplate !== undefined && pod.template !== undefined
-        ? pod.template === workload.newestTemplate
-        : areOfToday;
+    const isOfToday = areOfToday || (pod.template !== undefined && newest.has(pod.template));
     return container && (isOfToday || container.image === slot.image) ? [container] : [];
   });
 }

@@ -78,7 +78,7 @@ export function planUndo(facts: SwapFacts): Undo | undefined {
     ...left,
     ...entry.record,
     swappedAtMs: nowMs,
-    hold: { untilMs, failures, images, refresh },
+    hold: { untilMs, failures, images, refresh, ...(failed.cause === 'not ready' && { isPullable: true }) },
   });
   return { patch: { slots, annotations, ...entry.patch }, event: planEvent(failed, untilMs) };
 }

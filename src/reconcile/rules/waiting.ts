@@ -40,13 +40,22 @@ function findReasonToCopyOnly({ mode, policy, workload }: WorkloadFacts): Waitin
   return workload.owner === undefined ? 'left to its manager' : 'owned by another controller';
 }
 
-/** Reasons that stand against any swap, be it to the rescue. */
-export function findLastingReason(facts: WorkloadFacts): Waiting | undefined {
+/** A hold for copies that no node could pull stands against a rescue as well. */
+function isHeld({ workload, record, nowMs }: WorkloadFacts, purpose: 'swap' | 'rescue'): boolean {
+  const isPassed = purpose === 'rescue' && record.hold?.isPullable === true;
+  return !isPassed && findHoldEndMs(workload, record, nowMs) !== undefined;
+}
+
+/** Reasons that do not pass by themselves soon. */
+export function findLastingReason(
+  facts: WorkloadFacts,
+  purpose: 'swap' | 'rescue' = 'swap',
+): Waiting | undefined {
   const copyOnly = findReasonToCopyOnly(facts);
   if (copyOnly !== undefined) {
     return copyOnly;
   }
-  if (findHoldEndMs(facts.workload, facts.record, facts.nowMs) !== undefined) {
+  if (isHeld(facts, purpose)) {
     return 'held after a swap that failed';
   }
   return facts.deniedUntilMs === undefined ? undefined : 'refused by the API server';

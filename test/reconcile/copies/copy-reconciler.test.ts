@@ -181,6 +181,21 @@ describe('a copy to the rescue', () => {
     expect(copies.get(RESCUE)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
   });
 
+  it('is none when all that the backup has is the manifest of one of the platforms that pods report', async () => {
+    const manifests = [DIGEST, OTHER_DIGEST];
+    for (const digest of manifests) {
+      registry.put({ host: 'docker.io', repository: 'library/nginx' }, digest);
+      registry.parts.set(digest, { is: 'manifest' });
+    }
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    registry.digests.delete(`${COPY}:1.27`);
+    await reconcile({ ...NGINX, reported: manifests });
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
+    expect(registry.digests.has(`${COPY}:1.27`)).toBe(false);
+    await reconcile(RESCUE);
+    expect(copies.get(RESCUE)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
+  });
+
   it('is none when the backup has none, which the source is blamed for', async () => {
     const other: CopyRequest = { source: parseReference('nginx:9'), isProven: false, isRescue: true };
     await reconcile(other);

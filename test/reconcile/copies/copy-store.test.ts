@@ -1,9 +1,9 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import { parseReference } from '../../../src/images/reference.ts';
 import type { CopyRequest, CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
-import { DIGEST, aVerifiedCopy } from '../../support/builders.ts';
+import { DIGEST, OTHER_DIGEST, aVerifiedCopy } from '../../support/builders.ts';
 
 const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
 const REDIS: CopyRequest = { source: parseReference('redis:8'), isProven: false };
@@ -103,4 +103,54 @@ it('counts copies by phase', () => {
   copies.want('Deployment/a/web', [NGINX, REDIS]);
   copies.settle(NGINX, VERIFIED);
   expect(copies.countPhases()).toEqual({ pending: 1, verified: 1, failed: 0 });
+});
+
+describe('what pods report of a copy that is in place', () => {
+  const HELD: CopyRequest = { ...NGINX, digest: DIGEST };
+  const reporting = (...reported: readonly string[]): CopyRequest => ({ ...HELD, reported });
+  const settle = (state: CopyState): void => {
+    const [key = ''] = wanted.splice(0);
+    const request = copies.findRequest(key);
+    if (request) {
+      copies.settle(request, state);
+    }
+  };
+
+  it('does not make another copy of it, with pods and without', () => {
+    copies.want('Deployment/a/web', [HELD]);
+    settle(FAILED);
+    copies.want('Deployment/a/web', [reporting(OTHER_DIGEST)]);
+    expect(copies.get(HELD)).toEqual(FAILED);
+    settle(FAILED);
+    copies.want('Deployment/a/web', [HELD]);
+    copies.want('Deployment/a/web', [reporting(OTHER_DIGEST)]);
+    // Looked at twice: once for itself, and once to be compared with what pods report.
+    expect([wanted, copies.get(reporting(OTHER_DIGEST))]).toEqual([[], FAILED]);
+  });
+
+  it('is pending until it was compared with that, for who reports it', () => {
+    copies.want('Deployment/a/web', [HELD]);
+    settle(VERIFIED);
+    copies.want('Deployment/a/web', [reporting(OTHER_DIGEST)]);
+    expect(copies.get(reporting(OTHER_DIGEST))).toEqual({ phase: 'pending' });
+    expect(copies.get(HELD)).toEqual(VERIFIED);
+    settle({ ...VERIFIED, unlike: [OTHER_DIGEST] });
+    expect(copies.get(reporting(OTHER_DIGEST))).toMatchObject({ unlike: [OTHER_DIGEST] });
+    expect(woken.at(-1)).toBe('Deployment/a/web');
+  });
+
+  it('wakes who waits for the comparison although nothing comes of it', () => {
+    copies.want('Deployment/a/web', [HELD]);
+    settle(VERIFIED);
+    copies.want('Deployment/a/web', [reporting(OTHER_DIGEST)]);
+    woken = [];
+    settle(VERIFIED);
+    expect([woken, copies.get(reporting(OTHER_DIGEST))]).toEqual([['Deployment/a/web'], VERIFIED]);
+  });
+
+  it('is one copy whatever the order in which most pods report it, where nothing else says what it is', () => {
+    copies.want('Deployment/a/web', [{ ...NGINX, reported: [DIGEST, OTHER_DIGEST] }]);
+    copies.want('Deployment/a/web', [{ ...NGINX, reported: [OTHER_DIGEST, DIGEST] }]);
+    expect(wanted).toHaveLength(1);
+  });
 });

@@ -150,6 +150,14 @@ describe('an image that is pinned, or held', () => {
     });
   });
 
+  it('is not another one than an index that shares a manifest with it: a node may know both by that', async () => {
+    registry.put({ host: 'docker.io', repository: 'library/nginx' }, FOREIGN);
+    registry.parts.set(FOREIGN, { is: 'index', digests: new Set([AMD64, OLD_AMD64]) });
+    expect(await identify({ digest: INDEX, elsewhere: [FOREIGN] })).toMatchObject({ unlike: [] });
+    registry.parts.set(FOREIGN, { is: 'index', digests: new Set([OLD_AMD64]) });
+    expect(await identify({ digest: INDEX, elsewhere: [FOREIGN] })).toMatchObject({ unlike: [FOREIGN] });
+  });
+
   it('is asked for nowhere when no pod reports anything else', async () => {
     registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
     expect(await identify({ source: pinned, isProven: true })).toMatchObject({

@@ -135,7 +135,8 @@ describe('a policy', () => {
     const annotations = { ...swappedAnnotations, ...withPolicy('ignore').annotations };
     const { plans, ...decision } = decideFor({ workload: { slots: [aSlot(COPY)], annotations } });
     expect(plans).toMatchObject([{ is: 'backed up' }]);
-    expect(decision).toEqual({ events: [] });
+    // Its pods have not been seen to run the copy.
+    expect(decision).toEqual({ events: [], lookAgainMs: 30_000 });
   });
 
   it('of the namespace is told on its workloads', () => {

@@ -9,7 +9,14 @@ import { planRestore } from '../../../src/reconcile/rules/restore.ts';
 import { planSlots } from '../../../src/reconcile/rules/slot-plan.ts';
 import { parseRecord, slotKey } from '../../../src/workloads/record.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
-import { DIGEST, OTHER_DIGEST, aSlot, aVerifiedCopy, aWorkload } from '../../support/builders.ts';
+import {
+  DIGEST,
+  OTHER_DIGEST,
+  aSlot,
+  aVerifiedCopy,
+  aWorkload,
+  annotationsOf,
+} from '../../support/builders.ts';
 
 const PREFIX = parsePrefix('backup.example/p');
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -83,7 +90,7 @@ it('swaps a workload whose copy is verified', () => {
 it('has nothing left to do after one swap', () => {
   const workload = aWorkload();
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
-  expect(decide(someFacts(swapped, {}))).toEqual({ events: [] });
+  expect(decide(someFacts(swapped, {}, { hasSucceeded: true }))).toEqual({ events: [] });
 });
 
 it('writes down what the user wrote, and what stood there before', () => {
@@ -297,7 +304,13 @@ describe('a workload that runs from the backup', () => {
     const followed = applySwap(swapped, decision);
     expect(parseRecord(followed.annotations).originals.get('app')).toBe('nginx:1.27');
     expect(
-      decide(someFacts(followed, { app: { phase: 'verified', ...movedCopy } }, { followsTags: true })),
+      decide(
+        someFacts(
+          followed,
+          { app: { phase: 'verified', ...movedCopy } },
+          { followsTags: true, hasSucceeded: true },
+        ),
+      ),
     ).toEqual({
       events: [],
     });
@@ -314,6 +327,24 @@ describe('a workload whose original somebody has put back', () => {
   });
   const rolling = { ...swapped.rollout, updated: 0, available: 1 };
   const verified = { app: aVerifiedCopy(COPY) };
+
+  it('is swapped again in the slots of which the record tells what they ran, while no pod does', () => {
+    const slots = [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'side' })];
+    const record = {
+      ...parseRecord({}),
+      originals: new Map([['app', 'nginx:1.27']]),
+      copies: new Map([['app', COPY]]),
+      swappedAtMs: 1_699_999_990_000,
+      uid: 'uid-1',
+    };
+    const copies = { app: aVerifiedCopy(COPY), side: aVerifiedCopy(SIDECAR_COPY) };
+    const decideOn = (available: number) => {
+      const workload = aWorkload({ slots, annotations: annotationsOf(record), rollout: { available } });
+      return imagesAfter(decide(someFacts(workload, copies)));
+    };
+    expect(decideOn(0)).toEqual({ app: COPY });
+    expect(Object.keys(decideOn(aWorkload().rollout.desired))).toEqual(['app', 'side']);
+  });
 
   it('is swapped again while it rolls out, but not while it is paused, or there is no place', () => {
     expect(imagesAfter(decide(someFacts(back({ rollout: rolling }), verified)))).toEqual({ app: COPY });

@@ -4,7 +4,7 @@ import { planEntry, planNoEntry } from '../../../src/reconcile/rules/pull-secret
 import { planRestore } from '../../../src/reconcile/rules/restore.ts';
 import { planUndo } from '../../../src/reconcile/rules/undo.ts';
 import { type SwapRecord, parseRecord } from '../../../src/workloads/record.ts';
-import { DIGEST, annotationsOf, aSlot, aWorkload } from '../../support/builders.ts';
+import { DIGEST, annotationsOf, aSlot, aWorkload, madeBy } from '../../support/builders.ts';
 
 const NOTHING = parseRecord({});
 const OURS: SwapRecord = { ...NOTHING, pullSecret: 'pull' };
@@ -106,7 +106,7 @@ describe('putting the originals back', () => {
   });
   const waiting = { reason: 'ErrImagePull', message: '401' };
   const containers = [{ name: 'app', image: COPY, imageId: '', waiting }];
-  const pods = [{ name: 'web-1', createdAtMs: 0, ready: false, containers }];
+  const pods = [{ name: 'web-1', ...madeBy(swapped), createdAtMs: 0, ready: false, containers }];
   const times = { rolloutTimeoutMs: 600_000, nowMs: record.swappedAtMs + 1_000 };
 
   it('takes the entry away that a swap has added', () => {

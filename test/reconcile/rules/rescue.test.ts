@@ -107,6 +107,55 @@ describe('a workload whose original cannot be pulled', () => {
     expect(decideOn(workload, facts).swap).toBeUndefined();
   });
 
+  it('is rescued although it is held because its pods did not become ready: nodes could pull the copy', () => {
+    const pullable = { ...hold, isPullable: true };
+    const held = { ...STUCK, annotations: annotationsOf({ ...NO_SWAP, hold: pullable }) };
+    expect(decideOn(held).swap).toMatchObject({ isRescue: true });
+    expect(parseRecord(held.annotations).hold?.isPullable).toBe(true);
+  });
+
+  it('is not rescued, and that is told, when ready pods of it run another image', () => {
+    const other = aPodOf(STUCK, OTHER_DIGEST);
+    const copy = { ...VERIFIED, unlike: [OTHER_DIGEST] };
+    const decision = decideOn(STUCK, { pods: [aStuckPod(STUCK), other] }, copy);
+    expect(decision.swap).toBeUndefined();
+    expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
+  });
+
+  it('is none when that is a copy in the backup before, which a swap has just put there: the swap is undone', () => {
+    const former = COPY.replace('backup.example/p', 'old.example/q');
+    const record = {
+      ...NO_SWAP,
+      originals: new Map([['app', 'nginx:1.27']]),
+      copies: new Map([['app', former]]),
+      before: new Map([['app', 'nginx:1.27']]),
+      swappedAtMs: NOW_MS - 60_000,
+    };
+    const swapped = aWorkload({ ...STUCK, slots: [aSlot(former)], annotations: annotationsOf(record) });
+    const pods = [{ ...aStuckPod(swapped), createdAtMs: NOW_MS - 30_000 }];
+    expect(decideOn(swapped, { pods })).not.toHaveProperty('swap');
+    expect(decideOn(swapped, { pods, nowMs: NOW_MS + 60_000 })).toHaveProperty('undo');
+    const long = annotationsOf({ ...record, swappedAtMs: NOW_MS - 48 * 3_600_000 });
+    expect(decideOn({ ...swapped, annotations: long }, { pods }).swap).toMatchObject({ isRescue: true });
+  });
+
+  it('is not said to have served with it, although somebody has just put it back: an undo would help nobody', () => {
+    const record = {
+      ...NO_SWAP,
+      originals: new Map([['app', 'nginx:1.27']]),
+      copies: new Map([['app', COPY]]),
+      before: new Map([['app', 'nginx:1.27']]),
+      swappedAtMs: NOW_MS - 60_000,
+      uid: STUCK.uid,
+    };
+    const putBack = { ...STUCK, annotations: annotationsOf(record) };
+    const readServed = (decision: Decision) =>
+      parseRecord(decision.swap?.patch.annotations as Record<string, string>).hasServed;
+    expect(readServed(decideOn(putBack))).toBeUndefined();
+    const running = [{ ...aPodOf(putBack, DIGEST), ready: true }];
+    expect(readServed(decideOn(putBack, { pods: running }))).toBe(true);
+  });
+
   it('is rescued in the slots that need it only: of the others nothing proves who may read them', () => {
     const workload = { ...STUCK, slots: [aSlot('nginx:1.27'), aSlot('nginx:1.27', { name: 'other' })] };
     const [app] = aStuckPod(workload).containers;

@@ -11,7 +11,7 @@ import {
 } from '../../../src/reconcile/rules/slot-plan.ts';
 import type { SwapRecord } from '../../../src/workloads/record.ts';
 import type { Pod, Slot } from '../../../src/workloads/workload.ts';
-import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload } from '../../support/builders.ts';
+import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, madeBy } from '../../support/builders.ts';
 
 const PREFIX = parsePrefix('backup.example/p');
 const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
@@ -37,10 +37,6 @@ function sourceOf(result: SlotPlan | undefined): string {
 function runningDigestOf(slot: Slot, pods: readonly Pod[]): string | undefined {
   const result = plan(slot, { pods });
   return result && isCopied(result) ? result.request.reported?.[0] : undefined;
-}
-
-function madeBy(name: string): NonNullable<Pod['made']> {
-  return { uid: 'uid-pod', by: { uid: 'uid-replicas', name } };
 }
 
 it('wants a copy of what the user wrote', () => {
@@ -117,8 +113,12 @@ describe('which digest runs', () => {
   });
 
   it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
-    ['of an older template', { kind: 'DaemonSet', newestTemplate: '2' }, { template: '1' }],
-    ['that another ReplicaSet has made', {}, { template: 'abc', made: madeBy('other-abc') }],
+    [
+      'of an older template',
+      { kind: 'DaemonSet', newestTemplate: '2', rollout: { onDelete: true } },
+      { templateGeneration: '1' },
+    ],
+    ['that another ReplicaSet has made', {}, madeBy({ kind: 'Deployment', name: 'other', uid: 'uid-1' })],
     ['while the workload rolls out', { rollout: { updated: 1 } }, {}],
   ])('is not taken from a pod %s', (_, parts, pod) => {
     const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
@@ -128,8 +128,13 @@ describe('which digest runs', () => {
   });
 
   it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
-    ['the DaemonSet', { kind: 'DaemonSet', newestTemplate: '2' }, { template: '2' }],
-    ['a ReplicaSet of the Deployment', {}, { template: 'abc', made: madeBy('web-abc') }],
+    ['the DaemonSet', { kind: 'DaemonSet', newestTemplate: '2' }, { templateGeneration: '2' }],
+    [
+      'the DaemonSet, when it had another number,',
+      { kind: 'DaemonSet', newestTemplate: '2' },
+      { templateGeneration: '1' },
+    ],
+    ['a ReplicaSet of the Deployment', {}, {}],
   ])('is taken from a pod that %s has made of the newest template, whatever its image', (_, parts, pod) => {
     const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
     const other = aWorkload({ slots: [slot], ...parts });
@@ -162,6 +167,28 @@ describe('which digest runs', () => {
     });
   });
 
+  it('is not known when ready pods are there, and none tells: then nothing is swapped', () => {
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId: '' }];
+    const pods = [aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ isUnseen: true });
+    expect(plan(slot, { pods: [] })).not.toHaveProperty('isUnseen');
+    const volume = aSlot('models:1', { place: 'volumes', name: 'models' });
+    expect(plan(volume, { pods })).not.toHaveProperty('isUnseen');
+  });
+
+  it('is not taken from a pod that nobody has made, and that keeps none of ours from being seen', () => {
+    const { made: _, template: __, ...bare } = aPodOf(workload, OTHER_DIGEST);
+    const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `m.io/nginx@${DIGEST}` }];
+    const pods = [bare, aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ request: { elsewhere: [DIGEST] }, rewritten: 'm.io/nginx' });
+  });
+
+  it('proves nothing where admission has written another repository, whatever the node reports', () => {
+    const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const planned = plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] });
+    expect(planned).toMatchObject({ request: { elsewhere: [DIGEST], isProven: false } });
+  });
+
   it('is not to be waited for when ready pods do not show it', () => {
     const containers = [{ name: 'app', image: 'nginx:1.27', imageId: DIGEST }];
     const pods = [aPodOf(workload, DIGEST, { containers })];
@@ -192,11 +219,24 @@ describe('a slot that holds its copy', () => {
     });
   });
 
+  it('proves it by a ready pod whose node reports the name of the source', () => {
+    const containers = [{ name: 'app', image: copy, imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const pods = [aPodOf(aWorkload(), DIGEST, { containers })];
+    expect(plan(aSlot(copy), { record, pods })).toMatchObject({ request: { isProven: true } });
+  });
+
+  it('is seen in ready pods of a swap that still rolls out', () => {
+    const containers = [{ name: 'app', image: copy, imageId: `m.io/nginx@${OTHER_DIGEST}` }];
+    const unfinishedPods = [aPodOf(aWorkload(), DIGEST, { containers })];
+    const planned = plan(aSlot(copy), { record, unfinishedPods });
+    expect(planned).toMatchObject({ request: { elsewhere: [OTHER_DIGEST] } });
+  });
+
   it('proves it by a ready pod', () => {
     const containers = [
       { name: 'app', image: copy, imageId: `backup.example/p/docker.io/library/nginx@${DIGEST}` },
     ];
-    const pods = [{ name: 'web-1', createdAtMs: 0, ready: true, containers }];
+    const pods = [aPodOf(aWorkload(), DIGEST, { containers })];
     expect(plan(aSlot(copy), { record, pods })).toMatchObject({
       request: { digest: DIGEST, isProven: true },
     });

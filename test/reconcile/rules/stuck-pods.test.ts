@@ -39,9 +39,19 @@ describe('a pod that does not become ready with a copy, after the undo', () => {
 
   it.each<[string, Partial<Pod>]>([
     ['it is ready', { ready: true }],
-    ['it is on its way out', { terminating: true }],
+    ['it is on its way out', { leaving: true }],
+    ['it was ready when the swap was undone', { unreadySinceMs: UNDONE_AT_MS + 1 }],
   ])('is left alone when %s', (_, parts) => {
     expect(plan({ ...crashing, ...parts })).toEqual([]);
+  });
+
+  it('gets the image of the template, too, when admission has dropped the tag of the copy', () => {
+    const image = COPY.replace(':1.27', '');
+    const dropped = { ...crashing, containers: crashing.containers.map((one) => ({ ...one, image })) };
+    expect(plan(dropped)[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+    const former = image.replace('backup.example/p', 'old.example/q');
+    expect(plan(aStuckPod({ image: former }))[0]?.slots).toMatchObject([{ image: 'nginx:1.27' }]);
+    expect(plan(aStuckPod({ image: former.replace('nginx', 'redis') }))).toEqual([]);
   });
 
   it('is left alone when it is of a run, which may have ended', () => {
@@ -99,6 +109,20 @@ describe('a pod that waits for a copy after the undo', () => {
     expect(plan(aStuckPod({ image: 'redis:7' }))).toEqual([]);
   });
 
+  it('is left alone when it was made of the template of today, and admission has made another image of that', () => {
+    const swapped = { ...db, slots: [aSlot(COPY)], newestTemplate: 'db-2' };
+    const record = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]) };
+    const planOne = (pod: Pod, workload = swapped) =>
+      planStuckPods({ workload, record, pods: [pod], prefix });
+    const rewritten = aStuckPod({ image: COPY.replace('backup.example', 'mirror.example') });
+    expect(planOne({ ...rewritten, template: 'db-1' })).toHaveLength(1);
+    expect(planOne({ ...rewritten, template: 'db-2' })).toEqual([]);
+    expect(planOne({ ...rewritten, template: 'db-2', replacedAtMs: UNDONE_AT_MS })).toHaveLength(1);
+    const minute = Math.ceil(UNDONE_AT_MS / 60_000);
+    const run = { ...rewritten, made: { uid: 'uid-pod', by: { uid: 'uid-job', name: `db-${minute}` } } };
+    expect(planOne(run, { ...swapped, kind: 'CronJob' })).toEqual([]);
+  });
+
   it('of a Job of a CronJob, too', () => {
     expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
   });
@@ -116,8 +140,10 @@ it('a pod that cannot pull the copy, for want of the pull secret, is left alone'
 
 it('a pod that is replaced on deletion only gets no image but its own', () => {
   const onDelete = aWorkload({ kind: 'DaemonSet', uid: 'uid-db', rollout: { ...ROLLING, onDelete: true } });
-  const planFor = (image: string, record = UNDONE) =>
-    planStuckPods({ workload: { ...onDelete, slots: [aSlot(image)] }, record, pods: [aStuckPod()], prefix });
+  const planFor = (image: string, record = UNDONE) => {
+    const workload = { ...onDelete, slots: [aSlot(image)] };
+    return planStuckPods({ workload, record, pods: [aStuckPod()], prefix });
+  };
   expect(planFor('nginx:1.27')).toHaveLength(1);
   expect(planFor('valkey:8')).toEqual([]);
   const other = { ...UNDONE, originals: new Map([['app', 'nginx:1.27']]) };

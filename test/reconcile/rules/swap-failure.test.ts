@@ -75,7 +75,7 @@ describe('a pod that cannot pull is of the swap', () => {
       'when its DaemonSet has made it of the newest template',
       {
         workload: rolling({ kind: 'DaemonSet', newestTemplate: 'new' }),
-        pods: [{ ...stuck, made: ownedBy('uid-1') }],
+        pods: [{ ...stuck, templateGeneration: 'new', made: ownedBy('uid-1') }],
       },
     ],
     [
@@ -118,10 +118,11 @@ describe('a pod that cannot pull is of the swap', () => {
 
 describe('a pod of the swap that does not become ready', () => {
   const crash = { reason: 'CrashLoopBackOff', message: 'back-off 5m0s restarting failed container' };
+  const restarts = 3;
   const late = SWAPPED_AT_MS + TIMEOUT_MS;
 
   it.each<[string, Partial<Pod>, string]>([
-    ['because it crashes', aPod({ waiting: crash }), 'CrashLoopBackOff: back-off 5m0s restarting'],
+    ['because it crashes', aPod({ waiting: crash, restarts }), 'CrashLoopBackOff: back-off 5m0s restarting'],
     [
       'because it never answers',
       aPod({}, { unready: 'containers with unready status: [app]' }),
@@ -143,17 +144,40 @@ describe('a pod of the swap that does not become ready', () => {
   });
 
   it('fails it after two minutes when it crashes and no pod serves', () => {
-    const facts = { workload: rolling({ rollout: { available: 0 } }), pods: [aPod({ waiting: crash })] };
+    const facts = {
+      workload: rolling({ rollout: { available: 0 } }),
+      pods: [aPod({ waiting: crash, restarts })],
+    };
     expect(failureOf({ ...facts, nowMs: SWAPPED_AT_MS + 2 * MINUTE_MS })).toContain('CrashLoopBackOff');
     expect(failureOf({ ...facts, nowMs: SWAPPED_AT_MS + 2 * MINUTE_MS - 1 })).toBeUndefined();
     const unready = { ...facts, pods: [aPod({})] };
     expect(failureOf({ ...unready, nowMs: SWAPPED_AT_MS + 2 * MINUTE_MS })).toBeUndefined();
   });
 
+  it('is not failed by one that has crashed twice: something else may have been starting', () => {
+    const facts = { workload: rolling({ rollout: { available: 0 } }), nowMs: SWAPPED_AT_MS + 2 * MINUTE_MS };
+    expect(failureOf({ ...facts, pods: [aPod({ waiting: crash, restarts: 2 })] })).toBeUndefined();
+  });
+
+  it('counts the time in which a pod that crashes is ready for a moment at each start', () => {
+    const pods = [aPod({ waiting: crash, restarts }, { unreadySinceMs: late - 1_000 })];
+    expect(failureOf({ pods, nowMs: late })).toContain('CrashLoopBackOff');
+  });
+
+  it('has more than an hour where ROLLOUT_TIMEOUT is longer', () => {
+    const rolloutTimeoutMs = 120 * MINUTE_MS;
+    const workload = rolling({ rollout: { updated: 2, available: 1 } });
+    const facts = { workload, rolloutTimeoutMs, pods: [aPod({})] };
+    expect(failureOf({ ...facts, nowMs: SWAPPED_AT_MS + 119 * MINUTE_MS })).toBeUndefined();
+    expect(failureOf({ ...facts, nowMs: SWAPPED_AT_MS + 120 * MINUTE_MS })).toBeDefined();
+  });
+
   it('fails it however many others are ready, as on a node of another platform', () => {
     const workload = rolling({ rollout: { updated: 2, available: 2, current: 3, desired: 3 } });
     const ready = aPod({}, { name: 'web-1', ready: true });
-    expect(failureOf({ workload, pods: [ready, aPod({ waiting: crash })], nowMs: late })).toContain('Crash');
+    expect(failureOf({ workload, pods: [ready, aPod({ waiting: crash, restarts })], nowMs: late })).toContain(
+      'Crash',
+    );
   });
 
   it.each<[string, Partial<SwapFacts>]>([
@@ -165,7 +189,13 @@ describe('a pod of the swap that does not become ready', () => {
       'no node takes more pods',
       { pods: [aPod({}, { unscheduled: '0/1 nodes are available: 1 Too many pods.' })] },
     ],
-    ['it is on its way out', { pods: [aPod({}, { terminating: true })] }],
+    ['it is on its way out, or has ended', { pods: [aPod({}, { leaving: true })] }],
+    ['it was ready until just now', { pods: [aPod({}, { unreadySinceMs: SWAPPED_AT_MS + 1 })] }],
+    [
+      'it had to wait for a node',
+      { pods: [aPod({ waiting: crash, restarts }, { scheduledAtMs: SWAPPED_AT_MS + 1 })] },
+    ],
+    ['all of its pods were ready once', { workload: rolling({ rollout: { completed: true } }) }],
     ['it is younger than that', { pods: [aPod({}, { createdAtMs: SWAPPED_AT_MS + 1 })] }],
     [
       'it has got the copy in place later than that',
@@ -175,7 +205,7 @@ describe('a pod of the swap that does not become ready', () => {
     ['the swap was seen to succeed', { hasSucceeded: true }],
     [
       'somebody has changed the template since',
-      { workload: rolling({ templateChangedAtMs: SWAPPED_AT_MS + MINUTE_MS }) },
+      { workload: rolling({ templateChangedAtMs: SWAPPED_AT_MS + 2 * MINUTE_MS }) },
     ],
     ['it is a day ago', { nowMs: SWAPPED_AT_MS + 24 * 60 * MINUTE_MS }],
     ['nothing of the swap is left', { workload: rolling({ slots: [aSlot('nginx:1.28')] }) }],

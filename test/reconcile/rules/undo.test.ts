@@ -17,6 +17,9 @@ const RECORD: SwapRecord = {
   swappedAtMs: SWAPPED_AT_MS,
 };
 
+/** As well of a ReplicaSet of the Deployment as of the workload itself, whatever its kind. */
+const MADE = { made: { uid: 'uid-pod', by: { uid: 'uid-1', name: 'web-abc' } }, template: 'abc' };
+
 /** A Deployment in the middle of the rollout that a swap has started. */
 function rolling(rollout: Partial<Workload['rollout']> = {}): Workload {
   return aWorkload({
@@ -29,6 +32,7 @@ function aStuckPod(reason = 'ImagePullBackOff', image = COPY): Pod {
   const waiting = { reason, message: 'Back-off pulling image: 401 Unauthorized' };
   return {
     name: 'web-2',
+    ...MADE,
     createdAtMs: SWAPPED_AT_MS,
     ready: false,
     containers: [{ name: 'app', image, imageId: '', waiting }],

@@ -1,0 +1,3 @@
+import { itKeepsThePromise } from './histories.ts';
+
+itKeepsThePromise(1);
