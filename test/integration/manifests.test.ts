@@ -19,6 +19,7 @@ import {
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { createKube, referenceTo } from '../support/kube.ts';
 import type { AnyObject, KubeObject, Workload } from '../support/objects.ts';
+import { aPod } from '../support/pod-policy.ts';
 import { startRegistry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectAsServiceAccount } from '../support/service-account.ts';
@@ -112,6 +113,58 @@ describe('config/components/pull-secret', () => {
       (object) => (object['subjects'] as readonly { readonly namespace: string }[] | undefined) ?? [],
     );
     expect(subjects.map(({ namespace }) => namespace)).toEqual(['elsewhere', 'elsewhere', 'elsewhere']);
+  });
+});
+
+describe('config/components/pod-dry-run', () => {
+  /** Tries to create a pod, for real, as the controller of an installation. */
+  async function createPodAsController(namespace: string, query: string): Promise<unknown> {
+    const account = { namespace, name: 'backup-image-registry-sa' };
+    const asController = createKube(await connectAsServiceAccount(cluster, account));
+    const path = `/api/v1/namespaces/default/pods${query}`;
+    const body = aPod('default', images.singleManifest.reference);
+    return asController.request({ method: 'POST', path, body }).finally(() => asController.close());
+  }
+
+  it('follows its overlay to another namespace, where it permits to try pods and not to create them', async () => {
+    const namespace = 'moved-with-component';
+    const overlay = await processes.createFolder('pod-dry-run');
+    const [base, component] = [CONFIG, join(CONFIG, 'components/pod-dry-run')].map((path) =>
+      relative(overlay, path),
+    );
+    const text = `namespace: ${namespace}\nresources:\n  - ${base}\ncomponents:\n  - ${component}\n`;
+    await writeFile(join(overlay, 'kustomization.yaml'), text);
+    const { stdout } = await kubectl(cluster, 'kustomize', overlay);
+    const file = join(overlay, 'objects.yaml');
+    await writeFile(file, stdout.replace('replicas: 2', 'replicas: 0'));
+    expect((await kubectl(cluster, 'apply', '-f', file)).stderr).toBe('');
+    expect((await kubectl(cluster, 'apply', '--server-side', '--force-conflicts', '-f', file)).stderr).toBe(
+      '',
+    );
+    await waitFor(() => createPodAsController(namespace, '?dryRun=All'), { what: 'the permission' });
+    const isRefused = async (): Promise<boolean> => {
+      const error = await createPodAsController(namespace, '').then(
+        () => kube.delete({ apiVersion: 'v1', kind: 'Pod', namespace: 'default', name: 'probe' }),
+        String,
+      );
+      return error !== undefined && error.includes('may only try to create pods');
+    };
+    await waitFor(isRefused, { what: 'the policy to be in force' });
+    await kubectl(cluster, 'delete', '--wait=false', '-f', file);
+  });
+
+  it('applies without a warning, and is gone when it is deleted', async () => {
+    const files = ['policy.yaml', 'rbac.yaml'].flatMap((file) => [
+      '-f',
+      join(CONFIG, 'components/pod-dry-run', file),
+    ]);
+    const applied = await kubectl(cluster, 'apply', ...files);
+    expect(applied.stderr).toBe('');
+    expect(applied.stdout.trim().split('\n')).toHaveLength(4);
+    await waitFor(async () => (await kubectl(cluster, 'diff', ...files)).stdout === '', {
+      what: 'kubectl diff to be empty',
+    });
+    await kubectl(cluster, 'delete', ...files);
   });
 });
 

@@ -13,7 +13,13 @@ import { createAndRollOut, listPods, waitForRollout, waitingReasons } from '../s
 import { deleteManifest, pushImage, SAMPLE_IMAGES } from '../support/seed-images.ts';
 import { connectAsServiceAccount, writeServiceAccountKubeconfig } from '../support/service-account.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
-import { forgetPulledImages, NEVER_READY_ANNOTATION } from '../support/test-kubelet.ts';
+import {
+  CRASHING_ANNOTATION,
+  forgetPulledImages,
+  inPool,
+  NEVER_READY_ANNOTATION,
+  startTestKubelet,
+} from '../support/test-kubelet.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
 
@@ -178,6 +184,43 @@ describe('pods', () => {
       { what: 'a running pod' },
     );
     expect(pod.status?.containerStatuses?.[0]).toMatchObject({ ready: false, started: true });
+  });
+
+  it('crash with the words of the kubelet when an annotation says so of their image', async () => {
+    const namespace = await cluster.createNamespace();
+    const podAnnotations = { [CRASHING_ANNOTATION]: images.dockerList.reference };
+    const beside = images.singleManifest.reference;
+    const deployment = aDeployment({
+      namespace,
+      images: [images.dockerList.reference, beside],
+      podAnnotations,
+    });
+    await kube.create(deployment);
+    expect(await waitForReason(deployment, 'CrashLoopBackOff')).toMatch(
+      /^back-off 10s restarting failed container=main pod=app-\S+$/,
+    );
+    const [pod] = await listPods(kube, deployment);
+    expect(pod?.status?.containerStatuses?.map(({ ready }) => ready)).toEqual([false, true]);
+  });
+
+  it('crash on a node of another architecture than their image is built for', async () => {
+    const namespace = await cluster.createNamespace();
+    const kubelet = await startTestKubelet({
+      kube,
+      nodes: [{ name: 'foreign', architecture: 's390x', pool: 'foreign' }],
+    });
+    const podSpec = inPool('foreign');
+    const deployment = aDeployment({ namespace, images: [images.singleManifest.reference], podSpec });
+    await kube.create(deployment);
+    await waitForReason(deployment, 'CrashLoopBackOff');
+    const [status] = (await listPods(kube, deployment)).flatMap((pod) => pod.status?.containerStatuses ?? []);
+    expect(status?.lastState?.terminated?.message).toContain('exec format error');
+    expect(status?.imageID).toContain(images.singleManifest.digest);
+    await kube.delete(referenceTo(deployment));
+    await waitFor(async () => (await listPods(kube, deployment)).length === 0, {
+      what: 'the node to be empty',
+    });
+    await kubelet.remove();
   });
 
   it('never start with pull policy Never and an image that the node lacks', async () => {

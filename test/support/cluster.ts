@@ -58,7 +58,7 @@ export async function startCluster({
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const kubelet = await startTestKubelet({
       kube: controlPlane.kube,
-      nodes: names,
+      nodes: names.map((name) => ({ name })),
       nodeConfig: dockerConfigFor([registries.backup]),
     });
     return {

@@ -60,6 +60,7 @@ export interface ContainerState {
   readonly terminated?: {
     readonly exitCode: number;
     readonly reason: string;
+    readonly message?: string;
     readonly startedAt: string;
     readonly finishedAt: string;
   };
@@ -73,6 +74,7 @@ export interface ContainerStatus {
   readonly started: boolean;
   readonly restartCount: number;
   readonly state: ContainerState;
+  readonly lastState?: ContainerState;
   readonly containerID?: string;
 }
 

@@ -9,7 +9,10 @@
  *
  * What it does not prove:
  * - No process runs and no layer is downloaded: an image whose bytes are damaged, that is built for another CPU than its
- *   manifest says, or whose program crashes is Running here. Probes, hooks, volumes and networks are not looked at.
+ *   configuration says, or whose program crashes is Running here. Probes, hooks, volumes and networks are not looked at.
+ * - An image crashes when an annotation says so, or when it is for another CPU than that of a node which was given one. It is
+ *   shown between two of its tries, and there are no others; a real one runs for a moment each time.
+ * - Nodes that report the manifest of their platform take it from an index that names platforms, and never from one in it.
  * - Registries off loopback count as unreachable, so that no test leaves the machine; TLS is not spoken. Tokens are asked
  *   for in one of containerd's two ways (GET), and by the challenge of the distribution registry only.
  * - Credential providers and the tokens of ServiceAccounts are unknown. All images on a node were pulled there: that a
@@ -25,28 +28,30 @@
  *   done here for names of one digest. It goes by the configuration of the image, so for containerd an index and a single
  *   manifest of the same image are one as well.
  * - A pod is deleted at once; containers never take their grace period.
- * - A changed image is looked at only while the pod has not started. Restarts and events of the kubelet do not
+ * - A container whose image is changed while it runs has the new one at once. Restarts and events of the kubelet do not
  *   exist, nor does eviction by the kubelet; `kubectl drain` works.
  */
 import { followObjects } from './follow.ts';
-import { TestNode } from './kubelet/node.ts';
+import { type NodeOptions, TestNode } from './kubelet/node.ts';
 import { runPod } from './kubelet/pod-worker.ts';
 import { isTransient, KubeError } from './kube-error.ts';
 import { referenceTo, type Kube } from './kube.ts';
 import type { Pod } from './objects.ts';
 
-export { forgetPulledImages } from './kubelet/node.ts';
-export { NEVER_READY_ANNOTATION } from './kubelet/pod-status.ts';
+export { forgetPulledImages, inPool } from './kubelet/node.ts';
+export { CRASHING_ANNOTATION, NEVER_READY_ANNOTATION } from './kubelet/pod-status.ts';
 
 export interface TestKubelet {
   readonly nodes: readonly string[];
   stop(): Promise<void>;
+  /** Takes the nodes out of the cluster. */
+  remove(): Promise<void>;
 }
 
 export interface TestKubeletOptions {
   readonly kube: Kube;
-  /** Names of the nodes to register. */
-  readonly nodes: readonly string[];
+  /** To be registered. */
+  readonly nodes: readonly NodeOptions[];
   /** Wait before the second try to pull; a real kubelet takes 10 s. */
   readonly backOffMs?: number;
   /** A Docker `config.json` that the nodes use for all pods. */
@@ -56,8 +61,8 @@ export interface TestKubeletOptions {
 const RENEW_MS = 60_000;
 
 export async function startTestKubelet(options: TestKubeletOptions): Promise<TestKubelet> {
-  const { kube, nodes: names, backOffMs = 1_000, nodeConfig = '{}' } = options;
-  const nodes = new Map(names.map((name) => [name, new TestNode(kube, name)]));
+  const { kube, backOffMs = 1_000, nodeConfig = '{}' } = options;
+  const nodes = new Map(options.nodes.map((node) => [node.name, new TestNode(kube, node)]));
   await Promise.all([...nodes.values()].map(async (node) => node.register()));
 
   const stopping = new AbortController();
@@ -70,13 +75,18 @@ export async function startTestKubelet(options: TestKubeletOptions): Promise<Tes
       node.renewLease().catch(() => undefined);
     }
   }, RENEW_MS);
+  const stop = async (): Promise<void> => {
+    clearInterval(renewing);
+    stopping.abort();
+    await following;
+    await pods.settled();
+  };
   return {
-    nodes: names,
-    async stop() {
-      clearInterval(renewing);
-      stopping.abort();
-      await following;
-      await pods.settled();
+    nodes: [...nodes.keys()],
+    stop,
+    async remove() {
+      await stop();
+      await Promise.all([...nodes.values()].map(async (node) => node.remove()));
     },
   };
 }
@@ -111,7 +121,7 @@ class PodWorkers {
       this.keep(this.deletePod(pod));
       return;
     }
-    if ((pod.status?.phase ?? 'Pending') === 'Pending') {
+    if (!hasEnded(pod) && (this.workers.has(uid) || !isRunning(pod))) {
       this.startWorker(node, pod);
     }
   }
@@ -153,6 +163,14 @@ class PodWorkers {
       ...(uid !== undefined && { preconditions: { uid } }),
     });
   }
+}
+
+function isRunning({ status }: Pod): boolean {
+  return status?.phase === 'Running';
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 function imagesOf({ spec: { initContainers = [], containers } }: Pod): string {

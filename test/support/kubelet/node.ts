@@ -1,27 +1,55 @@
 import type { Kube, ObjectReference } from '../kube.ts';
-import type { AnyObject, KubeObject } from '../objects.ts';
+import type { AnyObject, KubeObject, PodSpec } from '../objects.ts';
 import { ImageAccess } from './access.ts';
-import { ARCHITECTURE, type Credential, type Pull, type PulledImage } from './pull.ts';
+import { ARCHITECTURE, type Credential, type Pull, type PulledImage, type Runtime } from './pull.ts';
 
 /** Any new value makes the node forget the images that it has pulled. */
 const FORGET_ANNOTATION = 'test-kubelet/forget-images';
 
+/** Label and taint of nodes that are not for everybody. */
+const POOL = 'test-kubelet/pool';
+
+export interface NodeOptions extends Partial<Pick<Runtime, 'reportsPlatform'>> {
+  readonly name: string;
+  /** Images for others do not start there; default: that of this machine, and all do. */
+  readonly architecture?: string;
+  /** Only pods that ask for this pool come to the node: see `inPool()`. */
+  readonly pool?: string;
+}
+
+/** For the pod spec: on nodes of the pool, and on no others. */
+export function inPool(pool: string): Pick<PodSpec, 'nodeSelector' | 'tolerations'> {
+  return {
+    nodeSelector: { [POOL]: pool },
+    tolerations: [{ key: POOL, operator: 'Equal', value: pool, effect: 'NoSchedule' }],
+  };
+}
+
 /** One node: how it is registered, and the images that it has pulled. */
 export class TestNode {
   readonly name: string;
+  readonly runtime: Runtime;
+  private readonly options: NodeOptions;
   private readonly kube: Kube;
   private readonly images = new Map<string, PulledImage>();
   private readonly access = new ImageAccess();
   private forgotten: string | undefined;
 
-  constructor(kube: Kube, name: string) {
+  constructor(kube: Kube, options: NodeOptions) {
+    const { name, architecture = ARCHITECTURE, reportsPlatform = false } = options;
     this.kube = kube;
     this.name = name;
+    this.options = options;
+    this.runtime = { architecture, reportsPlatform, runsAll: options.architecture === undefined };
   }
 
   async register(): Promise<void> {
-    await this.kube.apply(nodeObject(this.name));
+    await this.kube.apply(nodeObject(this.options, this.runtime));
     await this.renewLease();
+  }
+
+  async remove(): Promise<void> {
+    await this.kube.delete(referenceToNode(this.name));
   }
 
   /** The sign of life that the node lifecycle controller looks at. */
@@ -78,7 +106,7 @@ function referenceToNode(name: string): ObjectReference {
   return { apiVersion: 'v1', kind: 'Node', name };
 }
 
-function nodeObject(name: string): AnyObject {
+function nodeObject({ name, pool }: NodeOptions, { architecture }: Runtime): AnyObject {
   const now = new Date().toISOString();
   const resources = { cpu: '1000', memory: '1Ti', pods: '5000', 'ephemeral-storage': '1Ti' };
   return {
@@ -89,9 +117,11 @@ function nodeObject(name: string): AnyObject {
       labels: {
         'kubernetes.io/hostname': name,
         'kubernetes.io/os': 'linux',
-        'kubernetes.io/arch': ARCHITECTURE,
+        'kubernetes.io/arch': architecture,
+        ...(pool && { [POOL]: pool }),
       },
     },
+    ...(pool && { spec: { taints: [{ key: POOL, value: pool, effect: 'NoSchedule' }] } }),
     status: {
       capacity: resources,
       allocatable: resources,
@@ -110,7 +140,7 @@ function nodeObject(name: string): AnyObject {
         },
       ],
       nodeInfo: {
-        architecture: ARCHITECTURE,
+        architecture,
         operatingSystem: 'linux',
         osImage: 'test kubelet',
         kernelVersion: '0',

@@ -3,8 +3,13 @@ import { createHash } from 'node:crypto';
 import type { Condition, Container, ContainerState, ContainerStatus, Pod, PodStatus } from '../objects.ts';
 import type { PulledImage } from './pull.ts';
 
-/** On a pod template: its containers run, but never become ready. */
+/** On a pod template: containers whose image text begins with the value run, but never become ready. */
 export const NEVER_READY_ANNOTATION = 'test-kubelet/never-ready';
+/** The same for containers that exit as soon as they are started, again and again. */
+export const CRASHING_ANNOTATION = 'test-kubelet/crashing';
+
+/** Of a container that crashes: as after a minute or two. */
+const RESTARTS = 4;
 
 export interface Waiting {
   readonly reason: string;
@@ -24,24 +29,30 @@ export interface StatusFacts {
 
 export function podStatus({ pod, outcomes, podIP, startedAt }: StatusFacts): PodStatus {
   const { initContainers = [], containers } = pod.spec;
-  const isInitialized = initContainers.every(({ name }) => isPulled(outcomes.get(name)));
+  const isInitialized = initContainers.every(
+    (container) => isPulled(outcomes.get(container.name)) && !crashes(pod, container, outcomes),
+  );
   const runsToEnd = pod.spec.restartPolicy !== undefined && pod.spec.restartPolicy !== 'Always';
-  const isNeverReady = pod.metadata.annotations?.[NEVER_READY_ANNOTATION] !== undefined;
 
   const describe = (container: Container, facts: Pick<ContainerFacts, 'ends' | 'isReady'>): ContainerStatus =>
     containerStatus(container, outcomes.get(container.name) ?? { reason: 'PodInitializing' }, {
-      uid: pod.metadata.uid ?? '',
+      pod,
       startedAt,
+      crashes: crashes(pod, container, outcomes),
       ...facts,
     });
   const initContainerStatuses = initContainers.map((one) =>
     describe(one, { ends: one.restartPolicy !== 'Always', isReady: true }),
   );
   const containerStatuses = containers.map((one) =>
-    describe(one, { ends: runsToEnd, isReady: !runsToEnd && !isNeverReady }),
+    describe(one, { ends: runsToEnd, isReady: !runsToEnd && !isMarked(pod, one, NEVER_READY_ANNOTATION) }),
   );
+  const unready = containerStatuses.filter(({ ready }) => !ready).map(({ name }) => name);
   const isStarted = isInitialized && containers.every(({ name }) => isPulled(outcomes.get(name)));
-  const allReady = isStarted && containerStatuses.every(({ ready }) => ready);
+  const allReady = isStarted && unready.length === 0;
+  const message = `containers with unready status: [${unready.join(' ')}]`;
+  // Left out, those of before would stay: the status is patched.
+  const why = allReady ? { reason: '', message: '' } : { reason: 'ContainersNotReady', message };
   return {
     phase: phaseOf(isStarted, runsToEnd),
     startTime: startedAt,
@@ -49,8 +60,8 @@ export function podStatus({ pod, outcomes, podIP, startedAt }: StatusFacts): Pod
     conditions: [
       condition('PodReadyToStartContainers', true),
       condition('Initialized', isInitialized),
-      condition('ContainersReady', allReady),
-      condition('Ready', allReady),
+      { ...condition('ContainersReady', allReady), ...why },
+      { ...condition('Ready', allReady), ...why },
     ],
     ...(initContainerStatuses.length > 0 && { initContainerStatuses }),
     containerStatuses,
@@ -72,9 +83,20 @@ function condition(type: string, isTrue: boolean): Condition {
   return { type, status: isTrue ? 'True' : 'False', lastTransitionTime: new Date().toISOString() };
 }
 
+function isMarked({ metadata }: Pod, { image }: Container, annotation: string): boolean {
+  const beginning = metadata.annotations?.[annotation];
+  return beginning !== undefined && image.startsWith(beginning);
+}
+
+function crashes(pod: Pod, container: Container, outcomes: Outcomes): boolean {
+  const outcome = outcomes.get(container.name);
+  return isPulled(outcome) && (outcome.isForeign === true || isMarked(pod, container, CRASHING_ANNOTATION));
+}
+
 interface ContainerFacts {
-  readonly uid: string;
+  readonly pod: Pod;
   readonly startedAt: string;
+  readonly crashes: boolean;
   /** It does its work and exits with 0. */
   readonly ends: boolean;
   readonly isReady: boolean;
@@ -83,7 +105,7 @@ interface ContainerFacts {
 function containerStatus(
   { name, image }: Container,
   outcome: PulledImage | Waiting,
-  { uid, startedAt, ends, isReady }: ContainerFacts,
+  facts: ContainerFacts,
 ): ContainerStatus {
   if (!isPulled(outcome)) {
     return {
@@ -96,18 +118,37 @@ function containerStatus(
       state: { waiting: outcome },
     };
   }
-  const containerID = `containerd://${createHash('sha256').update(`${uid}/${name}`).digest('hex')}`;
+  const { pod, startedAt, ends, isReady } = facts;
+  const containerID = `containerd://${createHash('sha256').update(`${pod.metadata.uid}/${name}`).digest('hex')}`;
+  const pulled = { name, image: outcome.image, imageID: outcome.imageID, containerID };
+  if (facts.crashes) {
+    const restartCount = RESTARTS;
+    return { ...pulled, ready: false, started: false, restartCount, ...crashState(name, outcome, facts) };
+  }
   const state: ContainerState = ends
     ? { terminated: { exitCode: 0, reason: 'Completed', startedAt, finishedAt: new Date().toISOString() } }
     : { running: { startedAt } };
+  return { ...pulled, ready: isReady, started: !ends, restartCount: 0, state };
+}
+
+/** Between two of its tries, where it is most of the time. */
+function crashState(
+  container: string,
+  { isForeign = false }: PulledImage,
+  { pod: { metadata }, startedAt }: ContainerFacts,
+): Pick<ContainerStatus, 'state' | 'lastState'> {
+  const { name, namespace, uid } = metadata;
+  const message = `back-off 10s restarting failed container=${container} pod=${name}_${namespace}(${uid})`;
   return {
-    name,
-    image: outcome.image,
-    imageID: outcome.imageID,
-    ready: isReady,
-    started: !ends,
-    restartCount: 0,
-    containerID,
-    state,
+    state: { waiting: { reason: 'CrashLoopBackOff', message } },
+    lastState: {
+      terminated: {
+        exitCode: isForeign ? 255 : 1,
+        reason: 'Error',
+        ...(isForeign && { message: 'exec /app/0: exec format error' }),
+        startedAt,
+        finishedAt: new Date().toISOString(),
+      },
+    },
   };
 }

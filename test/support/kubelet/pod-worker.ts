@@ -121,7 +121,7 @@ async function pull(deps: PodWorkerDeps, pod: Pod, wanted: Wanted): Promise<Pull
       const message = `Container image "${image}" is not present with pull policy of Never`;
       return { reason: 'ErrImageNeverPull', message };
     }
-    return node.keepImage(image, await pullImage(image, credentials));
+    return node.keepImage(image, await pullImage(image, credentials, node.runtime));
   } catch (error) {
     if (error instanceof PullError) {
       return { reason: error.reason, message: error.message };

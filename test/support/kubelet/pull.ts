@@ -25,8 +25,20 @@ export class PullError extends Error {
 
 export interface PulledImage {
   readonly image: string;
-  /** `repository@digest` of the manifest that the text names. */
+  /** `repository@digest` of the manifest that the text names, or of the one of it that the node runs. */
   readonly imageID: string;
+  /** Built for another CPU than the node's: its program does not start. */
+  readonly isForeign?: boolean;
+}
+
+/** What a node is made of, as far as images are concerned. */
+export interface Runtime {
+  /** In the words of image manifests. */
+  readonly architecture: string;
+  /** What runs is reported by the manifest of the node's platform, as CRI-O may do, and not by the index that the text names. */
+  readonly reportsPlatform: boolean;
+  /** Starts what is built for another CPU as well: some samples are for amd64 on whatever machine. */
+  readonly runsAll: boolean;
 }
 
 export interface Pull {
@@ -41,16 +53,21 @@ const ACCEPT = [
   MEDIA_TYPES.dockerList,
   MEDIA_TYPES.dockerManifest,
 ].join(', ');
-/** Of the nodes, in the words of image manifests. */
+/** Of the nodes, unless a test wants others, in the words of image manifests. */
 export const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 
 /**
- * Everything that a real pull would fetch has to be there: the manifest, the one for this platform, each of its blobs.
+ * Everything that a real pull would fetch has to be there: the manifest, the one for the node's platform, each of its blobs.
+ * A single manifest is taken whatever platform it is for.
  * Each credential is tried, whatever became of the one before; without any, it is pulled as nobody.
  *
  * @throws {PullError}
  */
-export async function pullImage(image: string, credentials: readonly Credential[]): Promise<Pull> {
+export async function pullImage(
+  image: string,
+  credentials: readonly Credential[],
+  runtime: Runtime,
+): Promise<Pull> {
   const parsed = parseImage(image);
   if (!parsed) {
     const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
@@ -59,7 +76,7 @@ export async function pullImage(image: string, credentials: readonly Credential[
   const messages = new Set<string>();
   for (const credential of credentials.length > 0 ? credentials : [undefined]) {
     try {
-      return { pulled: await pullAs(parsed, credential), credential };
+      return { pulled: await pullAs(parsed, credential, runtime), credential };
     } catch (error) {
       if (!(error instanceof PullError)) {
         throw error;
@@ -71,7 +88,11 @@ export async function pullImage(image: string, credentials: readonly Credential[
   throw new PullError(messages.size > 1 ? `[${all}]` : all);
 }
 
-async function pullAs(parsed: ParsedImage, credential: Credential | undefined): Promise<PulledImage> {
+async function pullAs(
+  parsed: ParsedImage,
+  credential: Credential | undefined,
+  runtime: Runtime,
+): Promise<PulledImage> {
   const { text, quoted, host, repository } = parsed;
   if (!isLoopback(host)) {
     const registry = host === 'docker.io' ? 'registry-1.docker.io' : host;
@@ -81,8 +102,11 @@ async function pullAs(parsed: ParsedImage, credential: Credential | undefined): 
     );
   }
   const session = await resolve(parsed, credential?.authorization);
-  await checkContent(session);
-  return { image: text, imageID: `${host}/${repository}@${session.digest}` };
+  const mine = await fetchMine(session, runtime);
+  const architecture = await checkContent(session, mine);
+  const digest = runtime.reportsPlatform ? mine.digest : session.digest;
+  const isForeign = !runtime.runsAll && architecture !== runtime.architecture;
+  return { image: text, imageID: `${host}/${repository}@${digest}`, ...(isForeign && { isForeign }) };
 }
 
 interface Session {
@@ -143,28 +167,35 @@ interface Manifest {
   readonly layers?: readonly { readonly digest: string }[];
 }
 
-async function checkContent(session: Session): Promise<void> {
-  const manifest = await platformManifest(session);
-  const digests = [manifest.config, ...(manifest.layers ?? [])].flatMap((blob) =>
-    blob ? [blob.digest] : [],
-  );
-  for (const digest of new Set(digests)) {
-    await fetchContent(session, 'HEAD', `blobs/${digest}`);
-  }
+interface MyManifest {
+  readonly digest: string;
+  readonly manifest: Manifest;
 }
 
-async function platformManifest(session: Session): Promise<Manifest> {
-  const top = await fetchManifest(session, session.digest);
+/** Returns the architecture that the image is built for. */
+async function checkContent(session: Session, { manifest }: MyManifest): Promise<string | undefined> {
+  const { config, layers = [] } = manifest;
+  for (const digest of new Set(layers.map((layer) => layer.digest))) {
+    await fetchContent(session, 'HEAD', `blobs/${digest}`);
+  }
+  const answer = config && (await fetchContent(session, 'GET', `blobs/${config.digest}`));
+  return ((await answer?.json()) as { readonly architecture?: string } | undefined)?.architecture;
+}
+
+/** The manifest that the node runs: the one that the text names, or that of the node's platform in it. */
+async function fetchMine(session: Session, { architecture }: Runtime): Promise<MyManifest> {
+  const { digest } = session;
+  const top = await fetchManifest(session, digest);
   if (!top.manifests) {
-    return top;
+    return { digest, manifest: top };
   }
   const mine = top.manifests.find(
-    ({ platform }) => platform?.os === 'linux' && platform.architecture === ARCHITECTURE,
+    ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
   );
   if (!mine) {
     throw failure(session.parsed.quoted, 'no match for platform in manifest: not found', 'NotFound');
   }
-  return fetchManifest(session, mine.digest);
+  return { digest: mine.digest, manifest: await fetchManifest(session, mine.digest) };
 }
 
 async function fetchManifest(session: Session, digest: string): Promise<Manifest> {

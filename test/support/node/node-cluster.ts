@@ -153,7 +153,7 @@ async function startReplacement({
   backup,
   name,
 }: Pick<NodeCluster, 'controlPlane' | 'backup'> & { readonly name: string }): Promise<StartedNode> {
-  const kubelet = await startTestKubelet({ kube, nodes: [name], nodeConfig: dockerConfigFor([backup]) });
+  const kubelet = await startTestKubelet({ kube, nodes: [{ name }], nodeConfig: dockerConfigFor([backup]) });
   return { connection: {}, stop: () => kubelet.stop() };
 }
 
