@@ -197,8 +197,23 @@ async function identifyReported(
     : identifyWhole(deps, image, signal);
 }
 
-function sharesPart(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return [...a].some((digest) => b.has(digest));
+/** Whether an image shares a part with an index. A source that is down does not make another image of it. */
+async function isRelated(
+  deps: EnsureCopyDeps,
+  { source, digest, own }: { readonly source: Reference; readonly digest: string; readonly own: ImageParts },
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const parts = own.is === 'index' ? await fetchParts(deps, { source, digest }, signal) : undefined;
+    return (
+      parts?.is === 'index' && own.is === 'index' && [...own.digests].some((one) => parts.digests.has(one))
+    );
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) {
+      return true;
+    }
+    throw error;
+  }
 }
 
 /**
@@ -217,9 +232,8 @@ async function findUnrelated(
   const own = others.length === 0 ? undefined : await fetchParts(deps, { source, digest }, signal);
   const unrelated: string[] = [];
   for (const other of others) {
-    const parts = own?.is === 'index' ? await fetchParts(deps, { source, digest: other }, signal) : undefined;
-    const isRelated = own?.is === 'index' && parts?.is === 'index' && sharesPart(own.digests, parts.digests);
-    unrelated.push(...(isRelated ? [] : [other]));
+    const isOfOne = own && (await isRelated(deps, { source, digest: other, own }, signal));
+    unrelated.push(...(isOfOne ? [] : [other]));
   }
   return unrelated;
 }
@@ -233,7 +247,8 @@ async function identifyKnown(
   const { source, reported = [], elsewhere = [], isProven } = request;
   const others = await findUnlike(deps, { source, digest, reported: [...reported, ...elsewhere] }, signal);
   const unlike = await findUnrelated(deps, { source, digest, others }, signal);
-  const isShown = reported.some((one) => !unlike.includes(one));
+  // What is only related proves nothing: it may share a part with an image that not everybody may read.
+  const isShown = reported.some((one) => !others.includes(one));
   return { digest, isProven: isProven || isShown, unlike, isOnePlatform: false, isOfTag: true };
 }
 

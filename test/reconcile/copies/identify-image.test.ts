@@ -154,6 +154,11 @@ describe('an image that is pinned, or held', () => {
     registry.put({ host: 'docker.io', repository: 'library/nginx' }, FOREIGN);
     registry.parts.set(FOREIGN, { is: 'index', digests: new Set([AMD64, OLD_AMD64]) });
     expect(await identify({ digest: INDEX, elsewhere: [FOREIGN] })).toMatchObject({ unlike: [] });
+    // Who may read one that shares a manifest need not be allowed to read this one.
+    expect(await identify({ digest: INDEX, reported: [FOREIGN] })).toMatchObject({
+      isProven: false,
+      unlike: [],
+    });
     registry.parts.set(FOREIGN, { is: 'index', digests: new Set([OLD_AMD64]) });
     expect(await identify({ digest: INDEX, elsewhere: [FOREIGN] })).toMatchObject({ unlike: [FOREIGN] });
   });
@@ -171,6 +176,12 @@ describe('an image that is pinned, or held', () => {
 describe('a source that does not answer', () => {
   beforeEach(() => {
     registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+  });
+
+  it('does not make another image of what holds a copy', async () => {
+    const copy = { host: 'backup.example', repository: 'p/docker.io/library/nginx' };
+    registry.put(copy, INDEX);
+    expect(await identify({ digest: INDEX, elsewhere: [FOREIGN] })).toMatchObject({ unlike: [] });
   });
 
   it('does not keep what pods run from being found in the backup', async () => {
