@@ -72,6 +72,13 @@ export function isDigest(text: string): boolean {
   return DIGEST.test(text);
 }
 
+/** Whether two image texts are the same, or differ by no more than a tag that a digest makes needless. */
+export function isSameImage(image: string, other: string): boolean {
+  const [a, b] = [findReference(image), findReference(other)];
+  const isPinned = a?.digest !== undefined && a.digest === b?.digest;
+  return image === other || (a !== undefined && b !== undefined && isPinned && isSameRepository(a, b));
+}
+
 /** Text of unknown origin in quotes, made fit for a log line or an event: printable ASCII, and not long. */
 export function quote(text: string): string {
   const LONGEST = 200;

@@ -32,7 +32,7 @@ export interface FactDeps {
   readonly denials: Pick<Denials, 'findEndMs'>;
   readonly missingPods: Pick<MissingPods, 'findSinceMs'>;
   readonly finishedRollouts: Pick<FinishedRollouts, 'take'>;
-  readonly successes: Pick<SwapSuccesses, 'has'>;
+  readonly successes: Pick<SwapSuccesses, 'findSeenAtMs'>;
   readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
   readonly settings: () => Settings;
   readonly nowMs: () => number;
@@ -98,7 +98,7 @@ function collectFacts(
     | 'nodePlatforms'
     | 'missingSinceMs'
     | 'newestTemplates'
-    | 'hasSucceeded'
+    | 'succeededAtMs'
   >,
 ): WorkloadFacts {
   const { plans, ...others } = read;
@@ -152,7 +152,7 @@ function readFlight({ successes, settings, nowMs }: FactDeps, workload: Workload
   return {
     workload,
     record,
-    hasSucceeded: successes.has(workload, record),
+    succeededAtMs: successes.findSeenAtMs(workload, record),
     rolloutTimeoutMs: settings().ROLLOUT_TIMEOUT,
     nowMs: nowMs(),
   };
@@ -271,7 +271,7 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
         plans,
         pods: pods.unfinished,
         podSecrets: listPodSecrets(pods),
-        hasSucceeded: deps.successes.has(workload, parseRecord(workload.annotations)),
+        succeededAtMs: deps.successes.findSeenAtMs(workload, parseRecord(workload.annotations)),
         newestTemplates,
         ...(await findPlatforms(deps, { workload, wanted }, signal)),
         ...(missingSinceMs !== undefined && { missingSinceMs }),

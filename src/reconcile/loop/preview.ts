@@ -92,7 +92,7 @@ export async function preview(
     // One look does not show how long they have been missing.
     missingPods: { findSinceMs: () => undefined },
     finishedRollouts: { take: () => false },
-    successes: { has: () => false },
+    successes: { findSeenAtMs: () => undefined },
     ...common,
     workloads: deps.workloads,
     client: rememberPods(deps.client),

@@ -79,7 +79,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     const key = formatWorkloadKey(workload);
     const { events, waiting, restore, lookAgainMs } = decision;
     if (decision.succeeded) {
-      deps.successes.note(workload, parseRecord(workload.annotations));
+      deps.successes.note(workload, parseRecord(workload.annotations), deps.nowMs());
       budget.noteSuccess(key, workload);
     }
     await stepBack(deps, workload, { decision, signal });

@@ -1,17 +1,10 @@
-import { findReference, isSameRepository, quote } from '../../images/reference.ts';
+import { isSameImage, quote } from '../../images/reference.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Slot } from '../../workloads/workload.ts';
 import type { PatchPreview, WorkloadPatch } from '../ports.ts';
 import type { CopiedSlot } from './slot-plan.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
-
-/** The same text, or without the tag that a digest makes needless. */
-function isSameImage(image: string, made: string): boolean {
-  const [a, b] = [findReference(image), findReference(made)];
-  const isPinned = a?.digest !== undefined && a.digest === b?.digest;
-  return image === made || (a !== undefined && b !== undefined && isPinned && isSameRepository(a, b));
-}
 
 function findChanged(
   slots: readonly PatchedSlot[],

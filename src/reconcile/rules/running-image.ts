@@ -1,5 +1,5 @@
 import { copyRepositoryOf, type Destination } from '../../images/copy-name.ts';
-import { type Reference, findReference, isSameRepository } from '../../images/reference.ts';
+import { type Reference, findReference, isSameImage, isSameRepository } from '../../images/reference.ts';
 import { KINDS } from '../../workloads/kinds.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
@@ -75,9 +75,9 @@ export function isUnseen(
   return isAsked && reports.length === 0 && pods.some(({ ready }) => ready);
 }
 
-/** Whether a pod has the image text of the slot. */
+/** Whether a pod has the image of the slot; admission may have dropped its tag. */
 export function holdsImage({ containers }: Pod, { name, image }: Slot): boolean {
-  return containers.some((container) => container.name === name && container.image === image);
+  return containers.some((container) => container.name === name && isSameImage(container.image, image));
 }
 
 /** The image text of another repository that admission has written into the slot of a Ready pod. */

@@ -15,8 +15,8 @@ const SKEW_MS = 60_000;
 export interface FlightFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
-  /** All pods of the last swap were seen to run: whatever happens to one later has other reasons, unless it cannot pull. */
-  readonly hasSucceeded?: boolean;
+  /** When all pods of the last swap were first seen to run; undefined: not yet. */
+  readonly succeededAtMs?: number | undefined;
   /** How long a pod may take to get ready (ROLLOUT_TIMEOUT). */
   readonly rolloutTimeoutMs: number;
   readonly nowMs: number;
@@ -47,20 +47,28 @@ export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: nu
   return isRecent && isSwapUnfinished(workload, record);
 }
 
-/** A kind that does not say whether its pods were all available once gets less time: a restart forgets what was seen. */
+/**
+ * A kind that does not say whether its pods were all available once gets less time than a day: a restart forgets what was
+ * seen. So does one that says so: an image that crashes is available for a moment, and a Deployment that ends its pods
+ * before it starts new ones may say so of those before.
+ */
 function longestTrialMs({ workload, rolloutTimeoutMs }: FlightFacts): number {
-  const isForgetful = workload.rollout.completed === undefined && hasEveryPod(workload);
+  const { completed } = workload.rollout;
+  if (completed === true) {
+    return 3 * rolloutTimeoutMs;
+  }
+  const isForgetful = completed === undefined && hasEveryPod(workload);
   return isForgetful ? Math.max(LONGEST_ROLLOUT_MS, 2 * rolloutTimeoutMs) : LONGEST_TRIAL_MS;
 }
 
 /**
- * True while pods that do not get ready are the doing of the swap: it has not been seen to succeed, what it replaced has
- * served, and nobody has changed the template since.
+ * True while pods that do not get ready are the doing of the swap: they were not seen to run for long enough to crash
+ * again and again, what it replaced has served, and nobody has changed the template since.
  */
 export function isSwapOnTrial(facts: FlightFacts): boolean {
-  const { workload, record, hasSucceeded, nowMs } = facts;
+  const { workload, record, succeededAtMs = Infinity, rolloutTimeoutMs, nowMs } = facts;
   const isChanged = (workload.templateChangedAtMs ?? 0) > record.swappedAtMs + SKEW_MS;
-  const isOver = hasSucceeded === true || workload.rollout.completed === true;
+  const isOver = nowMs - succeededAtMs >= 2 * rolloutTimeoutMs;
   const isOpen = record.hasServed === true && !isOver && !isChanged;
   return (
     isOpen &&

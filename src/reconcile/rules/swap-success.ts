@@ -9,9 +9,9 @@ import { type FlightFacts, LONGEST_ROLLOUT_MS } from './swap-in-flight.ts';
  * True for a swap that is rolled out, and of which only its pods can tell whether it has succeeded: that the workload is
  * rolled out does not say what runs. One that is long over has run until now.
  */
-export function isToBeSeen({ workload, record, hasSucceeded, nowMs }: FlightFacts): boolean {
+export function isToBeSeen({ workload, record, succeededAtMs, nowMs }: FlightFacts): boolean {
   return (
-    hasSucceeded !== true &&
+    succeededAtMs === undefined &&
     KINDS[workload.kind].rollsOut &&
     isRolledOut(workload) &&
     nowMs - record.swappedAtMs < LONGEST_ROLLOUT_MS &&
@@ -30,9 +30,9 @@ function isSeen({ plan, copy }: PlannedSlot): boolean {
 
 /** Whether all pods of the last swap are seen to run its copies, and that was not known before. */
 export function hasJustSucceeded(facts: SwapFacts): boolean {
-  const { workload, record, slots = [], hasSucceeded } = facts;
+  const { workload, record, slots = [], succeededAtMs } = facts;
   const swapped = new Set(findSwappedSlots(workload.slots, record).map(slotKey));
-  if (hasSucceeded === true || swapped.size === 0 || !runsTemplate(workload)) {
+  if (succeededAtMs !== undefined || swapped.size === 0 || !runsTemplate(workload)) {
     return false;
   }
   const mine = slots.filter(({ plan }) => swapped.has(slotKey(plan.slot)));

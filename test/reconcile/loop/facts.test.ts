@@ -43,7 +43,7 @@ async function gather(workload: Workload, pods: readonly Pod[], deps: Partial<Fa
     denials: { findEndMs: () => undefined },
     missingPods: { findSinceMs: () => undefined },
     finishedRollouts: { take: () => false },
-    successes: { has: () => false },
+    successes: { findSeenAtMs: () => undefined },
     pullSecrets: { wanted: undefined, findProblem: () => undefined },
     settings: () => someSettings(),
     nowMs: () => SWAPPED_AT_MS + 60_000,
@@ -89,7 +89,7 @@ describe('a swap that is rolled out', () => {
   it('has its pods looked at once, for they alone show what runs', async () => {
     await gather(swapped({}), []);
     expect(asked).toEqual(['pods']);
-    await gather(swapped({}), [], { successes: { has: () => true } });
+    await gather(swapped({}), [], { successes: { findSeenAtMs: () => SWAPPED_AT_MS } });
     expect(asked).toEqual([]);
   });
 

@@ -90,7 +90,7 @@ it('swaps a workload whose copy is verified', () => {
 it('has nothing left to do after one swap', () => {
   const workload = aWorkload();
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
-  expect(decide(someFacts(swapped, {}, { hasSucceeded: true }))).toEqual({ events: [] });
+  expect(decide(someFacts(swapped, {}, { succeededAtMs: 0 }))).toEqual({ events: [] });
 });
 
 it('writes down what the user wrote, and what stood there before', () => {
@@ -308,7 +308,7 @@ describe('a workload that runs from the backup', () => {
         someFacts(
           followed,
           { app: { phase: 'verified', ...movedCopy } },
-          { followsTags: true, hasSucceeded: true },
+          { followsTags: true, succeededAtMs: 0 },
         ),
       ),
     ).toEqual({

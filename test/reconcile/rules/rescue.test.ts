@@ -156,6 +156,17 @@ describe('a workload whose original cannot be pulled', () => {
     expect(readServed(decideOn(putBack, { pods: running }))).toBe(true);
   });
 
+  it('is rescued, too, when admission has dropped the tag beside its digest, and not when it has written another', () => {
+    const pinned = aWorkload({ slots: [aSlot(`nginx:1.27@${DIGEST}`)], rollout: { available: 1 } });
+    const rewrite = (image: string): readonly Pod[] => {
+      const pod = aStuckPod(pinned);
+      return [{ ...pod, containers: pod.containers.map((one) => ({ ...one, image })) }];
+    };
+    expect(decideOn(pinned, { pods: rewrite(`nginx@${DIGEST}`) }).swap).toMatchObject({ isRescue: true });
+    expect(decideOn(pinned, { pods: rewrite(`nginx@${OTHER_DIGEST}`) })).not.toHaveProperty('swap');
+    expect(decideOn(pinned, { pods: rewrite(`mirror.example/nginx@${DIGEST}`) })).not.toHaveProperty('swap');
+  });
+
   it('is rescued in the slots that need it only: of the others nothing proves who may read them', () => {
     const workload = { ...STUCK, slots: [aSlot('nginx:1.27'), aSlot('nginx:1.27', { name: 'other' })] };
     const [app] = aStuckPod(workload).containers;

@@ -159,6 +159,13 @@ describe('a pod of the swap that does not become ready', () => {
     expect(failureOf({ ...facts, pods: [aPod({ waiting: crash, restarts: 2 })] })).toBeUndefined();
   });
 
+  it('is failed by one that was available for a moment before it crashed', () => {
+    const pods = [aPod({ waiting: crash, restarts })];
+    const workload = rolling({ rollout: { completed: true, available: 0 } });
+    const nowMs = SWAPPED_AT_MS + 2 * MINUTE_MS;
+    expect(failureOf({ workload, pods, nowMs, succeededAtMs: SWAPPED_AT_MS + 1_000 })).toContain('Crash');
+  });
+
   it('counts the time in which a pod that crashes is ready for a moment at each start', () => {
     const pods = [aPod({ waiting: crash, restarts }, { unreadySinceMs: late - 1_000 })];
     expect(failureOf({ pods, nowMs: late })).toContain('CrashLoopBackOff');
@@ -195,14 +202,17 @@ describe('a pod of the swap that does not become ready', () => {
       'it had to wait for a node',
       { pods: [aPod({ waiting: crash, restarts }, { scheduledAtMs: SWAPPED_AT_MS + 1 })] },
     ],
-    ['all of its pods were ready once', { workload: rolling({ rollout: { completed: true } }) }],
+    [
+      'all of its pods were ready once, and that is some time ago',
+      { workload: rolling({ rollout: { completed: true } }), nowMs: SWAPPED_AT_MS + 3 * TIMEOUT_MS },
+    ],
     ['it is younger than that', { pods: [aPod({}, { createdAtMs: SWAPPED_AT_MS + 1 })] }],
     [
       'it has got the copy in place later than that',
       { pods: [aPod({}, { replacedAtMs: SWAPPED_AT_MS + 1 })] },
     ],
     ['the workload did not serve before', { record: { ...RECORD, hasServed: false } }],
-    ['the swap was seen to succeed', { hasSucceeded: true }],
+    ['the swap was seen to succeed long ago', { succeededAtMs: late - 2 * TIMEOUT_MS }],
     [
       'somebody has changed the template since',
       { workload: rolling({ templateChangedAtMs: SWAPPED_AT_MS + 2 * MINUTE_MS }) },
