@@ -50,9 +50,14 @@ function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
   return { ...proof, ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
 }
 
+/** Without what is known of proof: that does not make a verified copy another one. */
+function toReports(request: CopyRequest): CopyRequest {
+  return { ...request, isProven: false, isUnprovable: false };
+}
+
 /** Whether an outcome was found with all in mind that pods report now. */
 function covers(settledFor: CopyRequest | undefined, request: CopyRequest): boolean {
-  return settledFor !== undefined && merge(settledFor, { ...request, isProven: false }) === settledFor;
+  return settledFor !== undefined && merge(settledFor, toReports(request)) === settledFor;
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
