@@ -1,3 +1,4 @@
+import { followObjects } from './follow.ts';
 import { referenceTo, type Kube, type ObjectReference } from './kube.ts';
 import type { Pod, Workload } from './objects.ts';
 import { waitFor } from './wait-for.ts';
@@ -16,11 +17,31 @@ export async function waitForRollout(kube: Kube, workload: ObjectReference | Wor
   );
 }
 
-/** Returns the workload as it was created, once it is rolled out: a controller may have changed it by then. */
+/**
+ * Returns the workload as it was created, once it has been rolled out. It is watched and not polled: a controller that
+ * swaps it at once may leave that state again within milliseconds.
+ */
 export async function createAndRollOut(kube: Kube, workload: Workload): Promise<Workload> {
-  const created = await kube.create(workload);
-  await waitForRollout(kube, created);
-  return created;
+  const { apiVersion, kind, metadata } = workload;
+  const { namespace = '', name } = metadata;
+  const rolledOutUids = new Set<string | undefined>();
+  const onObject = (now: Workload): void => {
+    if (isRolledOut(now)) {
+      rolledOutUids.add(now.metadata.uid);
+    }
+  };
+  const following = new AbortController();
+  const query = { apiVersion, kind, namespace };
+  const followed = followObjects({ kube, query }, { onObject, onGone: () => undefined }, following.signal);
+  try {
+    const created = await kube.create(workload);
+    const what = `${kind} ${namespace}/${name} to be rolled out`;
+    await waitFor(() => rolledOutUids.has(created.metadata.uid), { what });
+    return created;
+  } finally {
+    following.abort();
+    await followed;
+  }
 }
 
 /** Pods of a workload, by its selector; those being deleted as well. */
