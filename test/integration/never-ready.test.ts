@@ -13,7 +13,8 @@ import { followObjects } from '../support/follow.ts';
 import { referenceTo } from '../support/kube.ts';
 import { waitForEmptied } from '../support/namespaces.ts';
 import type { PodSpec, Workload } from '../support/objects.ts';
-import { createAndRollOut, listLivingPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
+import { listPodImages } from '../support/running-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { CRASHING_ANNOTATION, NEVER_READY_ANNOTATION } from '../support/test-kubelet.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -65,12 +66,6 @@ async function waitForTemplate(workload: Workload, image: string): Promise<void>
   });
 }
 
-/** Ready or not. */
-async function podImagesOf(workload: Workload): Promise<readonly string[]> {
-  const pods = await listLivingPods(kube, workload);
-  return pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image));
-}
-
 describe('a workload whose pods never become ready with the copy', () => {
   it('gets its originals back, and only then another of its namespace is swapped', async () => {
     const first = await createAndRollOut(
@@ -101,7 +96,7 @@ describe('a workload whose pods never become ready with the copy', () => {
     following.abort();
     await followed.catch(() => undefined);
     expect(imagesOf(await waitForRollout(kube, first))).toEqual([ORIGINAL]);
-    expect(await podImagesOf(first)).toEqual([ORIGINAL]);
+    expect(await listPodImages(kube, first)).toEqual([ORIGINAL]);
     const recovered = seen.lastIndexOf('first serves');
     expect(recovered, seen.join(', ')).toBeGreaterThan(seen.indexOf('first swapped'));
     expect(seen.indexOf('next swapped'), seen.join(', ')).toBeGreaterThan(recovered);
@@ -118,7 +113,7 @@ describe('a workload whose pods never become ready with the copy', () => {
     );
     const restored = await waitForRollout(kube, created);
     expect(imagesOf(restored)).toEqual([ORIGINAL]);
-    expect(new Set(await podImagesOf(restored))).toEqual(new Set([ORIGINAL]));
+    expect(new Set(await listPodImages(kube, restored))).toEqual(new Set([ORIGINAL]));
   });
 });
 
@@ -142,7 +137,7 @@ describe('a workload whose new pod finds no room', () => {
     const witness = aDeployment({ namespace: other, images: [ORIGINAL], podAnnotations: SLOW });
     await waitForEvent(kube, await createAndRollOut(kube, witness), 'SwapRolledBack');
     expect(imagesOf(await read(kube, waiting))).toEqual([COPY]);
-    expect((await podImagesOf(waiting)).toSorted()).toEqual([COPY, ORIGINAL].toSorted());
+    expect((await listPodImages(kube, waiting)).toSorted()).toEqual([COPY, ORIGINAL].toSorted());
 
     await kube.delete(referenceTo(filler));
     await waitForImages(kube, waiting, [COPY]);
@@ -160,7 +155,7 @@ it(
       deadlineMs: 180_000,
     });
     expect(imagesOf(await read(kube, db))).toEqual([ORIGINAL]);
-    expect(await podImagesOf(db)).toEqual([ORIGINAL, ORIGINAL]);
+    expect(await listPodImages(kube, db)).toEqual([ORIGINAL, ORIGINAL]);
     expect((await listEvents(kube, db)).map(({ reason }) => reason)).toContain('PodRestored');
   },
 );

@@ -10,7 +10,8 @@ import { referenceTo } from '../support/kube.ts';
 import type { Pod, PodSpec, Workload } from '../support/objects.ts';
 import { readRequestLog } from '../support/registry-log.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { createAndRollOut, listLivingPods } from '../support/rollout.ts';
+import { createAndRollOut } from '../support/rollout.ts';
+import { listRunningDigests } from '../support/running-images.ts';
 import { deleteManifest, findDigest, pushImage, type PushedImage } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { inPool, startTestKubelet, type TestKubelet } from '../support/test-kubelet.ts';
@@ -87,14 +88,6 @@ async function deploy(workload: Workload): Promise<Workload> {
   return deployed;
 }
 
-/** What the pods of a workload report to run, sorted. */
-async function reportedDigests(workload: Workload): Promise<readonly string[]> {
-  const statuses = (await listLivingPods(kube, workload)).flatMap(
-    ({ status }) => status?.containerStatuses ?? [],
-  );
-  return statuses.map(({ imageID }) => imageID.slice(imageID.indexOf('@') + 1)).toSorted();
-}
-
 /** What the backup has of an image under a digest. */
 async function findInBackup({ host, repository }: PushedImage, digest: string): Promise<string | undefined> {
   const copies = `digests/${host.replace(':', '_')}/${repository}`;
@@ -117,9 +110,9 @@ it('backs up the index of what nodes of two platforms report by its parts, and a
   const podSpec = inPool(POOL);
   const agent = await deploy(aDaemonSet({ namespace, name: 'agent', images: [image.reference], podSpec }));
   const parts = [platforms.amd64, platforms.amd64, platforms.arm64].toSorted();
-  expect(await reportedDigests(agent)).toEqual(parts);
+  expect(await listRunningDigests(kube, agent)).toEqual(parts);
   await waitForImages(kube, agent, [copyOf(image, PREFIX)]);
-  expect(await reportedDigests(agent)).toEqual(parts);
+  expect(await listRunningDigests(kube, agent)).toEqual(parts);
   for (const digest of [image.digest, ...parts]) {
     expect(await findInBackup(image, digest)).toBe(digest);
   }

@@ -23,7 +23,8 @@ import { waitForEmptied } from '../support/namespaces.ts';
 import type { AnyObject, Pod, Workload } from '../support/objects.ts';
 import { aPod, previewImage, REWRITES, startPodPolicy, type PodPolicy } from '../support/pod-policy.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
-import { createAndRollOut, listLivingPods, waitForRollout } from '../support/rollout.ts';
+import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
+import { listPodImages, listRunningDigests } from '../support/running-images.ts';
 import { pushImage, SAMPLE_IMAGES, type PushedImage } from '../support/seed-images.ts';
 import { connectAsServiceAccount } from '../support/service-account.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -116,19 +117,6 @@ function recreated(workload: Workload): Workload {
   return { ...workload, spec: { ...workload.spec, strategy: { type: 'Recreate' } } };
 }
 
-/** Of every pod of a workload, the text of its image. */
-async function podImagesOf(workload: Workload): Promise<readonly string[]> {
-  const pods = await listLivingPods(kube, workload);
-  return pods.flatMap(({ spec }) => spec.containers.map(({ image }) => image));
-}
-
-async function runningDigests(workload: Workload): Promise<readonly string[]> {
-  const statuses = (await listLivingPods(kube, workload)).flatMap(
-    ({ status }) => status?.containerStatuses ?? [],
-  );
-  return statuses.map(({ imageID }) => imageID.slice(imageID.indexOf('@') + 1));
-}
-
 async function expectUntouched(workload: Workload): Promise<void> {
   const now = await read(kube, workload);
   expect(imagesOf(now)).toEqual(imagesOf(workload));
@@ -152,7 +140,7 @@ describe('without the permission to try pods', () => {
         /a node cannot run the copy of main: \w+: .*mirror\.example/,
       );
       expect(imagesOf(await waitForRollout(kube, workload))).toEqual([ORIGINAL]);
-      expect(await podImagesOf(workload)).toEqual([ORIGINAL]);
+      expect(await listPodImages(kube, workload)).toEqual([ORIGINAL]);
     }
   });
 
@@ -200,7 +188,7 @@ describe('without the permission to try pods', () => {
     expect(told).toContain('its pods do not run the copy in main');
     expect(told).toContain(mirror.host);
     expect(imagesOf(await waitForRollout(kube, web))).toEqual([ORIGINAL]);
-    expect(await runningDigests(web)).toEqual([images.singleManifest.digest]);
+    expect(await listRunningDigests(kube, web)).toEqual([images.singleManifest.digest]);
   });
 
   it('leaves a workload alone whose pods come from a mirror, although that has the same image', async () => {
@@ -212,7 +200,7 @@ describe('without the permission to try pods', () => {
     expect(told).toContain(other.reference);
     expect(told).toContain('config/components/pod-dry-run');
     await expectUntouched(web);
-    expect(await podImagesOf(web)).toEqual([other.reference]);
+    expect(await listPodImages(kube, web)).toEqual([other.reference]);
   });
 
   it('leaves a workload alone whose pods run another image of a mirror', async () => {
@@ -222,7 +210,7 @@ describe('without the permission to try pods', () => {
     const web = await createAndRollOut(kube, aDeployment({ namespace, images: [first.reference] }));
     expect(await waitForEvent(kube, web, 'OtherImageRuns')).toContain(`${mirror.host}/${other.repository}`);
     await expectUntouched(web);
-    expect(await runningDigests(web)).toEqual([other.digest]);
+    expect(await listRunningDigests(kube, web)).toEqual([other.digest]);
   });
 });
 
@@ -278,7 +266,7 @@ describe('with the permission to try pods', () => {
     await policy.remove();
     await editSettings();
     await waitForImages(kube, web, [COPY]);
-    expect(await podImagesOf(web)).toEqual([COPY]);
+    expect(await listPodImages(kube, web)).toEqual([COPY]);
   });
 
   it('swaps workloads whose pods lose the tag of the copy, one after the other', async () => {
@@ -289,8 +277,8 @@ describe('with the permission to try pods', () => {
     );
     for (const web of webs) {
       await waitForImages(kube, web, [COPY]);
-      expect(await podImagesOf(web)).toEqual([COPY.replace(/:[^:/]+@/, '@')]);
-      expect(await runningDigests(web)).toEqual([images.singleManifest.digest]);
+      expect(await listPodImages(kube, web)).toEqual([COPY.replace(/:[^:/]+@/, '@')]);
+      expect(await listRunningDigests(kube, web)).toEqual([images.singleManifest.digest]);
       expect((await listEvents(kube, web)).map(({ reason }) => reason)).toEqual(['ImageSwapped']);
     }
   });
@@ -301,7 +289,7 @@ describe('with the permission to try pods', () => {
     const { first } = await pushToBoth(`${namespace}/same`, 'as released');
     const web = await createAndRollOut(kube, aDeployment({ namespace, images: [first.reference] }));
     await waitForImages(kube, web, [copyOf(first, PREFIX)]);
-    expect(await podImagesOf(web)).toEqual([copyOf(first, PREFIX)]);
+    expect(await listPodImages(kube, web)).toEqual([copyOf(first, PREFIX)]);
   });
 
   it('leaves a workload alone whose pods run another image of a mirror', async () => {
@@ -311,7 +299,7 @@ describe('with the permission to try pods', () => {
     const web = await createAndRollOut(kube, aDeployment({ namespace, images: [first.reference] }));
     await waitForEvent(kube, web, 'OtherImageRuns');
     await expectUntouched(web);
-    expect(await runningDigests(web)).toEqual([other.digest]);
+    expect(await listRunningDigests(kube, web)).toEqual([other.digest]);
   });
 
   it('swaps a StatefulSet whose pods mount claims of their own', async () => {
@@ -334,7 +322,7 @@ describe('with the permission to try pods', () => {
       spec: { ...plain.spec, volumeClaimTemplates: [claim] },
     });
     await waitForImages(kube, db, [COPY]);
-    expect(await podImagesOf(db)).toEqual([COPY]);
+    expect(await listPodImages(kube, db)).toEqual([COPY]);
     await kube.delete(referenceTo(volume));
   });
 
@@ -355,7 +343,7 @@ describe('with the permission to try pods', () => {
     const web = await createAndRollOut(kube, { ...plain, spec: { ...plain.spec, strategy } });
     await waitForImages(kube, web, [COPY]);
     await expect(previewImage(kube, namespace, COPY)).rejects.toThrow(/exceeded quota/);
-    expect(await podImagesOf(web)).toEqual([COPY, COPY]);
+    expect(await listPodImages(kube, web)).toEqual([COPY, COPY]);
   });
 });
 
@@ -395,6 +383,6 @@ describe('with a backup that the nodes cannot pull from', () => {
       /a node cannot run the copy of main: \w+: .*no basic auth credentials/,
     );
     expect(imagesOf(await waitForRollout(kube, web))).toEqual([ORIGINAL]);
-    expect(await podImagesOf(web)).toEqual([ORIGINAL]);
+    expect(await listPodImages(kube, web)).toEqual([ORIGINAL]);
   });
 });

@@ -14,6 +14,7 @@ import { NODE_IMAGES, pushNodeImage } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import type { Workload } from '../support/objects.ts';
 import { createAndRollOut, listLivingPods } from '../support/rollout.ts';
+import { listRunningDigests } from '../support/running-images.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aDaemonSet, aDeployment } from '../support/workload-builders.ts';
@@ -47,14 +48,6 @@ const copyTo = (image: PushedImage): string => copyOf(image, PREFIX);
 async function createWorkload(workload: Workload, spec: object = {}): Promise<Workload> {
   const probed = withProbe(workload);
   return createAndRollOut(kube, { ...probed, spec: { ...probed.spec, ...spec } });
-}
-
-/** What containerd says that each pod runs. */
-async function runningDigests(workload: Workload): Promise<readonly string[]> {
-  const statuses = (await listLivingPods(kube, workload)).flatMap(
-    ({ status }) => status?.containerStatuses ?? [],
-  );
-  return statuses.map(({ imageID }) => imageID.slice(imageID.indexOf('@') + 1));
 }
 
 interface Range {
@@ -110,7 +103,9 @@ describe('a Deployment of three', () => {
     watching.abort();
     expect(range.least).toBeGreaterThanOrEqual(limits.least);
     expect(range.most).toBeLessThanOrEqual(limits.most);
-    expect(await runningDigests(swapped)).toEqual(Array.from({ length: 3 }, () => images.web.digest));
+    expect(await listRunningDigests(kube, swapped)).toEqual(
+      Array.from({ length: 3 }, () => images.web.digest),
+    );
   });
 
   it('runs from the backup after it was recreated', async () => {
@@ -119,7 +114,9 @@ describe('a Deployment of three', () => {
       { strategy: { type: 'Recreate' } },
     );
     const swapped = await waitForImages(kube, created, [copyTo(images.dockerWeb)]);
-    expect(await runningDigests(swapped)).toEqual(Array.from({ length: 3 }, () => images.dockerWeb.digest));
+    expect(await listRunningDigests(kube, swapped)).toEqual(
+      Array.from({ length: 3 }, () => images.dockerWeb.digest),
+    );
   });
 });
 
@@ -129,7 +126,7 @@ describe('a DaemonSet', () => {
       aDaemonSet({ namespace, name: 'rolling', images: [images.single.reference] }),
     );
     const swapped = await waitForImages(kube, created, [copyTo(images.single)]);
-    expect(await runningDigests(swapped)).toEqual([images.single.digest]);
+    expect(await listRunningDigests(kube, swapped)).toEqual([images.single.digest]);
   });
 
   it('that is updated on deletion runs from the backup once its pod was deleted', async () => {
@@ -167,7 +164,7 @@ describe('the digest that is backed up', () => {
     expect(after.digest).not.toBe(before.digest);
     await changeSettings(kube, { SOURCE_HOSTS: source.host });
     const swapped = await waitForImages(kube, created, [copyTo(before)]);
-    expect(await runningDigests(swapped)).toEqual([before.digest]);
+    expect(await listRunningDigests(kube, swapped)).toEqual([before.digest]);
     const answers = (await cluster.askPods(swapped)).map(({ content }) => content);
     expect(answers).toEqual(node ? ['before'] : []);
   });
@@ -186,6 +183,6 @@ describe('the digest that is backed up', () => {
     const [one, two] = workloads as [Workload, Workload];
     await waitForImages(kube, one, [copyTo(first)]);
     const swapped = await waitForImages(kube, two, [copyTo(second)]);
-    expect(await runningDigests(swapped)).toEqual([second.digest]);
+    expect(await listRunningDigests(kube, swapped)).toEqual([second.digest]);
   });
 });
