@@ -16,6 +16,12 @@ function findChanged(
   return changed.find(({ slot, made: text }) => !isSame(slot.image, text));
 }
 
+function explainBlindness(preview: PatchPreview | undefined): string {
+  return preview?.pod.is === 'not permitted'
+    ? 'without the permission of config/components/pod-dry-run'
+    : 'because the dry run fails: a webhook does not let it pass, or a quota has no room for one more pod';
+}
+
 /**
  * What admission would make of the images of a swap, if that is not what they are: pods would be pointed at something
  * that nobody has proven. Where it cannot be asked about pods, that it changes the images of those that run has to do.
@@ -41,6 +47,6 @@ export function explainChangedImage(
     rewritten &&
     `its pods have ${quote(rewritten.rewritten ?? '')} in ${slotKey(rewritten.slot)} where the template says ` +
       `${quote(rewritten.slot.image)}: admission changes images, and what it would make of the copy cannot be seen ` +
-      'without the permission of config/components/pod-dry-run'
+      explainBlindness(preview)
   );
 }

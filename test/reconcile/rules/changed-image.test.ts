@@ -59,15 +59,20 @@ describe('what admission makes of pods', () => {
 
   const rewritten = [{ slot: aSlot('nginx:1'), rewritten: 'mirror.corp/nginx:1' }];
 
-  it.each([preview(SLOTS, { is: 'not permitted' }), preview(SLOTS), undefined])(
-    'counts as changed while it cannot be seen, and running pods show that images are changed',
-    (made) => {
-      expect(explainChangedImage({ slots: SLOTS }, made, rewritten)).toMatch(
-        /pods have "mirror\.corp\/nginx:1" in app .* permission of config\/components\/pod-dry-run/,
-      );
-      expect(explainChangedImage({ slots: SLOTS }, made, [{ slot: aSlot('nginx:1') }])).toBeUndefined();
-    },
-  );
+  it.each([
+    [
+      'it may not be asked',
+      preview(SLOTS, { is: 'not permitted' }),
+      'without the permission of config/components/',
+    ],
+    ['the pod cannot be tried', preview(SLOTS), 'because the dry run fails'],
+    ['not even the patch can be tried', undefined, 'because the dry run fails'],
+  ])('counts as changed while %s, and running pods show that images are changed', (_, made, why) => {
+    const explained = explainChangedImage({ slots: SLOTS }, made, rewritten);
+    expect(explained).toContain('pods have "mirror.corp/nginx:1" in app');
+    expect(explained).toContain(why);
+    expect(explainChangedImage({ slots: SLOTS }, made, [{ slot: aSlot('nginx:1') }])).toBeUndefined();
+  });
 
   it('counts more than what running pods show', () => {
     expect(explainChangedImage({ slots: SLOTS }, inPods(...SLOTS), rewritten)).toBeUndefined();
