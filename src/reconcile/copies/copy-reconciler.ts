@@ -1,9 +1,10 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
+import { findUnlike } from './compare-digests.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
-import { type IdentifiedImage, findUnlike, identifyImage } from './identify-image.ts';
+import { type IdentifiedImage, identifyImage } from './identify-image.ts';
 import { findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */

@@ -52,6 +52,11 @@ export interface VerifiedCopy extends Copy {
   readonly isShown?: boolean;
 }
 
+/** True for a copy that pods on nodes of other platforms could not start from. */
+export function isForOnePlatform(copy: CopyState | undefined): copy is VerifiedCopy {
+  return copy?.phase === 'verified' && copy.isOnePlatform === true;
+}
+
 export interface FailedCopy {
   readonly phase: 'failed';
   readonly reason: RegistryFailure;

@@ -1,6 +1,7 @@
 import { RegistryError } from '../../errors.ts';
 import { type CopyRepository, copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
+import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import { type EnsureCopyDeps, ensureCopy, findCopy } from './ensure-copy.ts';
 import { identifyImage } from './identify-image.ts';
@@ -8,19 +9,6 @@ import { identifyImage } from './identify-image.ts';
 interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
   /** Ready pods run it. */
   readonly isShown: boolean;
-}
-
-type PinnedReference = Reference & { readonly digest: string };
-
-/** Of what pods report, what is neither an image of the backup nor one of its manifests. */
-async function findUnlikeCopy(
-  { registry }: EnsureCopyDeps,
-  { copy, reported }: { readonly copy: PinnedReference; readonly reported: readonly string[] },
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const others = reported.filter((one) => one !== copy.digest);
-  const parts = others.length === 0 ? undefined : await registry.listParts(copy, 'backup', signal);
-  return others.filter((one) => parts?.is !== 'index' || !parts.digests.has(one));
 }
 
 /** What pods run of a source, where that is not what its tag last meant. */
@@ -62,13 +50,12 @@ async function findLastKnown(
   if (digest === undefined) {
     return findEarlier(deps, { request, repository }, signal);
   }
-  const last = withDigest(repository, digest);
-  const all = [...reported, ...elsewhere];
-  const unlike = await findUnlikeCopy(deps, { copy: last, reported: all }, signal);
+  const copy = await findCopy(deps, { request, digest }, signal);
+  const others = [...reported, ...elsewhere];
+  const unlike = copy ? await findUnlike(deps, { source, digest, reported: others }, signal) : others;
   if (source.digest === undefined && reported.some((one) => unlike.includes(one))) {
     return findEarlier(deps, { request, repository }, signal);
   }
-  const copy = await findCopy(deps, { request, digest }, signal);
   const isShown = isProven || reported.some((one) => !unlike.includes(one));
   return copy && { ...copy, isShown, unlike };
 }

@@ -3,7 +3,7 @@ import type { Settings } from '../../settings.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import type { Pod, Workload } from '../../workloads/workload.ts';
-import type { CopyRequest } from '../copies/copy-state.ts';
+import { type CopyRequest, isForOnePlatform } from '../copies/copy-state.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import type { WorkloadFacts } from '../rules/decision.ts';
 import type { Denials } from '../pace/denials.ts';
@@ -92,21 +92,14 @@ function collectFacts(
   workload: Workload,
   read: { readonly plans: readonly SlotPlan[] } & Pick<
     WorkloadFacts,
-    | 'pods'
-    | 'podSecrets'
-    | 'foreignPlatforms'
-    | 'nodePlatforms'
-    | 'missingSinceMs'
-    | 'newestTemplates'
-    | 'succeededAtMs'
+    'pods' | 'podSecrets' | 'foreignPlatforms' | 'nodePlatforms' | 'missingSinceMs' | 'newestTemplates'
   >,
 ): WorkloadFacts {
   const { plans, ...others } = read;
   const { MODE: mode, REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
   return {
-    workload,
+    ...readFlight(deps, workload),
     ...others,
-    record: parseRecord(workload.annotations),
     mode,
     policy: policyOf(deps, workload),
     destination: { prefix, naming },
@@ -118,8 +111,6 @@ function collectFacts(
     pullSecret: deps.pullSecrets.wanted,
     pullSecretProblem: deps.pullSecrets.findProblem(workload),
     requeueAfterMs: deps.settings().REQUEUE_AFTER,
-    rolloutTimeoutMs: deps.settings().ROLLOUT_TIMEOUT,
-    nowMs: deps.nowMs(),
   };
 }
 
@@ -130,10 +121,7 @@ async function findPlatforms(
   signal: AbortSignal,
 ): Promise<Pick<WorkloadFacts, 'foreignPlatforms' | 'nodePlatforms'>> {
   const { PLATFORMS: platforms } = settings();
-  const isForOne = wanted.some(({ request }) => {
-    const copy = copies.get(request);
-    return copy?.phase === 'verified' && copy.isOnePlatform === true;
-  });
+  const isForOne = wanted.some(({ request }) => isForOnePlatform(copies.get(request)));
   if (wanted.length === 0 || (platforms === 'all' && !isForOne)) {
     return {};
   }
@@ -147,6 +135,7 @@ async function findPlatforms(
   };
 }
 
+/** What is known of the last swap of a workload. */
 function readFlight({ successes, settings, nowMs }: FactDeps, workload: Workload): FlightFacts {
   const record = parseRecord(workload.annotations);
   return {
@@ -271,7 +260,6 @@ export function createFactGatherer(deps: FactDeps): FactGatherer {
         plans,
         pods: pods.unfinished,
         podSecrets: listPodSecrets(pods),
-        succeededAtMs: deps.successes.findSeenAtMs(workload, parseRecord(workload.annotations)),
         newestTemplates,
         ...(await findPlatforms(deps, { workload, wanted }, signal)),
         ...(missingSinceMs !== undefined && { missingSinceMs }),

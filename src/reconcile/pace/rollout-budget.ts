@@ -120,7 +120,7 @@ export class RolloutBudget {
       isStopped,
       freePlaces: this.#countFree() + ownPlaces,
       isNamespaceProven: this.#proven.has(namespace),
-      isNamespaceRolling: this.#isRolling(namespace, key),
+      isNamespaceRolling: this.#listRolling(key).has(namespace),
     });
   }
 
@@ -130,20 +130,20 @@ export class RolloutBudget {
       return false;
     }
     if (KINDS[workload.kind].rollsOut) {
-      this.reserve(key, workload);
-      this.#trials.begin(key, workload, this.#places.get(key)?.own?.atMs ?? this.#options.nowMs());
+      this.#trials.begin(key, workload, this.reserve(key, workload));
     }
     return true;
   }
 
-  /** Takes a place whether one is free or not. */
-  reserve(key: string, workload: Workload): void {
+  /** Takes a place whether one is free or not. Returns the time at which it is taken. */
+  reserve(key: string, workload: Workload): number {
     const atMs = this.#options.nowMs();
     const { namespace, rollout } = workload;
     const untilMs = atMs + this.#options.limits().timeoutMs;
     const own = { atMs, generation: rollout.generation + 1, before: this.#places.get(key) };
     this.#places.set(key, { namespace, untilMs, own });
     this.#waiting.delete(key);
+    return atMs;
   }
 
   /** Gives a place back, because the swap was not made. */
@@ -255,10 +255,10 @@ export class RolloutBudget {
     this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
   }
 
-  /** Whether another workload of the namespace does, or has not been seen to run its copies yet. */
-  #isRolling(namespace: string, ownKey: string): boolean {
-    const rolls = [...this.#places].some(([key, place]) => place.namespace === namespace && key !== ownKey);
-    return rolls || this.#trials.listNamespaces(this.#options.nowMs(), ownKey).has(namespace);
+  /** Namespaces in which another workload rolls out because of us, or has not been seen to run its copies yet. */
+  #listRolling(ownKey?: string): ReadonlySet<string> {
+    const others = [...this.#places].filter(([key]) => key !== ownKey).map(([, { namespace }]) => namespace);
+    return new Set([...others, ...this.#trials.listNamespaces(this.#options.nowMs(), ownKey)]);
   }
 
   #countFree(): number {
@@ -280,10 +280,7 @@ export class RolloutBudget {
       return;
     }
     const isStopped = this.findStopEndMs() !== undefined;
-    const rolling = new Set([
-      ...[...this.#places.values()].map(({ namespace }) => namespace),
-      ...this.#trials.listNamespaces(this.#options.nowMs()),
-    ]);
+    const rolling = this.#listRolling();
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
     const mayStart = [...this.#waiting.values()].filter(
       ({ namespace, purpose }) =>

@@ -26,9 +26,14 @@ export class SwapTrials {
   /** A swap is about to be made. Where pods are replaced on deletion only, none will show anything soon. */
   begin(key: string, { namespace, rollout }: Workload, atMs: number): void {
     if (!rollout.onDelete) {
-      const { before: _, ...before } = this.#trials.get(key) ?? {};
-      const known = 'atMs' in before ? before : undefined;
-      this.#trials.set(key, { namespace, atMs, isOwn: true, before: known });
+      const before = this.#trials.get(key);
+      // One step back is enough: at most one swap of a workload is about to be made.
+      this.#trials.set(key, {
+        namespace,
+        atMs,
+        isOwn: true,
+        before: before && { ...before, before: undefined },
+      });
     }
   }
 

@@ -145,23 +145,14 @@ function planRequest(
   };
 }
 
-/** What pods show of a slot; `shown` are the fields of the plan that say so. */
-function readPods(
-  slot: Slot,
-  facts: SlotPlanFacts & Pick<RunningFacts, 'image' | 'source'>,
-): {
-  readonly reports: readonly Report[];
-  readonly shown: Pick<CopiedSlot, 'reports' | 'rewritten' | 'isUnseen'>;
-} {
+/** What pods show of a slot. */
+function readPods(slot: Slot, facts: RunningFacts): Pick<CopiedSlot, 'reports' | 'rewritten' | 'isUnseen'> {
   const reports = listReports(slot, facts);
   const rewritten = findRewritten(slot, facts);
   return {
-    reports,
-    shown: {
-      ...(reports.length > 0 && { reports }),
-      ...(rewritten !== undefined && { rewritten }),
-      ...(isUnseen(slot, facts, reports) && { isUnseen: true }),
-    },
+    ...(reports.length > 0 && { reports }),
+    ...(rewritten !== undefined && { rewritten }),
+    ...(isUnseen(slot, facts, reports) && { isUnseen: true }),
   };
 }
 
@@ -175,20 +166,19 @@ function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPla
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  return planCopy(slot, { image, recorded }, facts);
+  return planCopy(slot, { image, source, recorded }, facts);
 }
 
-function planCopy(
-  slot: Slot,
-  { image, recorded }: { readonly image: Reference; readonly recorded: Original | undefined },
-  facts: SlotPlanFacts,
-): CopiedSlot {
-  const source = recorded?.source ?? image;
+interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
+  readonly recorded: Original | undefined;
+}
+
+function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotPlanFacts): CopiedSlot {
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   // The pods of a swap show what it has come to before all of them are ready.
   const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
-  const { reports, shown } = readPods(slot, { ...facts, pods, image, source });
-  const request = planRequest({ slot, image, source }, { ...facts, pods, reports });
+  const shown = readPods(slot, { ...facts, pods, image, source });
+  const request = planRequest({ slot, image, source }, { ...facts, pods, reports: shown.reports ?? [] });
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',
@@ -227,8 +217,9 @@ function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
   }
   const { source } = request;
   const reports = listReports(slot, { ...facts, image: parseReference(slot.image), source });
-  const { isUnprovable: _, ...proof } = planProof(source.digest, { reports, isShown: true });
-  const { isUnseen: _unseen, ...known } = plan;
+  // Whether proof is still to come does not matter: the copy says who may read it.
+  const proof = planProof(source.digest, { reports, isShown: false });
+  const { isUnseen: _, ...known } = plan;
   return {
     ...known,
     ...(reports.length > 0 && { reports }),

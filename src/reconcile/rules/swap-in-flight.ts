@@ -48,17 +48,18 @@ export function isSwapInFlight(workload: Workload, record: SwapRecord, nowMs: nu
 }
 
 /**
- * A kind that does not say whether its pods were all available once gets less time than a day: a restart forgets what was
- * seen. So does one that says so: an image that crashes is available for a moment, and a Deployment that ends its pods
- * before it starts new ones may say so of those before.
+ * For how long unready pods count when nobody has seen the swap succeed, as after a restart. Where the workload says that all
+ * pods of this template were available once, not for long; not no time, because a container that crashes is available for a
+ * moment, and a Deployment that ends its pods before it starts new ones may say so of the old ones. Where it has every pod
+ * and its kind never says so, for an hour; otherwise for a day.
  */
 function longestTrialMs({ workload, rolloutTimeoutMs }: FlightFacts): number {
   const { completed } = workload.rollout;
   if (completed === true) {
     return 3 * rolloutTimeoutMs;
   }
-  const isForgetful = completed === undefined && hasEveryPod(workload);
-  return isForgetful ? Math.max(LONGEST_ROLLOUT_MS, 2 * rolloutTimeoutMs) : LONGEST_TRIAL_MS;
+  const neverSays = completed === undefined && hasEveryPod(workload);
+  return neverSays ? Math.max(LONGEST_ROLLOUT_MS, 2 * rolloutTimeoutMs) : LONGEST_TRIAL_MS;
 }
 
 /**

@@ -1,6 +1,12 @@
 import { formatReference, quote } from '../../images/reference.ts';
 import { type SwapRecord, slotKey } from '../../workloads/record.ts';
-import type { CopyState, FailedCopy, SourceChange, VerifiedCopy } from '../copies/copy-state.ts';
+import {
+  type CopyState,
+  type FailedCopy,
+  type SourceChange,
+  type VerifiedCopy,
+  isForOnePlatform,
+} from '../copies/copy-state.ts';
 import type { ObjectEvent } from '../ports.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './slot-plan.ts';
 
@@ -96,7 +102,7 @@ export function tellOnePlatform(
   nodePlatforms: readonly string[],
 ): readonly ObjectEvent[] {
   return (nodePlatforms.length > 1 ? slots : []).flatMap(({ plan, copy }) =>
-    plan.is === 'to be backed up' && copy?.phase === 'verified' && copy.isOnePlatform
+    plan.is === 'to be backed up' && isForOnePlatform(copy)
       ? [
           warn(
             'PlatformNotCopied',

@@ -1,5 +1,5 @@
 import { whyNotSwappable } from '../../workloads/rollout.ts';
-import type { CopyState } from '../copies/copy-state.ts';
+import { type CopyState, isForOnePlatform } from '../copies/copy-state.ts';
 import type { SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
 import type { Revert } from './revert.ts';
 import type { PlannedSlot } from './slot-plan.ts';
@@ -21,9 +21,8 @@ function isCopying({ plan, copy }: PlannedSlot, nowMs: number): boolean {
 
 /** A pod can come to any node: while there is one that no copy is for, none is used. */
 export function isForeign({ foreignPlatforms = [], nodePlatforms = [], slots }: WorkloadFacts): boolean {
-  const isForOne = ({ copy }: PlannedSlot): boolean =>
-    copy?.phase === 'verified' && copy.isOnePlatform === true;
-  return foreignPlatforms.length > 0 || (nodePlatforms.length > 1 && slots.some(isForOne));
+  const isForOne = slots.some(({ copy }) => isForOnePlatform(copy));
+  return foreignPlatforms.length > 0 || (nodePlatforms.length > 1 && isForOne);
 }
 
 /** Why a copy is all that is wanted; undefined when the workload may be swapped. */
