@@ -4,6 +4,6 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/reconcile/**/*.test.ts', 'test/workloads/**/*.test.ts'],
-    exclude: ['test/reconcile/pace/rollout-budget.test.ts'],
+    exclude: ['test/reconcile/rollouts/rollout-budget.test.ts'],
   },
 });

@@ -1,9 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 
 import packageJson from '../package.json' with { type: 'json' };
-import { type ProgramDeps, addCommands, createKubeconfigOption } from './commands/cli/program.ts';
-import { createTerminal } from './commands/cli/terminal.ts';
-import { run } from './commands/run.ts';
+import { type ProgramDeps, addCommands, createKubeconfigOption } from './cli/program.ts';
+import { createTerminal } from './cli/terminal.ts';
+import { run } from './runtime/run.ts';
 import { ControllerError, UsageError } from './errors.ts';
 import { parseBindAddress } from './telemetry/http-server.ts';
 import { createLog } from './telemetry/log.ts';

@@ -3,7 +3,7 @@ import { formatReference, type Reference } from '../images/reference.ts';
 import type { CopyInFlight, CopyJob } from '../reconcile/ports.ts';
 import { type CopyMeter, createCopyMeter } from './engine/copy-meter.ts';
 import type { TracedRequest } from './engine/trace-line.ts';
-import { parseAllowance } from './host-allowances.ts';
+import { parseAllowance } from './limits/host-allowances.ts';
 import { access, type Parts, politely } from './parts.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 

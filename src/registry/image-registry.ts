@@ -4,18 +4,18 @@ import type { Clock } from '../clock.ts';
 import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
-import { createContentMemory } from './content-memory.ts';
-import { createContentReader } from './content-reader.ts';
+import { createContentMemory } from './content/content-memory.ts';
+import { createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
 import { createCopyEngine } from './engine/regctl.ts';
-import { createHostAllowances } from './host-allowances.ts';
-import { createHostPauses } from './host-pauses.ts';
-import { createPartFinder } from './image-parts.ts';
+import { createHostAllowances } from './limits/host-allowances.ts';
+import { createHostPauses } from './limits/host-pauses.ts';
+import { createPartFinder } from './content/image-parts.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
 import { createNotFoundError, createManifestClient, type PinnedAccess } from './manifests/manifests.ts';
 import { access, type Look, type Parts, politely, type RegistrySettings } from './parts.ts';
-import { createTurnQueues, type TurnQueues } from './turn-queues.ts';
+import { createTurnQueues, type TurnQueues } from './limits/turn-queues.ts';
 
 export interface ImageRegistryOptions {
   readonly settings: () => RegistrySettings;

@@ -4,10 +4,10 @@ import { formatReference } from '../images/reference.ts';
 import type { CopyInFlight } from '../reconcile/ports.ts';
 import type { FindCredential } from './credentials/credential-finder.ts';
 import type { CopyEngine } from './engine/regctl.ts';
-import { DownloadsKeptError, type HostAllowances } from './host-allowances.ts';
-import type { HostPauses } from './host-pauses.ts';
+import { DownloadsKeptError, type HostAllowances } from './limits/host-allowances.ts';
+import type { HostPauses } from './limits/host-pauses.ts';
 import type { ImageAccess, ManifestClient } from './manifests/manifests.ts';
-import type { TurnQueues } from './turn-queues.ts';
+import type { TurnQueues } from './limits/turn-queues.ts';
 
 /** What may change while the controller runs. */
 export interface RegistrySettings {

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 
 import { RegistryError, type RegistryFailure, type RegistrySide } from '../errors.ts';
-import { quoteRegistryError } from './plain-text.ts';
-import { parseRetryAfterMs } from './retry-after.ts';
+import { quoteRegistryError } from '../plain-text.ts';
+import { parseRetryAfterMs } from './limits/retry-after.ts';
 
 /** An answer of a registry, or of its token service, that is not the one that was hoped for. */
 export interface FailedAnswer {

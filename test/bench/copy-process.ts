@@ -1,17 +1,17 @@
 /**
  * The copy path of the controller in a process of its own, so that its time, CPU and memory can be told from those of
- * the bench: reconciler, store, queue and registries are the real ones, put together by src/commands/copy-loop.ts.
+ * the bench: reconciler, store, queue and registries are the real ones, put together by src/runtime/loops/copy-loop.ts.
  *
  * Takes a `CopyOrder` as a message of its parent and answers with a `CopyOutcome`, as often as asked. Logs go to
  * standard output, as they do in a cluster.
  */
 import { systemClock } from '../../src/clock.ts';
-import { createCopyQueue, planCopyPasses, toRegistrySettings } from '../../src/commands/copy-loop.ts';
+import { createCopyQueue, planCopyPasses, toRegistrySettings } from '../../src/runtime/loops/copy-loop.ts';
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyRequest } from '../../src/reconcile/copies/copy-state.ts';
 import { CopyStore } from '../../src/reconcile/copies/copy-store.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
-import { parseSettings } from '../../src/settings.ts';
+import { parseSettings } from '../../src/settings/settings.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { CopyOrder, CopyOutcome } from './controller-process.ts';

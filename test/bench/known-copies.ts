@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 
 import { planCopyNames } from '../../src/images/copy-name.ts';
 import { formatReference, parseReference } from '../../src/images/reference.ts';
-import { parseSettings } from '../../src/settings.ts';
+import { parseSettings } from '../../src/settings/settings.ts';
 import { MEDIA_TYPES } from '../support/image-builder.ts';
 import type { RegistryRequest } from '../support/registry-log.ts';
 import type { Registry } from '../support/registry.ts';

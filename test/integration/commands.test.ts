@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { restore } from '../../src/commands/restore/restore.ts';
+import { restore } from '../../src/cli/restore/restore.ts';
 import { readAuditLog } from '../support/audit.ts';
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
 import { runCommand, type Ended } from '../support/command.ts';

@@ -1,4 +1,8 @@
-import { projectFormerTemplate, projectPod, projectWorkload } from '../../src/kubernetes/projection.ts';
+import {
+  projectFormerTemplate,
+  projectPod,
+  projectWorkload,
+} from '../../src/kubernetes/workloads/projection.ts';
 import type { PatchPreview, PodPatch, PodPreview, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { ConflictError } from '../../src/errors.ts';
 import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';

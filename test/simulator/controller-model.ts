@@ -1,10 +1,10 @@
 import { pino } from 'pino';
 
 import { systemClock } from '../../src/clock.ts';
-import { Loops } from '../../src/commands/loops.ts';
+import { Loops } from '../../src/runtime/loops/loops.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
-import { LiveSettings } from '../../src/live-settings.ts';
+import { LiveSettings } from '../../src/settings/live-settings.ts';
 import type {
   ImageRegistry,
   ObjectEvent,

@@ -1,7 +1,7 @@
 import { parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
-import { findFormerCopy, planRevert } from '../../src/reconcile/rules/revert.ts';
-import { findHoldEndMs } from '../../src/reconcile/rules/undo.ts';
+import { findFormerCopy, planRevert } from '../../src/reconcile/decide/originals/revert.ts';
+import { findHoldEndMs } from '../../src/reconcile/decide/originals/undo.ts';
 import { parseRecord } from '../../src/workloads/record.ts';
 import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Slot, Workload } from '../../src/workloads/workload.ts';

@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 
 import { parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
-import { planRestore } from '../../src/reconcile/rules/restore.ts';
+import { planRestore } from '../../src/reconcile/decide/originals/restore.ts';
 import { KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';

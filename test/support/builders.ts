@@ -1,5 +1,5 @@
-import { parseSettings } from '../../src/settings.ts';
-import type { Settings } from '../../src/settings.ts';
+import { parseSettings } from '../../src/settings/settings.ts';
+import type { Settings } from '../../src/settings/settings.ts';
 import type { VerifiedCopy } from '../../src/reconcile/copies/copy-state.ts';
 import { formatRecord, type SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';

@@ -1,4 +1,4 @@
-import type { LoopsDeps } from '../../src/commands/loops.ts';
+import type { LoopsDeps } from '../../src/runtime/loops/loops.ts';
 
 /** As without PULL_SECRET. */
 export const NO_PULL_SECRETS: LoopsDeps['pullSecrets'] = {

@@ -1,5 +1,5 @@
 import { ApiError } from '../../errors.ts';
-import { asArray, asObject, asText } from '../json.ts';
+import { asArray, asObject, asText } from '../decode/json.ts';
 
 /** Reasons of an `ApiError` with status 0, that is, without an answer that could be used. */
 export type TransportReason =

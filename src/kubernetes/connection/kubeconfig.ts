@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 
 import { UsageError } from '../../errors.ts';
-import { asArray, asObject, asText } from '../json.ts';
+import { asArray, asObject, asText } from '../decode/json.ts';
 import type { Credentials, Target, TlsIdentity } from './target.ts';
 
 /**

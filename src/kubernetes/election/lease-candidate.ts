@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../clock.ts';
 import { ApiError } from '../../errors.ts';
 import type { LeaseRecord, LeaseStore, ObservedLease } from './lease.ts';
-import { formatMicroTime } from '../micro-time.ts';
+import { formatMicroTime } from '../decode/micro-time.ts';
 
 export interface LeaseCandidateOptions {
   readonly store: LeaseStore;

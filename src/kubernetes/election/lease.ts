@@ -1,7 +1,7 @@
 import { ApiError } from '../../errors.ts';
 import type { Connection } from '../connection/api-client.ts';
-import { type JsonObject, asCount, asObject, asText } from '../json.ts';
-import { formatMicroTime } from '../micro-time.ts';
+import { type JsonObject, asCount, asObject, asText } from '../decode/json.ts';
+import { formatMicroTime } from '../decode/micro-time.ts';
 
 /** The part of a Lease that elections are about. */
 export interface LeaseRecord {

@@ -1,5 +1,5 @@
 import type { Connection, Query } from '../connection/api-client.ts';
-import { asArray, asObject, asText } from '../json.ts';
+import { asArray, asObject, asText } from '../decode/json.ts';
 
 const PAGE_SIZE = 500;
 

@@ -1,4 +1,4 @@
-import { type JsonObject, asObject, asText } from '../json.ts';
+import { type JsonObject, asObject, asText } from '../decode/json.ts';
 
 /** What is kept of an object. */
 export interface CachedObject<T> {

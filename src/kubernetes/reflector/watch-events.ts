@@ -1,5 +1,5 @@
 import { statusError } from '../connection/api-errors.ts';
-import { asObject, asText } from '../json.ts';
+import { asObject, asText } from '../decode/json.ts';
 
 /** One line of a watch. */
 export type WatchEvent =

@@ -4,7 +4,7 @@ import { type CopyNames, planCopyNames } from '../../images/copy-name.ts';
 import { RegistryError } from '../../errors.ts';
 import type { Platforms } from '../../images/platforms.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
-import type { Settings } from '../../settings.ts';
+import type { Settings } from '../../settings/settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
 import type { CopyProgress, ImageRegistry } from '../ports.ts';
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 
 import { RegistryError, UsageError, type RegistrySide } from '../../errors.ts';
 import type { Credential } from './credentials.ts';
-import { toPlainText } from '../plain-text.ts';
-import { runProgram, type ProgramResult } from '../run-program.ts';
+import { toPlainText } from '../../plain-text.ts';
+import { runProgram, type ProgramResult } from '../programs/run-program.ts';
 
 export interface HelperCall {
   /** Name without its prefix: `ecr-login` runs `docker-credential-ecr-login`. */

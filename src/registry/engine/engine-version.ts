@@ -1,5 +1,5 @@
 import { UsageError } from '../../errors.ts';
-import { runProgram } from '../run-program.ts';
+import { runProgram } from '../programs/run-program.ts';
 
 /** Older ones send credentials along when a registry redirects them to another host. */
 const OLDEST = [0, 11, 5] as const;

@@ -2,7 +2,7 @@ import { RegistryError, type RegistryFailure, type RegistrySide } from '../../er
 import { formatReference } from '../../images/reference.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { readBackupRefusal } from '../manifests/backup-refusal.ts';
-import { toPlainText } from '../plain-text.ts';
+import { toPlainText } from '../../plain-text.ts';
 import { createAnswerError, toReason } from '../registry-failure.ts';
 import { describeBroken } from './broken-source.ts';
 import type { FailedRequest, RunTrace } from './trace.ts';

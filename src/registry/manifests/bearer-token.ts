@@ -6,7 +6,7 @@ import type { Challenge } from './challenge.ts';
 import { listSecrets, toBase64 } from '../credentials/credentials.ts';
 import { findForwardingProblem } from './forwarding.ts';
 import type { HttpAnswer, HttpRequest } from './http-client.ts';
-import { hideSecrets, toPlainText } from '../plain-text.ts';
+import { hideSecrets, toPlainText } from '../../plain-text.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
 import { toTransportError } from './transport-failure.ts';
 

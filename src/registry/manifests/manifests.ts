@@ -7,9 +7,9 @@ import { createAuthorizer } from './authorizer.ts';
 import { readBackupRefusal } from './backup-refusal.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { HttpAnswer } from './http-client.ts';
-import { type Allowance, parseAllowance } from '../host-allowances.ts';
+import { type Allowance, parseAllowance } from '../limits/host-allowances.ts';
 import { sendManifestRequest, type Manifest, type ManifestRequest } from './manifest-request.ts';
-import { hideSecrets } from '../plain-text.ts';
+import { hideSecrets } from '../../plain-text.ts';
 import { toApiOrigin } from '../registry-address.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
 

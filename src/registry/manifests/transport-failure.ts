@@ -1,6 +1,6 @@
 import { RegistryError, type RegistryFailure, type RegistrySide } from '../../errors.ts';
 import { HttpError } from './http-client.ts';
-import { toPlainText } from '../plain-text.ts';
+import { toPlainText } from '../../plain-text.ts';
 
 const REASONS: Readonly<Record<HttpError['kind'], RegistryFailure>> = {
   timeout: 'Timeout',

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { planCopyNames } from '../../../src/images/copy-name.ts';
 import { parseReference } from '../../../src/images/reference.ts';
-import { parseSettings } from '../../../src/settings.ts';
+import { parseSettings } from '../../../src/settings/settings.ts';
 import { formatRecord } from '../../../src/workloads/record.ts';
 import type { Kube, ObjectReference } from '../../support/kube.ts';
 import type { AnyObject } from '../../support/objects.ts';

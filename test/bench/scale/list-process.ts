@@ -5,7 +5,7 @@
 import type { V1Deployment } from '@kubernetes/client-node';
 
 import { systemClock } from '../../../src/clock.ts';
-import { projectWorkload } from '../../../src/kubernetes/projection.ts';
+import { projectWorkload } from '../../../src/kubernetes/workloads/projection.ts';
 import type { KubeConnection } from '../../support/kube-transport.ts';
 
 export type ListKind = 'reflector' | 'informer';

@@ -1,6 +1,6 @@
 import { ApiError } from '../../../src/errors.ts';
 import type { ApiRequest, Connection } from '../../../src/kubernetes/connection/api-client.ts';
-import { asObject } from '../../../src/kubernetes/json.ts';
+import { asObject } from '../../../src/kubernetes/decode/json.ts';
 
 /**
  * One Lease as the API server keeps it: created once, replaced only by whoever knows its version. Requests are

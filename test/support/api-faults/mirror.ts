@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { systemClock } from '../../../src/clock.ts';
 import { createConnection } from '../../../src/kubernetes/connection/connection.ts';
-import { asObject, asText } from '../../../src/kubernetes/json.ts';
+import { asObject, asText } from '../../../src/kubernetes/decode/json.ts';
 import { createReflector } from '../../../src/kubernetes/reflector/reflector.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { MIRRORED } from './mirrored.ts';

@@ -1,0 +1,148 @@
+import type { Preview } from '../../reconcile/preview/preview.ts';
+import type { Decision, Waiting, WorkloadFacts } from '../../reconcile/decide/decision.ts';
+import type { WorkloadKind, WorkloadName } from '../../workloads/kinds.ts';
+import { type SlotRow, toSlotRow } from './slot-row.ts';
+
+/** What would happen to a workload first; part of the JSON output. */
+export type PlanAction =
+  /** Its template is pointed at the copies, once those that are missing are made. */
+  | 'swap'
+  /** Copies are made, the template stays as it is for now. */
+  | 'copy'
+  /** What it had before the last swap is put back. */
+  | 'undo'
+  /** MODE=restore: it gets back what its user wrote. */
+  | 'restore'
+  /** There is something to be done, but not now. */
+  | 'wait'
+  | 'none'
+  /** Out of scope: neither copied nor changed, whatever it runs. */
+  | 'excluded';
+
+export interface PlanRow {
+  readonly kind: WorkloadKind;
+  readonly namespace: string;
+  readonly name: string;
+  readonly action: PlanAction;
+  /** One sentence. */
+  readonly why: string;
+  readonly slots: readonly SlotRow[];
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function countIn(slots: readonly SlotRow[], state: SlotRow['state']): number {
+  return slots.filter((slot) => slot.state === state).length;
+}
+
+function isTrouble({ state, problem }: SlotRow): boolean {
+  return problem !== undefined && state !== 'left alone';
+}
+
+/** The slots that nothing good can be said of, one after the other. */
+function listTrouble(slots: readonly SlotRow[]): readonly string[] {
+  return slots.filter(isTrouble).map(({ slot, state, problem }) => `${slot} ${state}: ${problem}`);
+}
+
+function tellSlots(slots: readonly SlotRow[]): readonly string[] {
+  const toCopy = countIn(slots, 'to be copied');
+  return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied`];
+}
+
+function tellNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
+  const backedUp = countIn(slots, 'backed up');
+  if (mode === 'restore') {
+    return 'MODE restore, and it bears nothing of ours';
+  }
+  if (backedUp > 0) {
+    return `${count(backedUp, 'image')} from the backup`;
+  }
+  const reasons = new Set(slots.flatMap(({ state, problem }) => (state === 'left alone' ? [problem] : [])));
+  return reasons.size === 0 ? 'no image to back up' : [...reasons].join(', ');
+}
+
+/** The reason to wait, with who is behind it. */
+function tellWaiting(waiting: Waiting, { workload, policy }: WorkloadFacts): string {
+  const behind: Partial<Record<Waiting, string | undefined>> = {
+    'policy copy': `of the ${policy.from}`,
+    'owned by another controller': workload.owner,
+    'left to its manager': workload.copyOnly,
+  };
+  return behind[waiting] === undefined ? waiting : `${waiting} (${behind[waiting]})`;
+}
+
+interface ActionAndReasons {
+  readonly action: PlanAction;
+  readonly reasons: readonly string[];
+}
+
+/** What the templates get now; undefined when they stay as they are. */
+function planChange(
+  { undo, swap, restore }: Decision,
+  slots: readonly SlotRow[],
+): ActionAndReasons | undefined {
+  if (undo) {
+    return { action: 'undo', reasons: [undo.event.note] };
+  }
+  if (restore) {
+    const images = count(restore.patch.slots.length, 'image');
+    return { action: 'restore', reasons: [`${images} back to what the user wrote`] };
+  }
+  if (swap) {
+    const images = `${count(swap.slots.length, 'image')} to run from the backup`;
+    const rescue = swap.isRescue ? ['at once, because the original cannot be pulled'] : [];
+    return { action: 'swap', reasons: [images, ...rescue, ...tellSlots(slots)] };
+  }
+  return undefined;
+}
+
+function planRest({ facts, decision }: Preview, slots: readonly SlotRow[]): ActionAndReasons {
+  const { waiting, observation } = decision;
+  if (observation) {
+    const would = observation.length === 0 ? ['nothing to do'] : observation;
+    return { action: 'none', reasons: [`MODE observe, otherwise: ${would.join('; ')}`] };
+  }
+  const reasons = waiting === undefined ? [] : [tellWaiting(waiting, facts)];
+  if (countIn(slots, 'to be copied') > 0) {
+    return { action: 'copy', reasons: [...tellSlots(slots), ...reasons] };
+  }
+  if (reasons.length > 0) {
+    return { action: 'wait', reasons };
+  }
+  return { action: 'none', reasons: slots.some(isTrouble) ? [] : [tellNone(facts, slots)] };
+}
+
+/** Why a copy that is there does not help pods that cannot pull the original. */
+function tellNotRescued({ events }: Decision): readonly string[] {
+  return events.flatMap(({ reason, note }) => (reason === 'NotRescued' ? [note] : []));
+}
+
+/** A pod can come to any node, so one for which nothing is copied keeps the workload from the copies. */
+function tellForeign({ foreignPlatforms = [] }: WorkloadFacts): readonly string[] {
+  return foreignPlatforms.length === 0
+    ? []
+    : [`PLATFORMS leaves out nodes of ${foreignPlatforms.join(', ')}`];
+}
+
+/** What would happen to one workload, and why. */
+export function toPlanRow(one: Preview): PlanRow {
+  const { kind, namespace, name } = one.facts.workload;
+  const slots = one.facts.slots.map(toSlotRow);
+  const { action, reasons } = planChange(one.decision, slots) ?? planRest(one, slots);
+  const troubles = one.decision.observation ? [] : listTrouble(slots);
+  const why = [
+    ...reasons,
+    ...troubles,
+    ...tellNotRescued(one.decision),
+    ...tellForeign(one.facts),
+    ...one.facts.policy.problems,
+  ].join('; ');
+  return { kind, namespace, name, action, why, slots };
+}
+
+/** Of a workload that is never touched. */
+export function toExcludedRow({ kind, namespace, name }: WorkloadName, why: string): PlanRow {
+  return { kind, namespace, name, action: 'excluded', why, slots: [] };
+}

@@ -1,0 +1,79 @@
+import { formatReference, quote } from '../../images/reference.ts';
+import type { CopyState } from '../../reconcile/copies/copy-state.ts';
+import {
+  type CopiedSlot,
+  type PlannedSlot,
+  findOther,
+  isCopied,
+} from '../../reconcile/decide/slots/slot-plan.ts';
+import { slotKey } from '../../workloads/record.ts';
+
+/** How far a slot is; part of the JSON output, so a name is never given another meaning. */
+export type SlotState =
+  /** It runs from the backup. */
+  | 'backed up'
+  /** The copy is in the backup, the slot does not use it yet. */
+  | 'copied'
+  /** The copy is not in the backup, and would be made. */
+  | 'to be copied'
+  /** Not public, and no ready pod shows yet that the workload may read it. */
+  | 'unproven'
+  /** There is no copy, and none can be made as things are. */
+  | 'failed'
+  /** Not looked at: no reference, or of a host that may not be copied from. */
+  | 'refused'
+  | 'left alone'
+  /** MODE says that nothing is copied, so nobody has looked. */
+  | 'not looked up';
+
+export interface SlotRow {
+  /** Container name, or `volume:` and the name of an image volume. */
+  readonly slot: string;
+  /** What the template says now. */
+  readonly image: string;
+  readonly state: SlotState;
+  readonly source?: string;
+  /** As the template would name it. */
+  readonly copy?: string;
+  /** Why it is not as it should be. */
+  readonly problem?: string;
+}
+
+function rateCopied(
+  plan: CopiedSlot,
+  copy: CopyState | undefined,
+): Pick<SlotRow, 'state' | 'copy' | 'problem'> {
+  if (copy === undefined) {
+    return { state: 'not looked up' };
+  }
+  if (copy.phase === 'pending') {
+    return {
+      state: 'unproven',
+      problem: 'not public, and no ready pod shows yet that this workload may read it',
+    };
+  }
+  if (copy.phase === 'failed') {
+    return { state: 'failed', problem: `${copy.reason}: ${copy.message}` };
+  }
+  const { written } = copy;
+  const other = findOther(plan, copy);
+  const problem = other !== undefined && {
+    problem: `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`,
+  };
+  if (copy.copiedAtMs !== undefined) {
+    return { state: 'to be copied', copy: written, ...problem };
+  }
+  return { state: plan.is === 'backed up' ? 'backed up' : 'copied', copy: written, ...problem };
+}
+
+/** Says how far one slot is. */
+export function toSlotRow({ plan, copy }: PlannedSlot): SlotRow {
+  const { slot } = plan;
+  const place = { slot: slotKey(slot), image: slot.image };
+  if (isCopied(plan)) {
+    return { ...place, source: formatReference(plan.request.source), ...rateCopied(plan, copy) };
+  }
+  return plan.is === 'refused'
+    ? { ...place, state: 'refused', problem: `${plan.reason}: ${plan.message}` }
+    : { ...place, state: 'left alone', problem: plan.why };
+}

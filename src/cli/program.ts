@@ -1,0 +1,135 @@
+import { type Command, Option } from 'commander';
+
+import { map, type MapOutput } from './map/map.ts';
+import { plan } from './plan/plan.ts';
+import { restore } from './restore/restore.ts';
+import type { Environment } from '../runtime/whereabouts.ts';
+import type { CommandOptions } from './cluster.ts';
+import { parseSelection, type Selection } from './selection.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface ProgramDeps {
+  readonly environment: Environment;
+  readonly version: string;
+  readonly terminal: Terminal;
+  /** For what must be ended in order; everything else ends at once with the process. */
+  readonly createStopSignal: () => AbortSignal;
+  /** Told of the exit code. */
+  readonly onDone: (exitCode: number) => void;
+}
+
+interface Flags {
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
+  readonly controllerNamespace?: string;
+}
+
+const CONTROLLER_NAMESPACE =
+  'namespace of the controller, where its ConfigMap and its Lease are; without it: $POD_NAMESPACE, or ' +
+  'backup-image-registry';
+
+const COMMON_HELP = `
+Settings come from the ConfigMap of the controller, and below it from environment variables, as for run.
+WORKLOAD is kind/name, such as deployment/web, ds/agent or DaemonSet/agent, and needs --namespace.
+`;
+
+/** `--kubeconfig`, with the same words for every command. */
+export function createKubeconfigOption(): Option {
+  return new Option(
+    '--kubeconfig <file>',
+    'how to reach the API server; without it: $KUBECONFIG, the pod this runs in, or ~/.kube/config',
+  );
+}
+
+function createOutputOption(outputs: readonly string[]): Option {
+  return new Option('-o, --output <format>', 'how it is written').choices(outputs).default('table');
+}
+
+function addCommand(program: Command, name: string): Command {
+  return program
+    .command(name)
+    .argument('[workload]', 'only this one, as kind/name; default: all')
+    .option('-n, --namespace <name>', 'only workloads of this namespace; default: all namespaces')
+    .option('--controller-namespace <name>', CONTROLLER_NAMESPACE)
+    .addOption(createKubeconfigOption())
+    .addHelpText('after', COMMON_HELP);
+}
+
+function toOptions(
+  { environment, version, terminal }: ProgramDeps,
+  flags: Flags,
+  workload: string | undefined,
+): CommandOptions & { readonly selection: Selection } {
+  return {
+    kubeconfigPath: flags.kubeconfig,
+    controllerNamespace: flags.controllerNamespace,
+    environment,
+    version,
+    terminal,
+    selection: parseSelection({
+      ...(flags.namespace !== undefined && { namespace: flags.namespace }),
+      ...(workload !== undefined && { workload }),
+    }),
+  };
+}
+
+function addPlan(program: Command, deps: ProgramDeps): void {
+  addCommand(program, 'plan')
+    .summary('Says what would happen to which workload, and why.')
+    .description(
+      'Prints what the controller would do to which workload now, and why. Writes nothing: not in the cluster, not in a ' +
+        'registry. Copies and sources are looked up with the credentials in $DOCKER_CONFIG; regctl is not needed.',
+    )
+    .addOption(createOutputOption(['table', 'json']))
+    .action(async (workload: string | undefined, flags: Flags & { readonly output: 'table' | 'json' }) => {
+      const options = { ...toOptions(deps, flags, workload), output: flags.output };
+      deps.onDone(await plan(options));
+    });
+}
+
+interface RestoreFlags extends Flags {
+  readonly output: 'table' | 'json';
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+}
+
+function addRestore(program: Command, deps: ProgramDeps): void {
+  addCommand(program, 'restore')
+    .summary('Puts the images back that the user wrote.')
+    .description(
+      'Puts the images back that the user wrote, exactly as they were, and takes our annotations off: of all workloads, ' +
+        'excluded ones too, of a namespace, or of one workload. At most MAX_CONCURRENT_ROLLOUTS roll at the same time. ' +
+        'Refuses while the controller would swap again.',
+    )
+    .option('--dry-run', 'print what would be put back, and change nothing', false)
+    .option('-y, --yes', 'do not ask', false)
+    .addOption(createOutputOption(['table', 'json']))
+    .addHelpText(
+      'after',
+      '\nThe output json is for --dry-run. Exit code 1: not everything is back and rolled out.',
+    )
+    .action(async (workload: string | undefined, { output, dryRun, yes, ...flags }: RestoreFlags) => {
+      const options = { ...toOptions(deps, flags, workload), output, dryRun, yes };
+      deps.onDone(await restore(options, deps.createStopSignal()));
+    });
+}
+
+function addMap(program: Command, deps: ProgramDeps): void {
+  addCommand(program, 'map')
+    .summary('Says which copy belongs to which image, also as mirror configuration for nodes.')
+    .description(
+      'Prints which copy belongs to which image in use, as a table, as JSON, or as configuration that makes nodes ask the ' +
+        'backup first: hosts.toml of containerd, registries.conf of CRI-O. Asks the API server only, and writes nothing.',
+    )
+    .addOption(createOutputOption(['table', 'json', 'containerd', 'cri-o']))
+    .action(async (workload: string | undefined, flags: Flags & { readonly output: MapOutput }) => {
+      deps.onDone(await map({ ...toOptions(deps, flags, workload), output: flags.output }));
+    });
+}
+
+/** The commands that do one thing and end. */
+export function addCommands(program: Command, deps: ProgramDeps): void {
+  addPlan(program, deps);
+  addRestore(program, deps);
+  addMap(program, deps);
+}

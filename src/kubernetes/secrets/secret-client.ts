@@ -1,0 +1,101 @@
+import type { PullSecret, PullSecretClient, PullSecretContent } from '../../reconcile/ports.ts';
+import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
+import { ANNOTATION_DOMAIN } from '../../workloads/record.ts';
+import type { Connection } from '../connection/api-client.ts';
+import { asObject, asText } from '../decode/json.ts';
+import { explainRefusal } from '../connection/refusal.ts';
+
+/** A label, so that `kubectl get secrets -A -l` finds them all; the value is the namespace of the controller. */
+const OWNER_LABEL = `${ANNOTATION_DOMAIN}/pull-secret-of`;
+const USED_BY = `${ANNOTATION_DOMAIN}/used-by`;
+const TYPE = 'kubernetes.io/dockerconfigjson';
+const DATA_KEY = '.dockerconfigjson';
+
+/** What the controller keeps of a raw Secret; undefined for what cannot be one. The content of others is not kept. */
+export function projectPullSecret(raw: unknown, ownNamespace: string): PullSecret | undefined {
+  const object = asObject(raw);
+  const metadata = asObject(object['metadata']);
+  const [namespace, name, uid, resourceVersion] = ['namespace', 'name', 'uid', 'resourceVersion'].map(
+    (field) => asText(metadata[field]),
+  );
+  if (!namespace || !name || !uid || !resourceVersion) {
+    return undefined;
+  }
+  const isOurs = asObject(metadata['labels'])[OWNER_LABEL] === ownNamespace;
+  const isKept = (isOurs || namespace === ownNamespace) && object['type'] === TYPE;
+  const config = isKept ? asText(asObject(object['data'])[DATA_KEY]) : undefined;
+  const usedBy = asText(asObject(metadata['annotations'])[USED_BY]) ?? '';
+  return {
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    isOurs,
+    ...(config !== undefined && { config }),
+    usedBy: usedBy.split(',').filter((kind) => kind !== ''),
+  };
+}
+
+function secretsPath({ namespace }: Pick<PullSecret, 'namespace'>): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`;
+}
+
+function secretPath(secret: Pick<PullSecret, 'namespace' | 'name'>): string {
+  return `${secretsPath(secret)}/${encodeURIComponent(secret.name)}`;
+}
+
+function contentFields({ config, usedBy }: PullSecretContent): { annotations: object; data: object } {
+  return { annotations: { [USED_BY]: usedBy.join(',') }, data: { [DATA_KEY]: config } };
+}
+
+/** Hands pull secrets out; `assertMayWrite` is asked before every write. */
+export function createPullSecretClient(options: {
+  readonly connection: Pick<Connection, 'request'>;
+  /** Of the controller. */
+  readonly ownNamespace: string;
+  readonly assertMayWrite: () => void;
+}): PullSecretClient {
+  const { connection, ownNamespace, assertMayWrite } = options;
+  const send = async (request: Parameters<Connection['request']>[0]): Promise<void> => {
+    try {
+      await connection.request({ ...request, guard: assertMayWrite });
+    } catch (error) {
+      throw explainRefusal(error);
+    }
+  };
+  return {
+    create({ namespace, name }, content, signal) {
+      const { annotations, data } = contentFields(content);
+      const labels = { [OWNER_LABEL]: ownNamespace };
+      const metadata = { namespace, name, labels, annotations };
+      return send({
+        method: 'POST',
+        path: secretsPath({ namespace }),
+        query: { fieldManager: FIELD_MANAGER },
+        body: { apiVersion: 'v1', kind: 'Secret', metadata, type: TYPE, data },
+        signal,
+      });
+    },
+    update(secret, content, signal) {
+      const { uid, resourceVersion } = secret;
+      const { annotations, data } = contentFields(content);
+      return send({
+        method: 'PATCH',
+        path: secretPath(secret),
+        query: { fieldManager: FIELD_MANAGER },
+        body: { metadata: { uid, resourceVersion, annotations }, data },
+        contentType: 'application/merge-patch+json',
+        signal,
+      });
+    },
+    remove(secret, signal) {
+      const { uid, resourceVersion } = secret;
+      return send({
+        method: 'DELETE',
+        path: secretPath(secret),
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
+        signal,
+      });
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { WriteDeniedError } from '../../errors.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { slotKey } from '../../workloads/record.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import type { Restore } from '../decide/originals/decide-restore.ts';
+import type { SwapDeps } from './swap.ts';
+
+export interface RestoreJob {
+  readonly workload: Workload;
+  readonly restore: Restore;
+}
+
+function tellRestored(deps: SwapDeps, { workload, restore }: RestoreJob): void {
+  const { kind, namespace, name } = workload;
+  const images = restore.patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
+  deps.log.info({ workload: { kind, namespace, name }, images }, 'workload restored');
+  if (images.length > 0) {
+    deps.events.record(workload, {
+      type: 'Normal',
+      reason: 'ImageRestored',
+      action: 'RestoreImage',
+      note: `Runs from the originals again, because MODE is restore: ${images.join(', ')}.`,
+    });
+    deps.onSwapped(kind, 'restored');
+  }
+}
+
+function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
+  deps.events.record(workload, {
+    type: 'Warning',
+    reason: 'RestoreDenied',
+    action: 'RestoreImage',
+    note:
+      `The originals cannot be put back, because the API server refuses them: ${error.message}. ` +
+      'Allow them in the policy that refuses them; it is tried again by itself.',
+  });
+  deps.onSwapped(workload.kind, 'denied');
+}
+
+/**
+ * Puts the originals of a workload back, if the rollout budget has the place that this takes. Returns whether that has
+ * happened. Asks no registry.
+ *
+ * @throws {ConflictError} when the workload has changed in the meantime.
+ * @throws {WriteDeniedError}
+ */
+export async function restoreWorkload(
+  deps: SwapDeps,
+  job: RestoreJob,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { workload, restore } = job;
+  const key = formatWorkloadKey(workload);
+  if (restore.place === 'awaited' && !deps.budget.isFree()) {
+    deps.budget.waitForPlace(workload, 'restore');
+    return false;
+  }
+  if (restore.place !== 'none') {
+    deps.budget.reserve(key, workload);
+  }
+  try {
+    await deps.client.patch(workload, restore.patch, signal);
+  } catch (error) {
+    deps.budget.release(key);
+    if (error instanceof WriteDeniedError) {
+      tellDenied(deps, workload, error);
+    }
+    throw error;
+  }
+  tellRestored(deps, job);
+  return true;
+}

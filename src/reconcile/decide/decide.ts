@@ -1,0 +1,153 @@
+import { findSwappedSlots } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import { decideRestore } from './originals/decide-restore.ts';
+import type { Decision, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import { planDeferral, planPolicyEvents } from './swaps/deferral.ts';
+import { planObservation } from './observe.ts';
+import { isReleaseDue } from './originals/ownership.ts';
+import { findRescue, isStuck, planRescueEvents } from './swaps/rescue.ts';
+import { type Revert, planRevert } from './originals/revert.ts';
+import { type PlannedSlot, findOther, isCopied } from './slots/slot-plan.ts';
+import { mayHaveStuckPods } from './pods/stuck-pods.ts';
+import { planSwapPatch } from './swaps/swap-patch.ts';
+import { planEvents, tellForeign, tellOnePlatform } from './slots/tell.ts';
+import { isSwapWatched } from './swaps/swap-in-flight.ts';
+import { hasJustSucceeded, isToBeSeen } from './swaps/swap-success.ts';
+import { planUndo } from './originals/undo.ts';
+import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from './swaps/waiting.ts';
+
+/** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
+function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
+  if (!isCopied(plan) || copy?.phase !== 'verified' || findOther(plan, copy) !== undefined) {
+    return undefined;
+  }
+  if (plan.is === 'to be backed up') {
+    return { plan, copy };
+  }
+  const moved = copy.sourceChange?.is === 'moved' ? copy.sourceChange.copy : undefined;
+  return followsTags && moved ? { plan, copy: moved } : undefined;
+}
+
+/** Slots that only a rescue can help are not among them. */
+function findSwaps(facts: WorkloadFacts, revert: Revert | undefined): readonly SlotSwap[] {
+  const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !isStuck(plan));
+  const swaps = unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
+  return revert?.is === 'to be swapped again' ? keepKnown(swaps, facts) : swaps;
+}
+
+/** A swap that is made again does not wait for pods that show what runs: only what the record tells is known then. */
+function keepKnown(swaps: readonly SlotSwap[], { workload }: WorkloadFacts): readonly SlotSwap[] {
+  return isRolledOut(workload)
+    ? swaps
+    : swaps.filter(({ plan: { request } }) => (request.digest ?? request.source.digest) !== undefined);
+}
+
+/** True for a workload that may be swapped as soon as a pod of it cannot pull its original. */
+function mayRescue(facts: WorkloadFacts): boolean {
+  const { terminating, paused } = facts.workload.rollout;
+  return !terminating && !paused && findLastingReason(facts, 'rescue') === undefined;
+}
+
+/**
+ * Slots whose originals the nodes cannot pull, and that need not wait for anything. Only these: of the others nothing
+ * proves yet that the workload may read their copies.
+ */
+function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
+  if (!mayRescue(facts) || isForeign(facts)) {
+    return [];
+  }
+  // What a swap has put there and no node can pull is not to be rescued, but to be undone.
+  const swapped = isSwapWatched(facts) ? findSwappedSlots(facts.workload.slots, facts.record) : [];
+  return facts.slots.flatMap(({ plan, copy }) => {
+    const found = swapped.includes(plan.slot) ? undefined : findRescue({ plan, copy, pods: facts.pods });
+    return found && isCopied(plan) ? [{ plan, copy: found }] : [];
+  });
+}
+
+/** The longer ago the swap, the less it matters when a pod of it is seen to be stuck. */
+function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
+  const SHORTEST_MS = 10_000;
+  const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
+  return Math.max(SHORTEST_MS, ageMs / 60);
+}
+
+/** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
+function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
+  const { workload, record, nowMs } = facts;
+  if (isSwapWatched(facts) || mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })) {
+    return { lookAgainMs: Math.min(facts.requeueAfterMs, planHasteMs(facts)) };
+  }
+  if (isToBeSeen(facts)) {
+    return { lookAgainMs: Math.min(facts.requeueAfterMs, lookAgainMs) };
+  }
+  const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
+  const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
+  const earliestMs = Math.min(lookAgainMs, mayNeedRescue ? facts.requeueAfterMs : Infinity);
+  return earliestMs === Infinity ? {} : { lookAgainMs: earliestMs };
+}
+
+function collectEvents(facts: WorkloadFacts): Decision['events'] {
+  return [
+    ...planPolicyEvents(facts),
+    ...facts.slots.flatMap(({ plan, copy }) => [
+      ...planEvents(plan, copy, facts.record),
+      ...planRescueEvents({ plan, copy, pods: facts.pods }),
+    ]),
+    ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
+    ...tellOnePlatform(facts.slots, facts.nodePlatforms ?? []),
+  ];
+}
+
+/** What the user should know about the wait. */
+function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events'] {
+  const problem = waiting === 'no pull secret' ? facts.pullSecretProblem : undefined;
+  return problem ? [problem] : planDeferral(waiting, facts);
+}
+
+function decideSwap(facts: WorkloadFacts): Decision {
+  const undo = planUndo(facts);
+  if (undo) {
+    return { events: [undo.event], undo };
+  }
+  const succeeded = hasJustSucceeded(facts) && ({ succeeded: true } as const);
+  return { ...decideWithoutUndo(facts), ...succeeded };
+}
+
+function decideWithoutUndo(facts: WorkloadFacts): Decision {
+  const events = collectEvents(facts);
+  const revert = planRevert(facts);
+  const rescues = findRescues(facts);
+  if (rescues.length > 0) {
+    return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues, revert), isRescue: true } };
+  }
+  // Where a swap is not wanted, whoever put the originals back has done what the user asks for.
+  if (revert?.is === 'to be held' && findLastingReason(facts) === undefined) {
+    return { events: [...events, revert.event], hold: revert };
+  }
+  const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);
+  const swaps = findSwaps(facts, revert);
+  if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
+    return { events, ...release, ...watchPods(facts) };
+  }
+  const waiting = findReasonToWait(facts, swaps, revert);
+  if (waiting === undefined) {
+    return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps, revert), isRescue: false } };
+  }
+  return {
+    events: [...events, ...tellWaiting(facts, waiting)],
+    ...release,
+    waiting,
+    ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
+  };
+}
+
+/**
+ * Decides what to do for one workload. Same facts, same decision: no clock, no network, no cluster.
+ * All verified slots move in one patch, so that a workload rolls once and not once per container.
+ */
+export function decide(facts: WorkloadFacts): Decision {
+  if (facts.mode === 'restore') {
+    return decideRestore(facts);
+  }
+  return facts.mode === 'observe' ? { events: [], observation: planObservation(facts) } : decideSwap(facts);
+}

@@ -1,0 +1,263 @@
+import { posix } from 'node:path';
+
+import { InvalidImageError } from '../../../errors.ts';
+import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../../../images/copy-name.ts';
+import {
+  type Reference,
+  findReference,
+  formatReference,
+  isSameRepository,
+  parseReference,
+} from '../../../images/reference.ts';
+import { KINDS } from '../../../workloads/kinds.ts';
+import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
+import type { Pod, Slot, Workload } from '../../../workloads/workload.ts';
+import type { CopyRequest, CopyState } from '../../copies/copy-state.ts';
+import { type AppliedPolicy, isIgnored } from '../policy.ts';
+import { type PullFailure, findPullFailure } from '../pods/pull-failure.ts';
+import { findFormerCopy } from '../originals/revert.ts';
+import {
+  type Report,
+  type RunningFacts,
+  findRewritten,
+  holdsImage,
+  isUnseen,
+  listReports,
+} from './running-image.ts';
+
+/** A slot whose image has, or is to have, a copy. */
+export interface CopiedSlot {
+  /** `backed up`: the slot holds the copy already, which has to stay in the backup. */
+  readonly is: 'to be backed up' | 'backed up';
+  readonly slot: Slot;
+  /** What the user wrote; while the slot holds a copy, what the record says. */
+  readonly original: string;
+  readonly request: CopyRequest;
+  /** What Ready pods run in the slot, as the kubelet reports it, each once. */
+  readonly reports?: readonly Report[];
+  /** The image text that Ready pods have in the slot, where it is of another repository than the slot's: admission wrote it. */
+  readonly rewritten?: string;
+  /** Ready pods are there, and none of them tells what it runs in the slot. */
+  readonly isUnseen?: boolean;
+  /** Nodes cannot pull the original. */
+  readonly stuck?: PullFailure;
+}
+
+/** What is to be done for one slot. */
+export type SlotPlan =
+  | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' | 'ignored' }
+  | {
+      readonly is: 'refused';
+      readonly slot: Slot;
+      readonly reason: 'InvalidImage' | 'SourceNotAllowed';
+      readonly message: string;
+    }
+  | CopiedSlot;
+
+export interface PlannedSlot {
+  readonly plan: SlotPlan;
+  /** Undefined for slots that need no copy. */
+  readonly copy: CopyState | undefined;
+}
+
+export interface SlotPlanFacts extends Destination {
+  readonly workload: Workload;
+  readonly record: SwapRecord;
+  readonly policy: AppliedPolicy;
+  /** Pods of the workload; empty while nobody needs to know what runs. */
+  readonly pods: readonly Pod[];
+  /** Pods of a workload that is not rolled out, which tell why. */
+  readonly unfinishedPods?: readonly Pod[];
+  /** Hosts that may be copied from, with `*` and `?`. */
+  readonly sourceHosts: readonly string[];
+}
+
+function tryParse(text: string): Reference | InvalidImageError {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    if (error instanceof InvalidImageError) {
+      return error;
+    }
+    throw error;
+  }
+}
+
+export interface Original {
+  readonly text: string;
+  readonly source: Reference;
+}
+
+/**
+ * The recorded original, if the slot still holds the copy that was put there, or holds an earlier one again. A record
+ * is as hostile as any text of the workload: it counts only when the slot's image bears the name that a copy of that
+ * original has.
+ */
+export function findOriginal(slot: Slot, record: SwapRecord): Original | undefined {
+  const key = slotKey(slot);
+  const isNewest = record.copies.get(key) === slot.image;
+  const text = isNewest ? record.originals.get(key) : record.former?.get(key)?.get(slot.image);
+  if (text === undefined) {
+    return undefined;
+  }
+  const [image, source] = [findReference(slot.image), findReference(text)];
+  return image && source && isNamedAsCopyOf(image, source) ? { text, source } : undefined;
+}
+
+/** What pods tell about the image of a slot, as far as a request for a copy has to know. */
+function planProof(
+  digest: string | undefined,
+  { reports, isShown }: { readonly reports: readonly Report[]; readonly isShown: boolean },
+): Omit<CopyRequest, 'source' | 'digest'> {
+  const digestsOf = (where: Report['of']): readonly string[] => [
+    ...new Set(reports.flatMap((report) => (report.of === where && report.digest) || [])),
+  ];
+  const reported = digestsOf('source').filter((one) => one !== digest);
+  const elsewhere = digestsOf('elsewhere').filter((one) => one !== digest && !reported.includes(one));
+  const isProven = digest !== undefined && digestsOf('source').includes(digest) && reported.length === 0;
+  return {
+    isProven,
+    ...(reported.length > 0 && { reported }),
+    ...(elsewhere.length > 0 && { elsewhere }),
+    ...(!isProven && reported.length === 0 && isShown && { isUnprovable: true }),
+  };
+}
+
+/**
+ * What the user has pinned is what gets backed up; after that what the copy is that the slot holds. After that what runs,
+ * which is to be found out: a runtime may report the image, or its manifest for one platform. Where no pod shows that,
+ * it is what the slot held until its original was put back, whatever the tag means at the source today.
+ */
+function planRequest(
+  { slot, image, source }: { readonly slot: Slot; readonly image: Reference; readonly source: Reference },
+  { reports, ...facts }: SlotPlanFacts & { readonly reports: readonly Report[] },
+): CopyRequest {
+  const { workload, record } = facts;
+  const isReported = reports.some(({ of }) => of === 'source');
+  const former = isReported ? undefined : findFormerCopy(slot, workload.uid, record);
+  const digest = source.digest ?? image.digest ?? former?.digest;
+  // A workload that rolls out will have ready pods, and only then it is known whether they show anything.
+  const isShown = facts.pods.some(({ ready }) => ready) || !KINDS[facts.workload.kind].rollsOut;
+  return {
+    source,
+    ...(digest === undefined || digest === source.digest ? {} : { digest }),
+    ...planProof(digest, { reports, isShown }),
+  };
+}
+
+/** What pods show of a slot. */
+function readPods(slot: Slot, facts: RunningFacts): Pick<CopiedSlot, 'reports' | 'rewritten' | 'isUnseen'> {
+  const reports = listReports(slot, facts);
+  const rewritten = findRewritten(slot, facts);
+  return {
+    ...(reports.length > 0 && { reports }),
+    ...(rewritten !== undefined && { rewritten }),
+    ...(isUnseen(slot, facts, reports) && { isUnseen: true }),
+  };
+}
+
+function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
+  const recorded = findOriginal(slot, facts.record);
+  const source = recorded?.source ?? image;
+  if (isCopy(source, facts.prefix)) {
+    return { is: 'left alone', slot, why: 'is a copy' };
+  }
+  if (!facts.sourceHosts.some((pattern) => posix.matchesGlob(source.host, pattern))) {
+    const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
+    return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
+  }
+  return planCopy(slot, { image, source, recorded }, facts);
+}
+
+interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
+  readonly recorded: Original | undefined;
+}
+
+function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotPlanFacts): CopiedSlot {
+  const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
+  // The pods of a swap show what it has come to before all of them are ready.
+  const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
+  const shown = readPods(slot, { ...facts, pods, image, source });
+  const request = planRequest({ slot, image, source }, { ...facts, pods, reports: shown.reports ?? [] });
+  const original = recorded?.text ?? slot.image;
+  return {
+    is: isInPlace ? 'backed up' : 'to be backed up',
+    slot,
+    original,
+    request,
+    ...shown,
+  };
+}
+
+function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
+  if (slot.pullPolicy === 'Never') {
+    return { is: 'left alone', slot, why: 'never pulled' };
+  }
+  const image = tryParse(slot.image);
+  if (image instanceof Error) {
+    return { is: 'refused', slot, reason: 'InvalidImage', message: image.message };
+  }
+  return planCopied(slot, image, facts);
+}
+
+/**
+ * A slot whose original the nodes cannot pull takes what the backup has of it: of what other pods run, if there are any
+ * that got it, otherwise of what the tag last meant.
+ */
+function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
+  if (plan.is !== 'to be backed up') {
+    return plan;
+  }
+  const { slot, request } = plan;
+  // Where admission has written another image, nothing is known of the original.
+  const pods = facts.pods.filter((pod) => slot.place === 'volumes' || holdsImage(pod, slot));
+  const stuck = findPullFailure([slot], pods);
+  if (!stuck) {
+    return plan;
+  }
+  const { source } = request;
+  const reports = listReports(slot, { ...facts, image: parseReference(slot.image), source });
+  // Whether proof is still to come does not matter: the copy says who may read it.
+  const proof = planProof(source.digest, { reports, isShown: false });
+  const { isUnseen: _, ...known } = plan;
+  return {
+    ...known,
+    ...(reports.length > 0 && { reports }),
+    stuck,
+    request: { source, ...proof, isRescue: true },
+  };
+}
+
+/**
+ * What Ready pods run in a slot that is not what its copy holds, or cannot be told to be: a swap might change what runs.
+ * Empty when no pod tells. Undefined while nothing is known of the copy.
+ */
+export function findOther(
+  { is, reports = [], isUnseen: isSilent = false }: CopiedSlot,
+  copy: CopyState | undefined,
+): string | undefined {
+  if (copy?.phase !== 'verified') {
+    return undefined;
+  }
+  const { unlike = [] } = copy;
+  // A copy that was loaded into a node is still the copy.
+  const isOther = ({ digest }: Report): boolean =>
+    digest === undefined ? is === 'to be backed up' : unlike.includes(digest);
+  return reports.find(isOther)?.imageId ?? (isSilent && is === 'to be backed up' ? '' : undefined);
+}
+
+/** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
+export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
+  const unfinished = { ...facts, pods: facts.unfinishedPods ?? [] };
+  return facts.workload.slots.map((slot) => {
+    const plan = planSlot(slot, facts);
+    return isIgnored(slot, facts.policy) && plan.is !== 'backed up'
+      ? { is: 'left alone', slot, why: 'ignored' }
+      : planRescue(plan, unfinished);
+  });
+}
+
+/** Whether the plan is about a copy. */
+export function isCopied(plan: SlotPlan): plan is CopiedSlot {
+  return plan.is === 'to be backed up' || plan.is === 'backed up';
+}

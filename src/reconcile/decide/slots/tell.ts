@@ -1,0 +1,141 @@
+import { formatReference, quote } from '../../../images/reference.ts';
+import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
+import {
+  type CopyState,
+  type FailedCopy,
+  type SourceChange,
+  type VerifiedCopy,
+  isForOnePlatform,
+} from '../../copies/copy-state.ts';
+import type { ObjectEvent } from '../../ports.ts';
+import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './slot-plan.ts';
+
+function warn(reason: string, note: string): ObjectEvent {
+  return { type: 'Warning', reason, action: 'CopyImage', note };
+}
+
+/** A registry that cannot be asked for a while says nothing about a copy in use. */
+function tellFailed(
+  { is, slot }: CopiedSlot,
+  { reason, message, isFinal }: FailedCopy,
+): ObjectEvent | undefined {
+  const name = slotKey(slot);
+  if (is === 'backed up' && !isFinal) {
+    return undefined;
+  }
+  if (is === 'backed up') {
+    return warn(
+      'CopyMissing',
+      `The copy that ${name} runs from is not in the backup any more, or not all of it, and cannot be made again (${reason}): ${message}. ` +
+        'The nodes that run it may have the last copy.',
+    );
+  }
+  const next = isFinal
+    ? 'It is tried again when config.json changes or the workload rolls out, and within the hour.'
+    : 'It is tried again by itself.';
+  return warn(
+    'CopyFailed',
+    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is. ${next}`,
+  );
+}
+
+function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
+  const what = imageId === '' ? 'an image that they do not tell' : quote(imageId);
+  return warn(
+    'OtherImageRuns',
+    `Ready pods run ${what} in ${slotKey(slot)}, which is not known to be ${formatReference(request.source)}: ` +
+      'it was loaded into the node, the node or a policy takes it from somewhere else, or pods run different images. ' +
+      'A swap might change what runs, so the workload stays as it is. Write the image as it is called at its registry, ' +
+      'or restart the rollout so that all pods run the same.',
+  );
+}
+
+function tellSourceChange({ slot, request }: CopiedSlot, change: SourceChange): ObjectEvent {
+  const source = formatReference(request.source);
+  const name = slotKey(slot);
+  if (change.is === 'gone') {
+    const note = `${source} does not exist at its source any more. Nothing is lost: ${name} runs from the backup.`;
+    return { type: 'Normal', reason: 'SourceGone', action: 'CopyImage', note };
+  }
+  const note =
+    `${source} means another image at its source now, which is backed up as ${change.copy.written}. ` +
+    `${name} goes on with the image it has; ON_SOURCE_CHANGE=swap would change that.`;
+  return { type: 'Normal', reason: 'TagMoved', action: 'CopyImage', note };
+}
+
+function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord): readonly ObjectEvent[] {
+  if (plan.is !== 'backed up') {
+    return [];
+  }
+  const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
+  const missing = copy.isCompleted ? 'A part of the copy' : 'The copy';
+  const repair = warn(
+    'CopyMissing',
+    `${missing} that ${slotKey(plan.slot)} runs from was not in the backup any more, and was copied again. ` +
+      'See what cleans up there.',
+  );
+  return [
+    ...(isRepaired ? [repair] : []),
+    ...(copy.sourceChange ? [tellSourceChange(plan, copy.sourceChange)] : []),
+  ];
+}
+
+/** Copies that are proven, and that not all nodes could start a pod from. */
+export function tellForeign(
+  slots: readonly PlannedSlot[],
+  foreignPlatforms: readonly string[],
+): readonly ObjectEvent[] {
+  const copied = slots.filter(({ copy }) => copy?.phase === 'verified');
+  if (foreignPlatforms.length === 0 || copied.length === 0) {
+    return [];
+  }
+  const next = copied.some(({ plan }) => plan.is === 'to be backed up')
+    ? 'a pod there could not start from the backup, so the workload stays as it is.'
+    : 'a pod of this workload that comes there may not start.';
+  const nodes = `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied`;
+  return [warn('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
+}
+
+/** Copies that are the manifest of one platform, in a cluster of several. */
+export function tellOnePlatform(
+  slots: readonly PlannedSlot[],
+  nodePlatforms: readonly string[],
+): readonly ObjectEvent[] {
+  return (nodePlatforms.length > 1 ? slots : []).flatMap(({ plan, copy }) =>
+    plan.is === 'to be backed up' && isForOnePlatform(copy)
+      ? [
+          warn(
+            'PlatformNotCopied',
+            `Pods run ${copy.digest} in ${slotKey(plan.slot)}, which is ${formatReference(plan.request.source)} for one ` +
+              'platform. The index that it belonged to is not at its source any more. It is backed up, but the ' +
+              `workload stays as it is: on another of its nodes (${nodePlatforms.join(', ')}) a pod could not start ` +
+              'from the copy. Deploy what the tag means now, or let its pods run on one platform only ' +
+              '(nodeSelector kubernetes.io/arch).',
+          ),
+        ]
+      : [],
+  );
+}
+
+/** What the user of a workload should know about one slot of it, besides a swap. */
+export function planEvents(
+  plan: SlotPlan,
+  copy: CopyState | undefined,
+  record: SwapRecord,
+): readonly ObjectEvent[] {
+  if (plan.is === 'left alone') {
+    return [];
+  }
+  if (plan.is === 'refused') {
+    return [warn(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
+  }
+  const other = findOther(plan, copy);
+  if (other !== undefined) {
+    return [tellOther(plan, other)];
+  }
+  if (copy?.phase === 'failed') {
+    const failure = tellFailed(plan, copy);
+    return failure ? [failure] : [];
+  }
+  return copy?.phase === 'verified' ? tellVerified(plan, copy, record) : [];
+}

@@ -1,0 +1,138 @@
+import PQueue from 'p-queue';
+import type { Logger } from 'pino';
+
+import { RegistryError } from '../../errors.ts';
+import { isImageCopy } from '../../images/copy-name.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import { createCopyReconciler } from '../copies/copy-reconciler.ts';
+import { CopyStore } from '../copies/copy-store.ts';
+import { decideWithHistory } from '../workload/decide-with-history.ts';
+import type { Decision, WorkloadFacts } from '../decide/decision.ts';
+import { Denials } from '../workload/denials.ts';
+import { createFactGatherer } from '../workload/facts.ts';
+import { createLookOnlyRegistry } from './look-only-registry.ts';
+import type { ImageRegistry, WorkloadClient, WorkloadStore } from '../ports.ts';
+import { RolloutBudget } from '../rollouts/rollout-budget.ts';
+
+/** Questions to API server and registries at the same time. */
+const CONCURRENCY = 8;
+
+export interface PreviewDeps {
+  readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
+  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
+  readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+}
+
+/** What would happen to one workload. A copy with `copiedAtMs` is not there yet: it would be made first. */
+export interface Preview {
+  readonly facts: WorkloadFacts;
+  readonly decision: Decision;
+}
+
+async function forEachKey(keys: Set<string>, work: (key: string) => Promise<void>): Promise<void> {
+  const queue = new PQueue({ concurrency: CONCURRENCY });
+  const taken = [...keys];
+  keys.clear();
+  await queue.addAll(taken.map((key) => () => work(key)));
+}
+
+/** A workload is looked at more than once here, and its pods do not matter more the second time. */
+function rememberPods(client: PreviewDeps['client']): PreviewDeps['client'] {
+  const known = new Map<string, ReturnType<WorkloadClient['listPods']>>();
+  return {
+    listNodePlatforms: (signal) => client.listNodePlatforms(signal),
+    listFormerTemplates: (workload, signal) => client.listFormerTemplates(workload, signal),
+    async listPods(workload, signal) {
+      const pods = known.get(workload.uid) ?? client.listPods(workload, signal);
+      known.set(workload.uid, pods);
+      return pods;
+    },
+  };
+}
+
+function createBudget({ settings, nowMs }: PreviewDeps, workloads: readonly Workload[]): RolloutBudget {
+  const budget = new RolloutBudget({
+    limits: () => ({ maxRollouts: settings.MAX_CONCURRENT_ROLLOUTS, timeoutMs: settings.ROLLOUT_TIMEOUT }),
+    nowMs,
+    isCopy: (image) => isImageCopy(image, settings.REGISTRY_PREFIX),
+    onFree: () => undefined,
+    onStopped: () => undefined,
+  });
+  for (const workload of workloads) {
+    budget.observe(formatWorkloadKey(workload), workload);
+  }
+  return budget;
+}
+
+/**
+ * What the two loops would decide for these workloads, of all that are in scope (they share the budget), as if every copy
+ * that can be made had been made. Looks only: nothing is written, neither in the cluster nor in a registry.
+ *
+ * @throws {ApiError}
+ */
+export async function preview(
+  deps: PreviewDeps,
+  { all, selected }: { readonly all: readonly Workload[]; readonly selected: readonly Workload[] },
+  signal: AbortSignal,
+): Promise<readonly Preview[]> {
+  const workloads = new Map(selected.map((workload) => [formatWorkloadKey(workload), workload]));
+  const unsettled = new Set(workloads.keys());
+  const wanted = new Set<string>();
+  const copies = new CopyStore({
+    onWanted: (key) => wanted.add(key),
+    onSettled: (key) => unsettled.add(key),
+  });
+  const common = { copies, nowMs: deps.nowMs, settings: () => deps.settings };
+  const gatherer = createFactGatherer({
+    // One look does not show how long they have been missing.
+    missingPods: { findSinceMs: () => undefined },
+    finishedRollouts: { take: () => false },
+    successes: { findSeenAtMs: () => undefined },
+    ...common,
+    workloads: deps.workloads,
+    client: rememberPods(deps.client),
+    budget: createBudget(deps, all),
+    denials: new Denials(),
+    // Secrets are not looked at here.
+    pullSecrets: { wanted: deps.settings.PULL_SECRET || undefined, findProblem: () => undefined },
+  });
+  const reconcileCopy = createCopyReconciler({
+    ...common,
+    registry: createLookOnlyRegistry(deps.registry),
+    log: deps.log,
+    random: () => 0,
+    onCopied: () => undefined,
+  });
+  const facts = new Map<string, WorkloadFacts>();
+
+  while (unsettled.size > 0) {
+    await forEachKey(unsettled, async (key) => {
+      const workload = workloads.get(key);
+      if (workload) {
+        facts.set(key, await gatherer.gather(workload, signal));
+      }
+    });
+    await forEachKey(wanted, async (key) => {
+      try {
+        await reconcileCopy(key, signal);
+      } catch (error) {
+        // Kept as the state of the copy. The loops would try again; who plans wants to know how it is now.
+        if (!(error instanceof RegistryError)) {
+          throw error;
+        }
+      }
+    });
+  }
+  const known = [...workloads.keys()].flatMap((key) => facts.get(key) ?? []);
+  return new PQueue({ concurrency: CONCURRENCY }).addAll(
+    known.map((one) => async () => ({
+      facts: one,
+      decision: await decideWithHistory(deps.client, one, signal),
+    })),
+  );
+}

@@ -1,0 +1,279 @@
+import type { Logger } from 'pino';
+
+import { type Clock, untilAborted } from '../clock.ts';
+import type { Connection } from '../kubernetes/connection/api-client.ts';
+import { type Events, createEvents } from '../kubernetes/events/events.ts';
+import {
+  type LeaderElection,
+  createIdentity,
+  createLeaderElection,
+} from '../kubernetes/election/leader-election.ts';
+import { createWorkloadClient } from '../kubernetes/workloads/workload-client.ts';
+import { LiveSettings } from '../settings/live-settings.ts';
+import type { ObjectEvent } from '../reconcile/ports.ts';
+import type { BackupImageRegistry } from '../registry/image-registry.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { HealthChecks } from '../telemetry/http-server.ts';
+import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
+import { type Scope, isInScope } from '../workloads/scope.ts';
+import { toRegistrySettings } from './loops/copy-loop.ts';
+import { createControllerRegistry } from './controller-registry.ts';
+import { watchCredentials } from './watches/credentials-watch.ts';
+import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
+import { createLivenessChecks, createReadinessChecks } from './health.ts';
+import { Loops } from './loops/loops.ts';
+import { PullSecretLoop } from './loops/pull-secret-loop.ts';
+import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './watches/settings-watch.ts';
+import { LEASE_NAME, createScope, findKinds } from './whereabouts.ts';
+import { type WorkloadWatch, createWorkloadWatch } from './watches/workload-watch.ts';
+
+/** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */
+const DRAIN_MS = 12_000;
+const EVENTS_DRAIN_MS = 2_000;
+
+export interface ControllerDeps {
+  readonly connection: Connection;
+  readonly namespace: string;
+  /** Of the pod, or the machine. */
+  readonly instance: string;
+  readonly self: Scope['self'];
+  readonly leaderElect: boolean;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Everything that runs, wired up once; `run` starts it in order and stops it in order. */
+export class Controller {
+  readonly #deps: ControllerDeps;
+  readonly #live: LiveSettings;
+  readonly #settingsWatch: SettingsWatch;
+  readonly #workloads: WorkloadWatch;
+  readonly #registry: BackupImageRegistry;
+  readonly #events: Events;
+  readonly #election: LeaderElection | undefined;
+  readonly #pullSecrets: PullSecretLoop;
+  readonly #loops: Loops;
+  readonly #assertMayWrite = (): void => this.#election?.assertMayWrite();
+  readonly #synced = Promise.withResolvers<void>();
+  readonly #lost = new AbortController();
+  readonly #stopWatching = new AbortController();
+  #isLeading = false;
+  #isWorking = false;
+  readonly metrics: Metrics;
+  readonly livenessChecks: HealthChecks;
+  readonly readinessChecks: HealthChecks;
+
+  constructor(deps: ControllerDeps) {
+    this.#deps = deps;
+    const { connection, clock, log, instance, namespace, environment } = deps;
+    this.metrics = createMetrics(
+      deps.version,
+      () => this.#loops.readState(),
+      () => this.#registry.readState(),
+    );
+    this.#live = new LiveSettings({
+      environment,
+      log,
+      onChanged: (settings) => this.#applySettings(settings),
+      onRefused: (problem) => this.#refuseSettings(problem),
+    });
+    this.#settingsWatch = createSettingsWatch({ connection, namespace, live: this.#live, clock, log });
+    this.#workloads = createWorkloadWatch({
+      connection,
+      clock,
+      log,
+      isInScope: (name) => this.#live.isKnown && isInScope(name, createScope(this.#live.current, deps.self)),
+      onChange: (key, workload) => this.#loops.observe(key, workload),
+      onSynced: () => {
+        this.#synced.resolve();
+        this.#loops.watchRestore();
+        this.#startWorking();
+      },
+      onForbidden: () => this.#tellForbidden(),
+    });
+    this.#events = createEvents({ connection, instance, clock, log });
+    this.#election = deps.leaderElect ? this.#createElection() : undefined;
+    this.#registry = createControllerRegistry({
+      ...deps,
+      settings: () => toRegistrySettings(this.#live.current),
+      onSent: (bytes) => this.metrics.copyBytes.inc(bytes),
+    });
+    this.#pullSecrets = new PullSecretLoop({
+      ...deps,
+      assertMayWrite: this.#assertMayWrite,
+      workloads: this.#workloads,
+      settings: this.#live,
+      events: this.#events,
+      metrics: this.metrics.forQueue('pull-secrets'),
+    });
+    this.#loops = this.#createLoops();
+    const parts = {
+      live: this.#live,
+      workloads: this.#workloads,
+      loops: this.#loops,
+      election: this.#election,
+    };
+    this.livenessChecks = createLivenessChecks(parts);
+    this.readinessChecks = createReadinessChecks(parts);
+  }
+
+  /**
+   * Works until the signal, or until the Lease is lost. Returns the exit code.
+   *
+   * @throws {UsageError} when there is neither a ConfigMap nor an environment with usable settings.
+   */
+  async run(signal: AbortSignal): Promise<number> {
+    const { log } = this.#deps;
+    const watching = Promise.all([
+      this.#settingsWatch.run(this.#stopWatching.signal),
+      this.#workloads.run(this.#stopWatching.signal),
+    ]);
+    const stopped = AbortSignal.any([signal, this.#lost.signal]);
+    try {
+      await this.#findSettings(stopped);
+      if (this.#live.isKnown) {
+        await Promise.race([this.#synced.promise, untilAborted(stopped)]);
+      }
+      if (!stopped.aborted) {
+        const onChange = (): void => this.#loops.retryWithNewCredentials();
+        watchCredentials(this.#deps.environment['DOCKER_CONFIG'], onChange, stopped);
+        const electing = this.#elect();
+        await untilAborted(stopped);
+        await this.#stopWork();
+        await electing;
+      }
+    } finally {
+      this.#stopWatching.abort();
+      await Promise.all([watching, this.#pullSecrets.stop()]);
+      this.#registry.close();
+      this.#deps.connection.close();
+    }
+    log.info('stopped');
+    return this.#lost.signal.aborted ? 1 : 0;
+  }
+
+  async #elect(): Promise<void> {
+    if (!this.#election) {
+      this.#startLeading();
+      return;
+    }
+    this.#deps.log.info('waiting for the lease');
+    await this.#election.run(this.#stopWatching.signal);
+  }
+
+  /** The Lease is renewed for as long as work is being finished, and given back after that. */
+  async #stopWork(): Promise<void> {
+    const isLost = this.#lost.signal.aborted;
+    this.#deps.log.info(isLost ? 'lease lost, stopping' : 'stopping');
+    if (this.#isLeading) {
+      await this.#loops.drain(isLost ? 0 : DRAIN_MS);
+    } else {
+      this.#loops.shutDown();
+    }
+    await this.#events.close(EVENTS_DRAIN_MS);
+    await this.#election?.release();
+  }
+
+  /** Waits for the first answer of the API server, however long that takes. */
+  async #findSettings(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#settingsWatch.synced, untilAborted(signal)]);
+    if (signal.aborted || this.#live.isKnown || this.#settingsWatch.findConfigMap()) {
+      return;
+    }
+    applyEnvironment(this.#live, this.#deps);
+  }
+
+  #startLeading(): void {
+    this.#isLeading = true;
+    this.metrics.isLeader.set(1);
+    if (this.#live.problem !== undefined) {
+      this.#tellOwn(planRefusedEvent(this.#live.problem));
+    }
+    this.#tellForbidden();
+    this.#startWorking();
+  }
+
+  /**
+   * Once leading, once the settings are known and once the workloads are, whichever comes last: before that, the
+   * rollouts in flight cannot be counted.
+   */
+  #startWorking(): void {
+    const isReady = this.#isLeading && this.#live.isKnown && this.#workloads.hasSynced();
+    if (isReady && !this.#isWorking) {
+      this.#isWorking = true;
+      this.#deps.log.info('working');
+      this.#loops.start();
+    }
+  }
+
+  #applySettings(settings: Settings): void {
+    const { log } = this.#deps;
+    log.level = settings.LOG_LEVEL;
+    const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded, REGISTRY_PREFIX: prefix } = settings;
+    log.info({ mode, prefix: `${prefix.host}/${prefix.path}`, excluded }, 'settings applied');
+    this.metrics.settingsReloads.inc({ result: 'applied' });
+    this.metrics.isSettingsApplied.set(1);
+    this.#workloads.setKinds(findKinds(settings));
+    this.#loops.applySettings(settings);
+  }
+
+  #refuseSettings(problem: string): void {
+    const kept = this.#live.isKnown ? 'the last good settings stay' : 'waiting for an edit of the ConfigMap';
+    this.#deps.log.error({ problem }, `settings refused, ${kept}`);
+    this.metrics.settingsReloads.inc({ result: 'refused' });
+    this.metrics.isSettingsApplied.set(0);
+    if (this.#isLeading) {
+      this.#tellOwn(planRefusedEvent(problem));
+    }
+  }
+
+  /** About the ConfigMap: there is no other object of ours that a user looks at. */
+  #tellOwn(event: ObjectEvent): void {
+    const configMap = this.#settingsWatch.findConfigMap();
+    if (configMap) {
+      this.#events.record(configMap, event);
+    }
+  }
+
+  #tellForbidden(): void {
+    const kinds = this.#workloads.listForbidden();
+    if (this.#isLeading && kinds.length > 0) {
+      this.#tellOwn(planForbiddenEvent(kinds));
+    }
+  }
+
+  #tellStopped(untilMs: number): void {
+    this.#deps.log.error({ until: new Date(untilMs).toISOString() }, 'swapping stopped');
+    this.#tellOwn(planStoppedEvent(untilMs));
+  }
+
+  #createElection(): LeaderElection {
+    return createLeaderElection({
+      ...this.#deps,
+      name: LEASE_NAME,
+      identity: createIdentity(this.#deps.instance),
+      random: Math.random,
+      onStartedLeading: () => this.#startLeading(),
+      onLost: () => this.#lost.abort(),
+    });
+  }
+
+  #createLoops(): Loops {
+    const { connection, clock, log } = this.#deps;
+    return new Loops({
+      workloads: this.#workloads,
+      areWorkloadsKnown: () => this.#workloads.hasSynced(),
+      client: createWorkloadClient({ connection, clock, assertMayWrite: this.#assertMayWrite }),
+      pullSecrets: this.#pullSecrets,
+      registry: this.#registry,
+      events: this.#events,
+      settings: this.#live,
+      clock,
+      log,
+      metrics: this.metrics,
+      onSwappingStopped: (untilMs) => this.#tellStopped(untilMs),
+    });
+  }
+}

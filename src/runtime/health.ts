@@ -1,0 +1,36 @@
+import type { LeaderElection } from '../kubernetes/election/leader-election.ts';
+import type { LiveSettings } from '../settings/live-settings.ts';
+import type { HealthChecks } from '../telemetry/http-server.ts';
+import type { Loops } from './loops/loops.ts';
+import type { WorkloadWatch } from './watches/workload-watch.ts';
+
+/** Watches are renewed every ten minutes at the latest. */
+const WATCH_STUCK_MS = 15 * 60_000;
+/** A pass over a workload makes a handful of requests, each with a deadline of its own. */
+const PASS_STUCK_MS = 10 * 60_000;
+/** Of a Lease that lasts 15 s, with the tolerance of the Kubernetes components. */
+const LEASE_STUCK_MS = 35_000;
+
+export interface HealthParts {
+  readonly live: LiveSettings;
+  readonly workloads: WorkloadWatch;
+  readonly loops: Loops;
+  readonly election: LeaderElection | undefined;
+}
+
+/** Says which part is stuck. */
+export function createLivenessChecks({ workloads, loops, election }: HealthParts): HealthChecks {
+  return {
+    watch: () => (workloads.lastActivityAgeMs() > WATCH_STUCK_MS ? 'no sign of life' : undefined),
+    loop: () => (loops.longestPassMs() > PASS_STUCK_MS ? 'a pass does not end' : undefined),
+    lease: () => ((election?.renewalAgeMs() ?? 0) > LEASE_STUCK_MS ? 'not renewed' : undefined),
+  };
+}
+
+/** Says what is still missing before this process could work. */
+export function createReadinessChecks({ live, workloads }: HealthParts): HealthChecks {
+  return {
+    settings: () => (live.isKnown ? undefined : 'not known'),
+    watch: () => (workloads.hasSynced() ? undefined : 'not synced'),
+  };
+}

@@ -1,0 +1,73 @@
+import type { Logger } from 'pino';
+
+import type { Clock } from '../../clock.ts';
+import { type QueueMetrics, WorkQueue } from '../../queue/work-queue.ts';
+import { createCopyReconciler } from '../../reconcile/copies/copy-reconciler.ts';
+import type { CopyStore } from '../../reconcile/copies/copy-store.ts';
+import type { ImageRegistry } from '../../reconcile/ports.ts';
+import type { RegistrySettings } from '../../registry/parts.ts';
+import type { Settings } from '../../settings/settings.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+
+/** Copies cost much more than other work, so a failing one waits longer from the start than client-go's keys do. */
+const COPY_BACKOFF = { firstMs: 1_000, longestMs: 10 * 60_000, random: Math.random };
+
+/**
+ * Passes over copies at the same time. More than copies: they look things up before and set the plain tag after the
+ * copy, while the engine is at work for others. The registry room lets no more than COPY_CONCURRENCY engines run.
+ */
+export function planCopyPasses({ COPY_CONCURRENCY: copies }: Pick<Settings, 'COPY_CONCURRENCY'>): number {
+  return 3 * copies;
+}
+
+export interface CopyLoopDeps {
+  readonly copies: CopyStore;
+  readonly registry: ImageRegistry;
+  readonly settings: () => Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration'> & { forQueue(name: string): QueueMetrics };
+}
+
+/** The loop over copies; it works on one at a time until its concurrency is set. */
+export function createCopyQueue({
+  copies,
+  registry,
+  settings,
+  clock,
+  log,
+  metrics,
+}: CopyLoopDeps): WorkQueue {
+  return new WorkQueue({
+    name: 'copies',
+    concurrency: 1,
+    reconcile: createCopyReconciler({
+      copies,
+      registry,
+      settings,
+      log: log.child({ component: 'copies' }),
+      nowMs: () => clock.nowMs(),
+      random: Math.random,
+      onCopied: (result, durationMs) => {
+        metrics.copies.inc({ result });
+        if (result === 'copied') {
+          metrics.copyDuration.observe(durationMs / 1000);
+        }
+      },
+    }),
+    clock,
+    log,
+    backoff: COPY_BACKOFF,
+    metrics: metrics.forQueue('copies'),
+  });
+}
+
+/** What of the settings is about registries. */
+export function toRegistrySettings(settings: Settings): RegistrySettings {
+  return {
+    copyConcurrency: settings.COPY_CONCURRENCY,
+    copyTimeoutMs: settings.COPY_TIMEOUT,
+    insecureRegistries: settings.INSECURE_REGISTRIES,
+    copyReferrers: settings.COPY_REFERRERS,
+  };
+}

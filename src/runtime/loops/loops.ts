@@ -1,0 +1,209 @@
+import type { Logger } from 'pino';
+
+import type { Clock } from '../../clock.ts';
+import type { LiveSettings } from '../../settings/live-settings.ts';
+import { type QueueMetrics, WorkQueue } from '../../queue/work-queue.ts';
+import { isImageCopy } from '../../images/copy-name.ts';
+import { CopyStore } from '../../reconcile/copies/copy-store.ts';
+import { Denials } from '../../reconcile/workload/denials.ts';
+import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../../reconcile/ports.ts';
+import { RecordedWorkloads } from '../../reconcile/workload/recorded-workloads.ts';
+import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
+import type { PullSecretLoop } from './pull-secret-loop.ts';
+import { FinishedRollouts } from '../../reconcile/workload/finished-rollouts.ts';
+import { MissingPods } from '../../reconcile/workload/missing-pods.ts';
+import { SwapSuccesses } from '../../reconcile/workload/swap-successes.ts';
+import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
+import type { Settings } from '../../settings/settings.ts';
+import type { Metrics, StateReader } from '../../telemetry/metrics.ts';
+import { createCopyQueue, planCopyPasses } from './copy-loop.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import type { Workload } from '../../workloads/workload.ts';
+
+/** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
+const WORKLOAD_CONCURRENCY = 8;
+
+export interface LoopsDeps {
+  readonly workloads: WorkloadStore;
+  readonly areWorkloadsKnown: () => boolean;
+  readonly client: WorkloadClient;
+  readonly registry: ImageRegistry;
+  readonly events: EventRecorder;
+  readonly pullSecrets: Pick<
+    PullSecretLoop,
+    'secrets' | 'start' | 'applySettings' | 'observe' | 'drain' | 'shutDown'
+  >;
+  readonly settings: LiveSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps'> & {
+    forQueue(name: string): QueueMetrics;
+  };
+  /** Told when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
+  readonly onSwappingStopped: (untilMs: number) => void;
+}
+
+/** The two loops, and what they share. */
+export class Loops {
+  readonly #deps: LoopsDeps;
+  readonly #copies: CopyStore;
+  readonly #budget: RolloutBudget;
+  readonly #recorded: RecordedWorkloads;
+  readonly #missingPods: MissingPods;
+  readonly #finishedRollouts = new FinishedRollouts();
+  readonly #denials = new Denials();
+  readonly #workloadQueue: WorkQueue;
+  readonly #copyQueue: WorkQueue;
+  #isWorking = false;
+  #hasSettings = false;
+
+  constructor(deps: LoopsDeps) {
+    this.#deps = deps;
+    const { settings, clock } = deps;
+    this.#copies = new CopyStore({
+      onWanted: (key) => this.#copyQueue.add(key),
+      onSettled: (key) => this.#workloadQueue.add(key),
+    });
+    this.#budget = new RolloutBudget({
+      limits: () => ({
+        maxRollouts: settings.current.MAX_CONCURRENT_ROLLOUTS,
+        timeoutMs: settings.current.ROLLOUT_TIMEOUT,
+      }),
+      nowMs: () => clock.nowMs(),
+      isCopy: (image) => isImageCopy(image, settings.current.REGISTRY_PREFIX),
+      onFree: (key) => this.#workloadQueue.add(key),
+      onStopped: deps.onSwappingStopped,
+    });
+    this.#recorded = new RecordedWorkloads(deps.log);
+    this.#missingPods = new MissingPods(() => deps.clock.nowMs());
+    this.#copyQueue = createCopyQueue({
+      ...deps,
+      copies: this.#copies,
+      settings: () => settings.current,
+    });
+    this.#workloadQueue = this.#createWorkloadQueue();
+  }
+
+  /** Begins to work, with all workloads: until now none was waiting. */
+  start(): void {
+    this.#isWorking = true;
+    this.watchRestore();
+    this.#budget.start();
+    this.#lookAtAll();
+    this.#workloadQueue.start();
+    this.#copyQueue.start();
+    this.#deps.pullSecrets.start();
+  }
+
+  /** To be told of every change of a workload, and with undefined of its end. */
+  observe(key: string, workload: Workload | undefined): void {
+    this.#missingPods.observe(key, workload);
+    this.#finishedRollouts.observe(key, workload);
+    if (this.#deps.settings.isKnown) {
+      this.#budget.observe(key, workload);
+      this.#recorded.observe(key, workload);
+      this.#deps.pullSecrets.observe(key, workload);
+    }
+    // A follower may wait for months: the keys of all workloads that came and went would wait with it.
+    if (this.#isWorking) {
+      this.#workloadQueue.add(key);
+    }
+  }
+
+  /** Everything is looked at again: a prefix, a naming or a list of namespaces may have changed. */
+  applySettings(settings: Settings): void {
+    this.#copyQueue.setConcurrency(planCopyPasses(settings));
+    this.#copies.clear();
+    this.#recorded.clear();
+    this.#denials.clear();
+    if (this.#hasSettings) {
+      this.#budget.forgiveFailures();
+    }
+    this.#hasSettings = true;
+    this.#deps.pullSecrets.applySettings();
+    for (const workload of this.#deps.workloads.list()) {
+      this.observe(formatWorkloadKey(workload), workload);
+    }
+    this.watchRestore();
+  }
+
+  /** The credentials have changed: what could not be copied, or not be looked up before a swap, may work now. */
+  retryWithNewCredentials(): void {
+    this.#deps.log.info('registry credentials changed');
+    for (const key of this.#copies.listFailed()) {
+      this.#copyQueue.add(key);
+    }
+    if (this.#isWorking) {
+      this.#lookAtAll();
+    }
+  }
+
+  #lookAtAll(): void {
+    for (const workload of this.#deps.workloads.list()) {
+      this.#workloadQueue.add(formatWorkloadKey(workload));
+    }
+  }
+
+  /** To be called when all workloads are known: says when nothing is left to be restored. */
+  watchRestore(): void {
+    const { settings, areWorkloadsKnown } = this.#deps;
+    const isRestoring = settings.isKnown && settings.current.MODE === 'restore';
+    this.#recorded.watch(this.#isWorking && areWorkloadsKnown() && isRestoring);
+  }
+
+  readState(): ReturnType<StateReader> {
+    const { isKnown } = this.#deps.settings;
+    return {
+      copies: this.#copies.countPhases(),
+      rollouts: isKnown ? this.#budget.countRolling() : 0,
+      isStopped: this.#budget.findStopEndMs() !== undefined,
+      recorded: this.#recorded.size,
+    };
+  }
+
+  /** Age of the oldest pass over a workload: those never wait for anything long. */
+  longestPassMs(): number {
+    return this.#workloadQueue.longestRunningMs();
+  }
+
+  /** Starts nothing new, and gives what is running until the deadline. */
+  async drain(deadlineMs: number): Promise<void> {
+    const queues = [this.#workloadQueue, this.#copyQueue, this.#deps.pullSecrets];
+    await Promise.all(queues.map((queue) => queue.drain(deadlineMs)));
+  }
+
+  /** Ends everything at once, child processes too. */
+  shutDown(): void {
+    this.#workloadQueue.shutDown();
+    this.#copyQueue.shutDown();
+    this.#deps.pullSecrets.shutDown();
+  }
+
+  #createWorkloadQueue(): WorkQueue {
+    const { workloads, client, registry, events, settings, clock, log, metrics } = this.#deps;
+    return new WorkQueue({
+      name: 'workloads',
+      concurrency: WORKLOAD_CONCURRENCY,
+      reconcile: createWorkloadReconciler({
+        workloads,
+        client,
+        registry,
+        copies: this.#copies,
+        budget: this.#budget,
+        denials: this.#denials,
+        missingPods: this.#missingPods,
+        finishedRollouts: this.#finishedRollouts,
+        successes: new SwapSuccesses(),
+        pullSecrets: this.#deps.pullSecrets.secrets,
+        events,
+        settings: () => settings.current,
+        log: log.child({ component: 'workloads' }),
+        nowMs: () => clock.nowMs(),
+        onSwapped: (kind, result) => metrics.swaps.inc({ kind, result }),
+      }),
+      clock,
+      log,
+      metrics: metrics.forQueue('workloads'),
+    });
+  }
+}

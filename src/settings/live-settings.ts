@@ -1,0 +1,66 @@
+import type { Logger } from 'pino';
+
+import { UsageError } from '../errors.ts';
+import { type Settings, parseSettings } from './settings.ts';
+
+export interface LiveSettingsOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  readonly onChanged: (settings: Settings) => void;
+  /** `problem` names every bad key; the last good settings stay. */
+  readonly onRefused: (problem: string) => void;
+}
+
+/** The settings in force: all of an edit of the ConfigMap or nothing of it. */
+export class LiveSettings {
+  readonly #options: LiveSettingsOptions;
+  #settings: Settings | undefined;
+  #problem: string | undefined;
+
+  constructor(options: LiveSettingsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {Error} before the first valid settings: nothing that needs them may have been started. */
+  get current(): Settings {
+    if (!this.#settings) {
+      throw new Error('settings are used before they are known');
+    }
+    return this.#settings;
+  }
+
+  get isKnown(): boolean {
+    return this.#settings !== undefined;
+  }
+
+  /** What is wrong with the newest ConfigMap; undefined when it is in force. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Takes the data of the ConfigMap; undefined when there is none (deleted: the last good settings stay). */
+  apply(configMapData: Readonly<Record<string, string>> | undefined): void {
+    if (configMapData === undefined && this.#settings) {
+      this.#options.log.warn('ConfigMap deleted, the last good settings stay');
+      return;
+    }
+    try {
+      const settings = parseSettings(configMapData ?? {}, this.#options.environment);
+      const isNews =
+        this.#problem !== undefined || JSON.stringify(settings) !== JSON.stringify(this.#settings);
+      this.#settings = settings;
+      this.#problem = undefined;
+      if (isNews) {
+        this.#options.onChanged(settings);
+      }
+    } catch (error) {
+      if (!(error instanceof UsageError)) {
+        throw error;
+      }
+      if (error.message !== this.#problem) {
+        this.#problem = error.message;
+        this.#options.onRefused(error.message);
+      }
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import { expect, it } from 'vitest';
+
+import { toPlanRow } from '../../../src/cli/plan/plan-row.ts';
+import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
+import { decide } from '../../../src/reconcile/decide/decide.ts';
+import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
+import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
+import { parseRecord } from '../../../src/workloads/record.ts';
+import type { Settings } from '../../../src/settings/settings.ts';
+import type { Pod, Workload } from '../../../src/workloads/workload.ts';
+import {
+  DIGEST,
+  OTHER_DIGEST,
+  aPodOf,
+  aSlot,
+  aVerifiedCopy,
+  aWorkload,
+  annotationsOf,
+  someSettings,
+} from '../../support/builders.ts';
+
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const nowMs = 1_700_000_000_000;
+const THERE = aVerifiedCopy(COPY);
+const TO_MAKE: CopyState = { ...THERE, phase: 'verified', digest: DIGEST, written: COPY, copiedAtMs: nowMs };
+const GONE: CopyState = {
+  phase: 'failed',
+  reason: 'NotFound',
+  side: 'source',
+  message: 'docker.io/library/nginx:1.27 does not exist',
+  isFinal: true,
+  sinceMs: nowMs,
+};
+
+/** The row of a workload, all of whose copies are in one state; decided by the rules of the loop. */
+function rowOf(
+  workload: Workload,
+  copy: CopyState | undefined,
+  options: {
+    pods?: readonly Pod[];
+    unfinishedPods?: readonly Pod[];
+    foreignPlatforms?: readonly string[];
+    mode?: Settings['MODE'];
+    namespacePolicy?: string;
+  } = {},
+) {
+  const { pods = [], unfinishedPods = [], foreignPlatforms = [], mode = 'swap', namespacePolicy } = options;
+  const policy = findPolicy(workload, namespacePolicy);
+  const { REGISTRY_PREFIX: prefix, NAMING: naming } = someSettings();
+  const record = parseRecord(workload.annotations);
+  const plans = planSlots({
+    workload,
+    record,
+    policy,
+    pods,
+    unfinishedPods,
+    prefix,
+    naming,
+    sourceHosts: ['docker.io'],
+  });
+  const facts = {
+    workload,
+    record,
+    pods: unfinishedPods,
+    mode,
+    policy,
+    destination: { prefix, naming },
+    slots: plans.map((plan) => ({ plan, copy: 'request' in plan ? copy : undefined })),
+    followsTags: false,
+    isPlaceFree: true,
+    pace: undefined,
+    deniedUntilMs: undefined,
+    foreignPlatforms,
+    requeueAfterMs: 30_000,
+    rolloutTimeoutMs: 600_000,
+    nowMs,
+  };
+  return toPlanRow({ facts, decision: decide(facts) });
+}
+
+const SWAPPED = aWorkload({
+  slots: [aSlot(COPY)],
+  annotations: annotationsOf({
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    before: new Map(),
+    swappedAtMs: nowMs,
+  }),
+});
+
+it.each([
+  ['a swap to copies that are there', rowOf(aWorkload(), THERE), 'swap', '1 image to run from the backup'],
+  [
+    'a swap to copies that are made first',
+    rowOf(aWorkload(), TO_MAKE),
+    'swap',
+    '1 image to run from the backup; 1 image to be copied',
+  ],
+  [
+    'a workload that has to roll out first',
+    rowOf(aWorkload({ rollout: { available: 1 } }), THERE),
+    'wait',
+    'rolling out',
+  ],
+  [
+    'a workload that is copied but belongs to somebody else',
+    rowOf(aWorkload({ owner: 'Rollout/web' }), TO_MAKE),
+    'copy',
+    '1 image to be copied; owned by another controller (Rollout/web)',
+  ],
+  [
+    'a workload whose image is gone',
+    rowOf(aWorkload(), GONE),
+    'wait',
+    'no copy; app failed: NotFound: docker.io/library/nginx:1.27 does not exist',
+  ],
+  [
+    'an image that nobody may see yet',
+    rowOf(aWorkload(), { phase: 'pending' }),
+    'wait',
+    'copying; app unproven: not public, and no ready pod shows yet that this workload may read it',
+  ],
+  [
+    'an image text that is none',
+    rowOf(aWorkload({ slots: [aSlot('-h')] }), THERE),
+    'none',
+    expect.stringMatching(/^app refused: InvalidImage: /),
+  ],
+  [
+    'an image of a host that may not be copied from',
+    rowOf(aWorkload({ slots: [aSlot('quay.io/a/b')] }), THERE),
+    'none',
+    expect.stringMatching(/^app refused: SourceNotAllowed: .*SOURCE_HOSTS/),
+  ],
+  [
+    'an image that is never pulled',
+    rowOf(aWorkload({ slots: [aSlot('nginx', { pullPolicy: 'Never' })] }), THERE),
+    'none',
+    'never pulled',
+  ],
+  ['a workload that runs from the backup', rowOf(SWAPPED, THERE), 'none', '1 image from the backup'],
+  [
+    'a workload of a namespace that is only copied',
+    rowOf(aWorkload(), TO_MAKE, { namespacePolicy: 'copy' }),
+    'copy',
+    '1 image to be copied; policy copy (of the namespace)',
+  ],
+  [
+    'a workload that somebody else applies',
+    rowOf(aWorkload({ copyOnly: 'Flux' }), THERE),
+    'wait',
+    'left to its manager (Flux)',
+  ],
+  ['a workload that is ignored', rowOf(aWorkload(), THERE, { namespacePolicy: 'ignore' }), 'none', 'ignored'],
+  [
+    'an annotation that cannot be read',
+    rowOf(aWorkload(), THERE, { namespacePolicy: 'Swop' }),
+    'none',
+    expect.stringMatching(/^ignored; The annotation backup-image-registry\/policy .*"Swop"/),
+  ],
+  ['MODE=copy', rowOf(aWorkload(), TO_MAKE, { mode: 'copy' }), 'copy', '1 image to be copied; MODE copy'],
+  [
+    'MODE=observe',
+    rowOf(aWorkload(), undefined, { mode: 'observe' }),
+    'none',
+    expect.stringMatching(/^MODE observe, otherwise: copy docker\.io\/library\/nginx:1\.27 of app to /),
+  ],
+  [
+    'MODE=restore',
+    rowOf(SWAPPED, undefined, { mode: 'restore' }),
+    'restore',
+    '1 image back to what the user wrote',
+  ],
+  [
+    'a workload that MODE=restore has nothing to do with',
+    rowOf(aWorkload(), undefined, { mode: 'restore' }),
+    'none',
+    'MODE restore, and it bears nothing of ours',
+  ],
+  [
+    'nodes that no copy is for',
+    rowOf(aWorkload(), THERE, { foreignPlatforms: ['linux/s390x'] }),
+    'wait',
+    'nodes of other platforms; PLATFORMS leaves out nodes of linux/s390x',
+  ],
+  ['a copy in use that was deleted', rowOf(SWAPPED, TO_MAKE), 'copy', '1 image to be copied'],
+])('tells of %s', (_, row, action, why) => {
+  expect({ action: row.action, why: row.why }).toEqual({ action, why });
+});
+
+it('tells of pods that run something else than the registry has', () => {
+  const web = aWorkload();
+  const pod = aPodOf(web, DIGEST, {
+    containers: [{ name: 'app', image: 'nginx:1.27', imageId: `localhost/loaded@${OTHER_DIGEST}` }],
+  });
+  expect(rowOf(web, { ...aVerifiedCopy(COPY), unlike: [OTHER_DIGEST] }, { pods: [pod] })).toMatchObject({
+    action: 'wait',
+    why: expect.stringMatching(/^no copy; app copied: ready pods run "localhost\/loaded@sha256:/),
+  });
+});
+
+it('tells of a swap to the rescue', () => {
+  const web = aWorkload({ rollout: { available: 0 } });
+  const waiting = { reason: 'ImagePullBackOff', message: 'manifest unknown' };
+  const stuck = aPodOf(web, DIGEST, {
+    ready: false,
+    containers: [{ name: 'app', image: 'nginx:1.27', imageId: '', waiting }],
+  });
+  const known: CopyState = { phase: 'verified', digest: DIGEST, written: COPY, isPublic: true };
+  expect(rowOf(web, known, { unfinishedPods: [stuck] })).toMatchObject({
+    action: 'swap',
+    why: '1 image to run from the backup; at once, because the original cannot be pulled',
+  });
+  expect(rowOf(web, THERE, { unfinishedPods: [stuck] })).toMatchObject({
+    action: 'wait',
+    why: expect.stringMatching(/^no copy; The original of app cannot be pulled .*not known to be public/),
+  });
+});
+
+it('has every slot with its source and its copy, for programs', () => {
+  expect(rowOf(aWorkload(), TO_MAKE)).toEqual({
+    kind: 'Deployment',
+    namespace: 'shop',
+    name: 'web',
+    action: 'swap',
+    why: '1 image to run from the backup; 1 image to be copied',
+    slots: [
+      {
+        slot: 'app',
+        image: 'nginx:1.27',
+        state: 'to be copied',
+        source: 'docker.io/library/nginx:1.27',
+        copy: COPY,
+      },
+    ],
+  });
+});

@@ -1,0 +1,231 @@
+/** What a workload is told, and when it is looked at again, while nothing can be done for it. */
+import { describe, expect, it } from 'vitest';
+
+import { parsePrefix } from '../../../src/images/copy-name.ts';
+import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
+import { decide } from '../../../src/reconcile/decide/decide.ts';
+import { decideRestore } from '../../../src/reconcile/decide/originals/decide-restore.ts';
+import type { Decision, WorkloadFacts } from '../../../src/reconcile/decide/decision.ts';
+import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
+import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
+import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
+import type { Rollout, Workload } from '../../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aVerifiedCopy, aWorkload, annotationsOf } from '../../support/builders.ts';
+
+const DESTINATION = { prefix: parsePrefix('backup.example/p'), naming: 'nested' } as const;
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const NOW_MS = 1_700_000_000_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const REQUEUE_MS = 30_000;
+const ROLLING: Partial<Rollout> = { updated: 1, available: 1 };
+
+function failed(sinceMs: number, isFinal = false): CopyState {
+  return { phase: 'failed', reason: 'Timeout', side: 'source', message: 'slow', isFinal, sinceMs };
+}
+
+function decideOn(
+  workload: Workload,
+  copies: readonly CopyState[] = [aVerifiedCopy(COPY)],
+  facts: Partial<WorkloadFacts> = {},
+): Decision {
+  const record = parseRecord(workload.annotations);
+  const policy = findPolicy(workload, undefined);
+  const plans = planSlots({ workload, record, policy, pods: [], ...DESTINATION, sourceHosts: ['*'] });
+  return decide({
+    workload,
+    record,
+    pods: [],
+    mode: 'swap',
+    policy,
+    destination: DESTINATION,
+    slots: plans.map((plan, index) => ({ plan, copy: copies[index] })),
+    followsTags: false,
+    isPlaceFree: true,
+    pace: undefined,
+    deniedUntilMs: undefined,
+    requeueAfterMs: REQUEUE_MS,
+    rolloutTimeoutMs: 600_000,
+    nowMs: NOW_MS,
+    ...facts,
+  });
+}
+
+function swapped(
+  agoMs: number,
+  parts: Parameters<typeof aWorkload>[0] = {},
+  record: Partial<SwapRecord> = {},
+) {
+  const originals = new Map([['app', 'nginx:1.27']]);
+  const annotations = annotationsOf({
+    originals,
+    copies: new Map([['app', COPY]]),
+    before: originals,
+    swappedAtMs: NOW_MS - agoMs,
+    uid: 'uid-1',
+    ...record,
+  });
+  return aWorkload({ slots: [aSlot(COPY)], annotations, rollout: ROLLING, ...parts });
+}
+
+describe('a workload is looked at again', () => {
+  it('with less haste when the swap of a DaemonSet that updates on deletion was long ago', () => {
+    const parts = { kind: 'DaemonSet', rollout: { ...ROLLING, onDelete: true } } as const;
+    const lookAgainMs = (agoMs: number): number | undefined =>
+      decideOn(swapped(agoMs, parts), undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs;
+    expect(lookAgainMs(5 * MINUTE_MS)).toBe(10_000);
+    expect(lookAgainMs(2 * HOUR_MS)).toBe(2 * MINUTE_MS);
+    expect(lookAgainMs(100 * HOUR_MS)).toBe(HOUR_MS);
+  });
+
+  it.each([
+    [REQUEUE_MS, 10_000],
+    [5_000, 5_000],
+  ])(
+    'soon while a swap of it rolls out: with REQUEUE_AFTER %i ms after %i ms',
+    (requeueAfterMs, expected) => {
+      expect(decideOn(swapped(MINUTE_MS), undefined, { requeueAfterMs }).lookAgainMs).toBe(expected);
+    },
+  );
+
+  it('soon while a pod of it may be stuck that nobody replaces, also when the swap is no longer in flight', () => {
+    const db = swapped(2 * HOUR_MS, { kind: 'StatefulSet' });
+    expect(decideOn(db, undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs).toBe(2 * MINUTE_MS);
+  });
+
+  it('not at all for a pod that may be stuck a day after the swap', () => {
+    expect(decideOn(swapped(25 * HOUR_MS, { kind: 'StatefulSet' }))).toEqual({ events: [] });
+  });
+
+  it('not so soon when it rolls out for reasons of its own', () => {
+    expect(decideOn(aWorkload({ kind: 'StatefulSet', rollout: ROLLING }))).toMatchObject({
+      waiting: 'rolling out',
+      lookAgainMs: REQUEUE_MS,
+    });
+  });
+
+  it.each([
+    ['a CronJob while a run of it may be stuck', { kind: 'CronJob', rollout: ROLLING }],
+    [
+      'a StatefulSet of which somebody says what is updated',
+      { kind: 'StatefulSet', rollout: { available: 1, onDelete: true } },
+    ],
+  ] as const)('although it has no copy, because a pod may come to need a rescue: %s', (_, parts) => {
+    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).toMatchObject({
+      waiting: 'no copy',
+      lookAgainMs: REQUEUE_MS,
+    });
+  });
+
+  it.each([
+    ['it is rolled out', {}],
+    ['it is paused', { rollout: { ...ROLLING, paused: true } }],
+    ['it is about to be deleted', { rollout: { ...ROLLING, terminating: true } }],
+  ])('only when something is heard of it, when it has no copy and %s', (_, parts) => {
+    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).not.toHaveProperty('lookAgainMs');
+  });
+
+  it('only when something is heard of it, once it is backed up', () => {
+    expect(decideOn(swapped(2 * HOUR_MS, { rollout: { available: 1 } }))).toEqual({ events: [] });
+  });
+
+  it('only when something is heard of it, while it is to be copied and no more', () => {
+    const annotations = { 'backup-image-registry/policy': 'copy' };
+    const decision = decideOn(aWorkload({ annotations, rollout: ROLLING }));
+    expect(decision).toMatchObject({ waiting: 'policy copy' });
+    expect(decision).not.toHaveProperty('lookAgainMs');
+  });
+
+  it('when the first of its copies is not waited for any longer', () => {
+    const workload = aWorkload({ slots: [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'side' })] });
+    const copies = [failed(NOW_MS - 5 * MINUTE_MS), failed(NOW_MS - 10 * MINUTE_MS)];
+    expect(decideOn(workload, copies)).toMatchObject({ waiting: 'copying', lookAgainMs: 5 * MINUTE_MS });
+  });
+
+  it('only when a copy settles that is being made', () => {
+    expect(decideOn(aWorkload(), [{ phase: 'pending' }])).toEqual({ events: [], waiting: 'copying' });
+  });
+
+  it('when the API server may be asked again for a swap that it has refused', () => {
+    const decision = decideOn(aWorkload(), undefined, { deniedUntilMs: NOW_MS + HOUR_MS });
+    expect(decision).toMatchObject({ waiting: 'refused by the API server', lookAgainMs: HOUR_MS });
+  });
+
+  it('when the hold of a swap that was reverted ends, and not before', () => {
+    const reverts = { count: 4, sinceMs: NOW_MS - HOUR_MS, ofMs: NOW_MS - 2 * HOUR_MS, holds: 1 };
+    const held = { reverts: { ...reverts, untilMs: NOW_MS + 20 * HOUR_MS } };
+    const web = swapped(2 * HOUR_MS, { slots: [aSlot('nginx:1.27')], rollout: {} }, held);
+    expect(decideOn(web)).toMatchObject({
+      waiting: 'held after a swap that was reverted',
+      lookAgainMs: 20 * HOUR_MS,
+    });
+    expect(decideOn(web, [failed(NOW_MS)])).toMatchObject({
+      waiting: 'copying',
+      lookAgainMs: 15 * MINUTE_MS,
+    });
+  });
+});
+
+describe('a workload is told', () => {
+  it('who manages it, when that is no owner', () => {
+    expect(decideOn(aWorkload({ copyOnly: 'Flux' }))).toMatchObject({ waiting: 'left to its manager' });
+    expect(decideOn(aWorkload({ owner: 'Canary/web' }))).toMatchObject({
+      waiting: 'owned by another controller',
+    });
+  });
+
+  it('of a pull secret that is missing only when nothing else is', () => {
+    const problem = { type: 'Warning', reason: 'PullSecretMissing', action: 'SwapImage', note: 'x' } as const;
+    const facts = { pullSecretProblem: problem };
+    expect(decideOn(aWorkload(), undefined, facts)).toMatchObject({
+      waiting: 'no pull secret',
+      events: [problem],
+    });
+    expect(decideOn(aWorkload({ rollout: { paused: true } }), [{ phase: 'pending' }], facts).events).toEqual(
+      [],
+    );
+  });
+
+  it('that it waits for a copy, although another slot is backed up', () => {
+    const slots = [aSlot(COPY), aSlot('envoy:1', { name: 'side' })];
+    const web = swapped(2 * HOUR_MS, { slots, rollout: {} });
+    expect(decideOn(web, [aVerifiedCopy(COPY), failed(0, true)])).toMatchObject({ waiting: 'no copy' });
+  });
+});
+
+it('a slot that only a rescue could help is not swapped like any other', () => {
+  const workload = aWorkload();
+  const [plan] = planSlots({
+    workload,
+    record: parseRecord({}),
+    policy: findPolicy(workload, undefined),
+    pods: [],
+    ...DESTINATION,
+    sourceHosts: ['*'],
+  });
+  const slot = aSlot('nginx:1.27');
+  const stuck = { slot, reason: 'ErrImagePull', message: 'manifest unknown' };
+  const slots =
+    plan?.is === 'to be backed up' ? [{ plan: { ...plan, stuck }, copy: aVerifiedCopy(COPY) }] : [];
+  expect(decideOn(workload, undefined, { slots })).not.toHaveProperty('swap');
+});
+
+describe('after a restore', () => {
+  function decideAfter(parts: Parameters<typeof aWorkload>[0]) {
+    const facts = { record: parseRecord({}), isPlaceFree: true, requeueAfterMs: REQUEUE_MS, nowMs: NOW_MS };
+    return decideRestore({ ...facts, workload: aWorkload(parts) });
+  }
+
+  it('the images are given back to their field manager, and nothing is given back that is not ours', () => {
+    expect(decideAfter({ ownFieldsAt: 1 })).toEqual({ events: [], release: true });
+    expect(decideAfter({})).toEqual({ events: [] });
+  });
+
+  it('pods are looked after that nobody replaces', () => {
+    expect(decideAfter({ kind: 'StatefulSet', rollout: ROLLING })).toEqual({
+      events: [],
+      lookAgainMs: REQUEUE_MS,
+    });
+    expect(decideAfter({ rollout: ROLLING })).toEqual({ events: [] });
+  });
+});

@@ -1,0 +1,310 @@
+import { describe, expect, it } from 'vitest';
+
+import { parsePrefix } from '../../../../src/images/copy-name.ts';
+import { formatReference } from '../../../../src/images/reference.ts';
+import { findPolicy } from '../../../../src/reconcile/decide/policy.ts';
+import {
+  type SlotPlan,
+  type SlotPlanFacts,
+  isCopied,
+  planSlots,
+} from '../../../../src/reconcile/decide/slots/slot-plan.ts';
+import type { SwapRecord } from '../../../../src/workloads/record.ts';
+import type { Pod, Slot } from '../../../../src/workloads/workload.ts';
+import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, madeBy } from '../../../support/builders.ts';
+
+const PREFIX = parsePrefix('backup.example/p');
+const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
+
+function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefined {
+  const workload = aWorkload({ slots: [slot] });
+  const defaults = {
+    record: NO_RECORD,
+    policy: findPolicy(workload, undefined),
+    pods: [],
+    prefix: PREFIX,
+    naming: 'nested',
+    sourceHosts: ['*'],
+  } as const;
+  return planSlots({ workload, ...defaults, ...facts })[0];
+}
+
+/** What is to be copied, or why nothing is. */
+function sourceOf(result: SlotPlan | undefined): string {
+  return result?.is === 'to be backed up' ? formatReference(result.request.source) : String(result?.is);
+}
+
+function runningDigestOf(slot: Slot, pods: readonly Pod[]): string | undefined {
+  const result = plan(slot, { pods });
+  return result && isCopied(result) ? result.request.reported?.[0] : undefined;
+}
+
+it('wants a copy of what the user wrote', () => {
+  expect(sourceOf(plan(aSlot('nginx')))).toBe('docker.io/library/nginx:latest');
+});
+
+it('leaves what runs from the backup alone', () => {
+  expect(plan(aSlot('backup.example/p/docker.io/library/nginx:1.27'))).toMatchObject({ why: 'is a copy' });
+});
+
+it('does not take a neighbour of the prefix for a copy', () => {
+  expect(sourceOf(plan(aSlot('backup.example/p-evil/x:1')))).toBe('backup.example/p-evil/x:1');
+});
+
+it('leaves an image alone that the node never pulls', () => {
+  expect(plan(aSlot('nginx', { pullPolicy: 'Never' }))).toMatchObject({ why: 'never pulled' });
+});
+
+it.each(['--config=/etc/evil', '-h', ' nginx', 'a\nb', 'dir:/etc', '$(id)', 'x'.repeat(5000)])(
+  'refuses %j as an image',
+  (image) => {
+    expect(plan(aSlot(image))).toMatchObject({ is: 'refused', reason: 'InvalidImage' });
+  },
+);
+
+it('refuses a source whose host is not allowed', () => {
+  expect(plan(aSlot('evil.example/x:1'), { sourceHosts: ['docker.io', '*.corp:5000'] })).toMatchObject({
+    is: 'refused',
+    reason: 'SourceNotAllowed',
+  });
+  expect(sourceOf(plan(aSlot('a.corp:5000/x:1'), { sourceHosts: ['*.corp:5000'] }))).toBe('a.corp:5000/x:1');
+});
+
+describe('which digest runs', () => {
+  const slot = aSlot('nginx:1.27');
+  const workload = aWorkload({ slots: [slot] });
+
+  it('is what a ready pod says', () => {
+    expect(runningDigestOf(slot, [aPodOf(workload, DIGEST)])).toBe(DIGEST);
+  });
+
+  it('is unknown while no pod is ready', () => {
+    expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { ready: false })])).toBeUndefined();
+  });
+
+  it('is what most pods run when a tag has moved between their starts', () => {
+    const pods = [aPodOf(workload, OTHER_DIGEST), aPodOf(workload, DIGEST), aPodOf(workload, DIGEST)];
+    expect(runningDigestOf(slot, pods)).toBe(DIGEST);
+  });
+
+  it.each([
+    ['of another repository', `quay.io/other/nginx@${DIGEST}`],
+    ['of an image that was loaded, not pulled', DIGEST],
+    ['that is empty', ''],
+  ])('is not taken from an imageID %s', (_, imageId) => {
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
+    expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBeUndefined();
+  });
+
+  it('is taken from a pod of the template whatever image admission has written into it, and that is told', () => {
+    const containers = [
+      { name: 'app', image: 'mirror.corp/nginx:1', imageId: `mirror.corp/nginx@${DIGEST}` },
+    ];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).toMatchObject({
+      rewritten: 'mirror.corp/nginx:1',
+      request: { elsewhere: [DIGEST], isProven: false },
+    });
+  });
+
+  it('is not told to be rewritten when only its tag was resolved', () => {
+    const image = `docker.io/library/nginx@${DIGEST}`;
+    const containers = [{ name: 'app', image, imageId: image }];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).not.toHaveProperty('rewritten');
+  });
+
+  it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
+    [
+      'of an older template',
+      { kind: 'DaemonSet', newestTemplate: '2', rollout: { onDelete: true } },
+      { templateGeneration: '1' },
+    ],
+    ['that another ReplicaSet has made', {}, madeBy({ kind: 'Deployment', name: 'other', uid: 'uid-1' })],
+    ['while the workload rolls out', { rollout: { updated: 1 } }, {}],
+  ])('is not taken from a pod %s', (_, parts, pod) => {
+    const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const other = aWorkload({ slots: [slot], ...parts });
+    const pods = [aPodOf(other, DIGEST, { ...pod, containers })];
+    expect(plan(slot, { workload: other, pods })).not.toHaveProperty('reports');
+  });
+
+  it.each<[string, Parameters<typeof aWorkload>[0], Partial<Pod>]>([
+    ['the DaemonSet', { kind: 'DaemonSet', newestTemplate: '2' }, { templateGeneration: '2' }],
+    [
+      'the DaemonSet, when it had another number,',
+      { kind: 'DaemonSet', newestTemplate: '2' },
+      { templateGeneration: '1' },
+    ],
+    ['a ReplicaSet of the Deployment', {}, {}],
+  ])('is taken from a pod that %s has made of the newest template, whatever its image', (_, parts, pod) => {
+    const containers = [{ name: 'app', image: 'nginx:1.26', imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const other = aWorkload({ slots: [slot], ...parts });
+    const pods = [aPodOf(other, DIGEST, { ...pod, containers })];
+    expect(plan(slot, { workload: other, pods })).toMatchObject({ request: { reported: [DIGEST] } });
+  });
+
+  it('is another image when the node has loaded it, and then that is said', () => {
+    const imageId = `docker.io/library/import-2026-11-24@${DIGEST}`;
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
+    expect(plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] })).toMatchObject({
+      reports: [{ imageId, digest: DIGEST, of: 'elsewhere' }],
+      request: { isProven: false, elsewhere: [DIGEST] },
+    });
+  });
+
+  it('is what a pod says that a node reports under the name of the copy, which it has pulled as well', () => {
+    const imageId = `backup.example/p/docker.io/library/nginx@${DIGEST}`;
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId }];
+    const planned = plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] });
+    expect(planned).toMatchObject({ request: { reported: [DIGEST] } });
+    expect(planned?.is === 'to be backed up' && planned.request).not.toHaveProperty('elsewhere');
+  });
+
+  it('is what the user has pinned, whatever a pod says', () => {
+    const pinned = aSlot(`nginx@${DIGEST}`);
+    const pods = [aPodOf(aWorkload({ slots: [pinned] }), OTHER_DIGEST)];
+    expect(plan(pinned, { pods })).toMatchObject({
+      request: { source: { digest: DIGEST }, reported: [OTHER_DIGEST], isProven: false },
+    });
+  });
+
+  it('is not known when ready pods are there, and none tells: then nothing is swapped', () => {
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId: '' }];
+    const pods = [aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ isUnseen: true });
+    expect(plan(slot, { pods: [] })).not.toHaveProperty('isUnseen');
+    const volume = aSlot('models:1', { place: 'volumes', name: 'models' });
+    expect(plan(volume, { pods })).not.toHaveProperty('isUnseen');
+  });
+
+  it('is not taken from a pod that nobody has made, and that keeps none of ours from being seen', () => {
+    const { made: _, template: __, ...bare } = aPodOf(workload, OTHER_DIGEST);
+    const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `m.io/nginx@${DIGEST}` }];
+    const pods = [bare, aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ request: { elsewhere: [DIGEST] }, rewritten: 'm.io/nginx' });
+  });
+
+  it('proves nothing where admission has written another repository, whatever the node reports', () => {
+    const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const planned = plan(slot, { pods: [aPodOf(workload, DIGEST, { containers })] });
+    expect(planned).toMatchObject({ request: { elsewhere: [DIGEST], isProven: false } });
+  });
+
+  it('is not to be waited for when ready pods do not show it', () => {
+    const containers = [{ name: 'app', image: 'nginx:1.27', imageId: DIGEST }];
+    const pods = [aPodOf(workload, DIGEST, { containers })];
+    expect(plan(slot, { pods })).toMatchObject({ request: { isProven: false, isUnprovable: true } });
+  });
+
+  it('is read behind the scheme that older runtimes put in front', () => {
+    const containers = [
+      { name: 'app', image: 'nginx:1.27', imageId: `docker-pullable://docker.io/library/nginx@${DIGEST}` },
+    ];
+    expect(runningDigestOf(slot, [aPodOf(workload, DIGEST, { containers })])).toBe(DIGEST);
+  });
+});
+
+describe('a slot that holds its copy', () => {
+  const copy = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+  const record = {
+    ...NO_RECORD,
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', copy]]),
+  };
+
+  it('keeps the copy of that very digest wanted, without proof that it may be copied', () => {
+    expect(plan(aSlot(copy), { record })).toMatchObject({
+      is: 'backed up',
+      original: 'nginx:1.27',
+      request: { source: { repository: 'library/nginx', tag: '1.27' }, digest: DIGEST, isProven: false },
+    });
+  });
+
+  it('proves it by a ready pod whose node reports the name of the source', () => {
+    const containers = [{ name: 'app', image: copy, imageId: `docker.io/library/nginx@${DIGEST}` }];
+    const pods = [aPodOf(aWorkload(), DIGEST, { containers })];
+    expect(plan(aSlot(copy), { record, pods })).toMatchObject({ request: { isProven: true } });
+  });
+
+  it('is seen in ready pods of a swap that still rolls out', () => {
+    const containers = [{ name: 'app', image: copy, imageId: `m.io/nginx@${OTHER_DIGEST}` }];
+    const unfinishedPods = [aPodOf(aWorkload(), DIGEST, { containers })];
+    const planned = plan(aSlot(copy), { record, unfinishedPods });
+    expect(planned).toMatchObject({ request: { elsewhere: [OTHER_DIGEST] } });
+  });
+
+  it('proves it by a ready pod', () => {
+    const containers = [
+      { name: 'app', image: copy, imageId: `backup.example/p/docker.io/library/nginx@${DIGEST}` },
+    ];
+    const pods = [aPodOf(aWorkload(), DIGEST, { containers })];
+    expect(plan(aSlot(copy), { record, pods })).toMatchObject({
+      request: { digest: DIGEST, isProven: true },
+    });
+  });
+
+  it('is to be backed up under its new name when the naming changes', () => {
+    expect(sourceOf(plan(aSlot(copy), { record, naming: 'flat' }))).toBe('docker.io/library/nginx:1.27');
+  });
+
+  it('is left alone when the new prefix has the original itself below it', () => {
+    const prefix = { host: 'docker.io', path: 'library' };
+    expect(plan(aSlot(copy), { record, prefix })?.is).toBe('left alone');
+  });
+});
+
+describe('a slot whose original somebody has put back', () => {
+  const copy = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+  const record = {
+    ...NO_RECORD,
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', copy]]),
+    uid: 'uid-1',
+  };
+
+  it('wants the copy that it had, whatever the tag means today', () => {
+    expect(plan(aSlot('nginx:1.27'), { record })).toMatchObject({
+      is: 'to be backed up',
+      request: { digest: DIGEST, isProven: false },
+    });
+  });
+
+  it('wants the image that its pods run by now', () => {
+    const pods = [aPodOf(aWorkload(), OTHER_DIGEST)];
+    expect(plan(aSlot('nginx:1.27'), { record, pods })).toMatchObject({
+      request: { reported: [OTHER_DIGEST] },
+    });
+  });
+
+  it.each([
+    ['of another workload', { uid: 'uid-2' }],
+    ['that names a copy of another image', { copies: new Map([['app', copy.replace('nginx', 'evil')]]) }],
+  ])('believes no record %s', (_, forged) => {
+    const result = plan(aSlot('nginx:1.27'), { record: { ...record, ...forged } });
+    expect(result && isCopied(result) && result.request.digest).toBeUndefined();
+  });
+});
+
+describe('after the prefix was changed', () => {
+  const old = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
+  const record = {
+    ...NO_RECORD,
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', old]]),
+  };
+
+  it('copies the original again, not the old copy', () => {
+    expect(sourceOf(plan(aSlot(old), { record }))).toBe('docker.io/library/nginx:1.27');
+  });
+
+  it('takes a new image of the user for what it is', () => {
+    expect(sourceOf(plan(aSlot('nginx:1.28'), { record }))).toBe('docker.io/library/nginx:1.28');
+  });
+
+  it.each([
+    ['names another image', 'evil/x:1'],
+    ['is no reference', '--help'],
+  ])('does not believe a record that %s', (_, original) => {
+    const forged = { ...record, originals: new Map([['app', original]]) };
+    expect(sourceOf(plan(aSlot(old), { record: forged }))).toBe(old);
+  });
+});

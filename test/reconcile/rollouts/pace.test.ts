@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+
+import {
+  type PaceFacts,
+  type Risk,
+  type Waiter,
+  chooseNext,
+  findPaceReason,
+  findRisk,
+} from '../../../src/reconcile/rollouts/pace.ts';
+import { aWorkload } from '../../support/builders.ts';
+
+describe("it is a workload's turn", () => {
+  const facts: PaceFacts = {
+    isStopped: false,
+    freePlaces: 1,
+    isNamespaceProven: false,
+    isNamespaceRolling: false,
+  };
+
+  it.each<[string, Partial<PaceFacts>, ReturnType<typeof findPaceReason>]>([
+    ['when a place is free', {}, undefined],
+    [
+      'when others of a proven namespace roll',
+      { isNamespaceRolling: true, isNamespaceProven: true },
+      undefined,
+    ],
+    [
+      'not while another one tries it for the namespace',
+      { isNamespaceRolling: true },
+      'first swap of the namespace',
+    ],
+    ['not while no place is free', { freePlaces: 0 }, 'too many rollouts'],
+    ['not while there are more rollouts than places', { freePlaces: -2 }, 'too many rollouts'],
+    ['not while swapping is stopped', { isStopped: true }, 'swapping stopped'],
+  ])('%s', (_, parts, reason) => {
+    expect(findPaceReason({ ...facts, ...parts })).toBe(reason);
+  });
+});
+
+describe('a copy that cannot be pulled would cost', () => {
+  it.each<[string, Parameters<typeof aWorkload>[0], Risk]>([
+    ['a Deployment with two pods nothing', { rollout: { desired: 2 } }, 'other pods serve on'],
+    ['a Deployment with one pod perhaps that', { rollout: { desired: 1 } }, 'one pod'],
+    [
+      'a StatefulSet with three pods one that is ended first',
+      { kind: 'StatefulSet', rollout: { desired: 3 } },
+      'one pod',
+    ],
+    ['a DaemonSet a pod of a node', { kind: 'DaemonSet' }, 'a pod of every node'],
+    ['a Deployment that recreates its pods all of them', { rollout: { recreate: true } }, 'no pod serves'],
+  ])('%s', (_, parts, risk) => {
+    expect(findRisk(aWorkload(parts))).toBe(risk);
+  });
+});
+
+describe('of those that wait', () => {
+  const waiter = (key: string, risk: Risk, namespace = key): Waiter => ({
+    key,
+    namespace,
+    risk,
+    purpose: 'swap',
+  });
+  const choose = (waiting: readonly Waiter[], free: number, proven: readonly string[] = []) =>
+    chooseNext(waiting, { free, isProven: (name) => proven.includes(name) }).map(({ key }) => key);
+
+  it('the least risk comes first, and among equals who has waited longest', () => {
+    const waiting = [
+      waiter('d', 'no pod serves'),
+      waiter('c', 'a pod of every node'),
+      waiter('b1', 'one pod'),
+      waiter('b2', 'one pod'),
+      waiter('a', 'other pods serve on'),
+    ];
+    expect(choose(waiting, 5)).toEqual(['a', 'b1', 'b2', 'c', 'd']);
+    expect(choose(waiting, 2)).toEqual(['a', 'b1']);
+    expect(choose(waiting, 0)).toEqual([]);
+  });
+
+  it('one tries it for a namespace, the one with the least risk', () => {
+    const waiting = [waiter('x', 'one pod', 'shop'), waiter('y', 'other pods serve on', 'shop')];
+    expect(choose(waiting, 2)).toEqual(['y']);
+    expect(choose(waiting, 2, ['shop'])).toEqual(['y', 'x']);
+    const restores = waiting.map((one) => ({ ...one, purpose: 'restore' as const }));
+    expect(choose(restores, 2)).toEqual(['y', 'x']);
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+
+import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
+import { type FactDeps, createFactGatherer } from '../../../src/reconcile/workload/facts.ts';
+import { decide } from '../../../src/reconcile/decide/decide.ts';
+import type { SwapRecord } from '../../../src/workloads/record.ts';
+import type { Pod, Workload } from '../../../src/workloads/workload.ts';
+import { DIGEST, aSlot, aWorkload, annotationsOf, someSettings } from '../../support/builders.ts';
+
+const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
+const SWAPPED_AT_MS = 1_700_000_000_000;
+const RECORD: SwapRecord = {
+  originals: new Map([['app', 'nginx:1.27']]),
+  copies: new Map([['app', COPY]]),
+  before: new Map([['app', 'nginx:1.27']]),
+  swappedAtMs: SWAPPED_AT_MS,
+};
+const TEMPLATES = [
+  { hash: 'old', slots: [aSlot('nginx:1.27')], annotations: {} },
+  { hash: 'new', slots: [aSlot(COPY)], annotations: {} },
+];
+
+let asked: string[];
+
+/** The gatherer over a cluster that has these pods, and says what it was asked for. */
+async function gather(workload: Workload, pods: readonly Pod[], deps: Partial<FactDeps> = {}) {
+  asked = [];
+  const gatherer = createFactGatherer({
+    workloads: { findNamespacePolicy: () => undefined },
+    client: {
+      listPods: async () => {
+        asked.push('pods');
+        return pods;
+      },
+      listNodePlatforms: async () => [],
+      listFormerTemplates: async () => {
+        asked.push('ReplicaSets');
+        return TEMPLATES;
+      },
+    },
+    copies: new CopyStore({ onWanted: () => undefined, onSettled: () => undefined }),
+    budget: { isFree: () => true, findReasonToWait: () => undefined },
+    denials: { findEndMs: () => undefined },
+    missingPods: { findSinceMs: () => undefined },
+    finishedRollouts: { take: () => false },
+    successes: { findSeenAtMs: () => undefined },
+    pullSecrets: { wanted: undefined, findProblem: () => undefined },
+    settings: () => someSettings(),
+    nowMs: () => SWAPPED_AT_MS + 60_000,
+    ...deps,
+  });
+  return gatherer.gather(workload, new AbortController().signal);
+}
+
+function swapped(rollout: Parameters<typeof aWorkload>[0]): Workload {
+  return aWorkload({ slots: [aSlot(COPY)], annotations: annotationsOf(RECORD), ...rollout });
+}
+
+function aPod(hash: string, image: string): Pod {
+  const waiting = { reason: 'ImagePullBackOff', message: 'no such host' };
+  return {
+    name: `web-${hash}-x`,
+    made: { uid: `uid-${hash}`, by: { uid: 'uid-replicas', name: `web-${hash}` } },
+    template: hash,
+    createdAtMs: SWAPPED_AT_MS,
+    ready: hash === 'old',
+    containers: [{ name: 'app', image, imageId: '', ...(hash === 'new' && { waiting }) }],
+  };
+}
+
+describe('a swap that rolls out', () => {
+  const workload = swapped({ rollout: { current: 3, updated: 1 } });
+
+  it('needs no ReplicaSets as long as the images of its pods tell which template they are of', async () => {
+    await gather(workload, [aPod('old', 'nginx:1.27'), aPod('new', COPY)]);
+    expect(asked).toEqual(['pods']);
+  });
+
+  it('needs them where admission has changed the images of pods, and is undone when those cannot be pulled', async () => {
+    const mirrored = COPY.replace('backup.example', 'mirror.example');
+    const facts = await gather(workload, [aPod('old', 'nginx:1.27'), aPod('new', mirrored)]);
+    expect(asked).toEqual(['pods', 'ReplicaSets']);
+    expect(facts.newestTemplates).toEqual(new Set(['new']));
+    expect(decide(facts).undo?.event.note).toContain('no such host');
+  });
+});
+
+describe('a swap that is rolled out', () => {
+  it('has its pods looked at once, for they alone show what runs', async () => {
+    await gather(swapped({}), []);
+    expect(asked).toEqual(['pods']);
+    await gather(swapped({}), [], { successes: { findSeenAtMs: () => SWAPPED_AT_MS } });
+    expect(asked).toEqual([]);
+  });
+
+  it('has not when it is long over', async () => {
+    await gather(swapped({}), [], { nowMs: () => SWAPPED_AT_MS + 3_600_000 });
+    expect(asked).toEqual([]);
+  });
+});
