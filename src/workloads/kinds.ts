@@ -55,7 +55,15 @@ export function formatWorkloadKey({ kind, namespace, name }: WorkloadName): stri
   return `${kind}/${namespace}/${name}`;
 }
 
+function isKind(text: string): text is WorkloadKind {
+  return Object.hasOwn(KINDS, text);
+}
+
+/** @throws {TypeError} for what `formatWorkloadKey` has not made. */
 export function parseWorkloadKey(key: string): WorkloadName {
-  const [kind, namespace, name] = key.split('/');
-  return { kind: kind as WorkloadKind, namespace: namespace ?? '', name: name ?? '' };
+  const [kind = '', namespace = '', name = '', ...rest] = key.split('/');
+  if (!isKind(kind) || namespace === '' || name === '' || rest.length > 0) {
+    throw new TypeError(`no key of a workload: ${key}`);
+  }
+  return { kind, namespace, name };
 }

@@ -80,10 +80,10 @@ export class ControllerModel {
       onSwappingStopped: () => world.tell('  swapping is stopped'),
     });
     this.#heardChanges = world.cluster.changes.length;
+    this.applySettings(world.settings);
     for (const workload of world.cluster.workloads.values()) {
       this.#see(world.cluster.read(workload));
     }
-    this.applySettings(world.settings);
     this.#loops.start();
   }
 

@@ -1,7 +1,7 @@
 import { parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { findFormerCopy, planRevert } from '../../src/reconcile/decide/originals/revert.ts';
-import { findHoldEndMs } from '../../src/reconcile/decide/originals/undo.ts';
+import { findFailureHoldEndMs } from '../../src/reconcile/decide/originals/undo.ts';
 import { parseRecord } from '../../src/workloads/record.ts';
 import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Slot, Workload } from '../../src/workloads/workload.ts';
@@ -124,7 +124,7 @@ export class PatchPromises {
     // What can be pulled is better than what cannot, even when it did not get ready.
     const isPassed = isRescue && facts.record.hold?.isPullable === true;
     demand(
-      isPassed || findHoldEndMs(read, facts.record, facts.nowMs) === undefined,
+      isPassed || findFailureHoldEndMs(read, facts.record, facts.nowMs) === undefined,
       `no swap of ${read.name} while it is held`,
     );
     demand(

@@ -1,12 +1,8 @@
 import { type Destination, copyRepositoryOf } from '../../images/copy-name.ts';
 import { formatReference } from '../../images/reference.ts';
 import { findPolicy } from '../../reconcile/decide/policy.ts';
-import {
-  isCopied,
-  type CopiedSlot,
-  planSlots,
-  type SlotPlanFacts,
-} from '../../reconcile/decide/slots/slot-plan.ts';
+import { isCopied, type CopiedSlot } from '../../reconcile/decide/slots/planned-slot.ts';
+import { planSlots, type SlotPlanFacts } from '../../reconcile/decide/slots/slot-plan.ts';
 import { type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';

@@ -1,5 +1,6 @@
 import type { Preview } from '../../reconcile/preview/preview.ts';
-import type { Decision, Waiting, WorkloadFacts } from '../../reconcile/decide/decision.ts';
+import type { Action, Waiting } from '../../reconcile/decide/action.ts';
+import type { Decision, WorkloadFacts } from '../../reconcile/decide/decision.ts';
 import type { WorkloadKind, WorkloadName } from '../../workloads/kinds.ts';
 import { type SlotRow, toSlotRow } from './slot-row.ts';
 
@@ -11,6 +12,10 @@ export type PlanAction =
   | 'copy'
   /** What it had before the last swap is put back. */
   | 'undo'
+  /** Somebody has put the originals back, and they stay for a while. */
+  | 'hold'
+  /** Pods that wait in vain get the images of the template, which stays as it is. */
+  | 'free pods'
   /** MODE=restore: it gets back what its user wrote. */
   | 'restore'
   /** There is something to be done, but not now. */
@@ -78,40 +83,54 @@ interface ActionAndReasons {
   readonly reasons: readonly string[];
 }
 
-/** What the templates get now; undefined when they stay as they are. */
-function planChange(
-  { undo, swap, restore }: Decision,
+function toActionAndReasons(
+  action: Action,
+  facts: WorkloadFacts,
   slots: readonly SlotRow[],
 ): ActionAndReasons | undefined {
-  if (undo) {
-    return { action: 'undo', reasons: [undo.event.note] };
-  }
-  if (restore) {
-    const images = count(restore.patch.slots.length, 'image');
-    return { action: 'restore', reasons: [`${images} back to what the user wrote`] };
-  }
-  if (swap) {
-    const images = `${count(swap.slots.length, 'image')} to run from the backup`;
-    const rescue = swap.isRescue ? ['at once, because the original cannot be pulled'] : [];
-    return { action: 'swap', reasons: [images, ...rescue, ...tellSlots(slots)] };
+  switch (action.is) {
+    case 'free pod':
+      return { action: 'free pods', reasons: [`${action.patch.name} gets the images of the template`] };
+    case 'undo':
+    case 'hold':
+      return { action: action.is, reasons: [action.event.note] };
+    case 'swap': {
+      const images = `${count(action.slots.length, 'image')} to run from the backup`;
+      const rescue = action.isRescue ? ['at once, because the original cannot be pulled'] : [];
+      return { action: 'swap', reasons: [images, ...rescue, ...tellSlots(slots)] };
+    }
+    case 'restore': {
+      const images = count(action.patch.slots.length, 'image');
+      return { action: 'restore', reasons: [`${images} back to what the user wrote`] };
+    }
+    case 'wait':
+      return { action: 'wait', reasons: [tellWaiting(action.reason, facts)] };
+    case 'observe': {
+      const would = action.would.length === 0 ? ['nothing to do'] : action.would;
+      return { action: 'none', reasons: [`MODE observe, otherwise: ${would.join('; ')}`] };
+    }
+    case 'recheck copies':
+    case 'confirm swap':
+    case 'release images':
+    // Neither a template nor a pod is changed by it.
   }
   return undefined;
 }
 
-function planRest({ facts, decision }: Preview, slots: readonly SlotRow[]): ActionAndReasons {
-  const { waiting, observation } = decision;
-  if (observation) {
-    const would = observation.length === 0 ? ['nothing to do'] : observation;
-    return { action: 'none', reasons: [`MODE observe, otherwise: ${would.join('; ')}`] };
-  }
-  const reasons = waiting === undefined ? [] : [tellWaiting(waiting, facts)];
-  if (countIn(slots, 'to be copied') > 0) {
+/** What comes first for a workload of which nothing but a copy is to be made, if that. */
+function toRest(facts: WorkloadFacts, slots: readonly SlotRow[]): ActionAndReasons {
+  return { action: 'none', reasons: slots.some(isTrouble) ? [] : [tellNone(facts, slots)] };
+}
+
+/** Of several actions, the one that changes most gives the row its name; each gives its reasons. */
+function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): ActionAndReasons {
+  const all = decision.actions.flatMap((action) => toActionAndReasons(action, facts, slots) ?? []);
+  const reasons = all.flatMap((one) => one.reasons);
+  const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods') ?? all[0];
+  if (countIn(slots, 'to be copied') > 0 && (change === undefined || change.action === 'wait')) {
     return { action: 'copy', reasons: [...tellSlots(slots), ...reasons] };
   }
-  if (reasons.length > 0) {
-    return { action: 'wait', reasons };
-  }
-  return { action: 'none', reasons: slots.some(isTrouble) ? [] : [tellNone(facts, slots)] };
+  return change ? { action: change.action, reasons } : toRest(facts, slots);
 }
 
 /** Why a copy that is there does not help pods that cannot pull the original. */
@@ -130,8 +149,8 @@ function tellForeign({ foreignPlatforms = [] }: WorkloadFacts): readonly string[
 export function toPlanRow(one: Preview): PlanRow {
   const { kind, namespace, name } = one.facts.workload;
   const slots = one.facts.slots.map(toSlotRow);
-  const { action, reasons } = planChange(one.decision, slots) ?? planRest(one, slots);
-  const troubles = one.decision.observation ? [] : listTrouble(slots);
+  const { action, reasons } = summarize(one, slots);
+  const troubles = one.facts.mode === 'observe' ? [] : listTrouble(slots);
   const why = [
     ...reasons,
     ...troubles,

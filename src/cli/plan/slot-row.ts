@@ -5,7 +5,7 @@ import {
   type PlannedSlot,
   findOther,
   isCopied,
-} from '../../reconcile/decide/slots/slot-plan.ts';
+} from '../../reconcile/decide/slots/planned-slot.ts';
 import { slotKey } from '../../workloads/record.ts';
 
 /** How far a slot is; part of the JSON output, so a name is never given another meaning. */

@@ -1,16 +1,28 @@
+import type { Logger } from 'pino';
+
 import { WriteDeniedError } from '../../errors.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import type { Restore } from '../decide/originals/decide-restore.ts';
-import type { SwapDeps } from './swap.ts';
+import type { Restore } from '../decide/action.ts';
+import type { EventRecorder, WorkloadClient } from '../ports.ts';
+import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
+import type { OnSwapped } from './swap-result.ts';
+
+export interface RestoreDeps {
+  readonly client: Pick<WorkloadClient, 'patch'>;
+  readonly budget: Pick<RolloutBudget, 'isFree' | 'waitForPlace' | 'reserve' | 'release'>;
+  readonly events: EventRecorder;
+  readonly log: Pick<Logger, 'info'>;
+  readonly onSwapped: OnSwapped;
+}
 
 export interface RestoreJob {
   readonly workload: Workload;
   readonly restore: Restore;
 }
 
-function tellRestored(deps: SwapDeps, { workload, restore }: RestoreJob): void {
+function tellRestored(deps: RestoreDeps, { workload, restore }: RestoreJob): void {
   const { kind, namespace, name } = workload;
   const images = restore.patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
   deps.log.info({ workload: { kind, namespace, name }, images }, 'workload restored');
@@ -25,7 +37,7 @@ function tellRestored(deps: SwapDeps, { workload, restore }: RestoreJob): void {
   }
 }
 
-function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
+function tellRestoreDenied(deps: RestoreDeps, workload: Workload, error: WriteDeniedError): void {
   deps.events.record(workload, {
     type: 'Warning',
     reason: 'RestoreDenied',
@@ -45,7 +57,7 @@ function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError)
  * @throws {WriteDeniedError}
  */
 export async function restoreWorkload(
-  deps: SwapDeps,
+  deps: RestoreDeps,
   job: RestoreJob,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -63,7 +75,7 @@ export async function restoreWorkload(
   } catch (error) {
     deps.budget.release(key);
     if (error instanceof WriteDeniedError) {
-      tellDenied(deps, workload, error);
+      tellRestoreDenied(deps, workload, error);
     }
     throw error;
   }

@@ -2,38 +2,34 @@ import type { Logger } from 'pino';
 
 import { RegistryError, WriteDeniedError } from '../../errors.ts';
 import { parseReference } from '../../images/reference.ts';
-import { type WorkloadKind, formatWorkloadKey } from '../../workloads/kinds.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import { explainChangedImage } from '../decide/swaps/changed-image.ts';
-import type { SlotSwap } from '../decide/decision.ts';
-import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient, WorkloadPatch } from '../ports.ts';
+import type { SlotSwap, Swap } from '../decide/action.ts';
+import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient } from '../ports.ts';
+import type { OnSwapped } from './swap-result.ts';
 import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
 import { planRescuedEvent } from '../decide/swaps/rescue.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 
 export interface SwapDeps {
-  readonly client: WorkloadClient;
+  readonly client: Pick<WorkloadClient, 'dryRunPatch' | 'patch'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'isPrivate'>;
-  readonly copies: CopyStore;
-  readonly budget: RolloutBudget;
+  readonly copies: Pick<CopyStore, 'get' | 'distrust'>;
+  readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPlace' | 'release'>;
   readonly pullSecrets: SwapPullSecrets;
   readonly events: EventRecorder;
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly nowMs: () => number;
-  readonly onSwapped: (
-    kind: WorkloadKind,
-    result: 'swapped' | 'rescued' | 'undone' | 'denied' | 'restored',
-  ) => void;
+  readonly onSwapped: OnSwapped;
 }
 
-/** What is to be done, decided on a workload as it was read. */
+/** What was decided on a workload as it was read. */
 export interface SwapJob {
   readonly workload: Workload;
-  readonly slots: readonly SlotSwap[];
-  readonly patch: WorkloadPatch;
-  readonly isRescue: boolean;
+  readonly swap: Swap;
 }
 
 /** `not yet`: to be tried again before long. */
@@ -66,7 +62,7 @@ const HINT =
 
 /** True when the nodes need credentials that the template does not show: they may have them all the same. */
 async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<boolean> {
-  const [first] = job.slots;
+  const [first] = job.swap.slots;
   if (!first || deps.pullSecrets.wanted !== undefined || job.workload.pullSecrets.length > 0) {
     return false;
   }
@@ -80,7 +76,11 @@ async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSig
   }
 }
 
-function tellSwapped(deps: SwapDeps, { workload, slots, patch, isRescue }: SwapJob, hint: string): void {
+function tellSwapped(
+  deps: SwapDeps,
+  { workload, swap: { slots, patch, isRescue } }: SwapJob,
+  hint: string,
+): void {
   const { kind, namespace, name } = workload;
   const images = patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
   const swapped: ObjectEvent = {
@@ -95,7 +95,7 @@ function tellSwapped(deps: SwapDeps, { workload, slots, patch, isRescue }: SwapJ
   deps.onSwapped(kind, isRescue ? 'rescued' : 'swapped');
 }
 
-function tellDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
+function tellSwapDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
   deps.events.record(workload, {
     type: 'Warning',
     reason: 'SwapDenied',
@@ -131,7 +131,7 @@ async function preparePullSecret(
 /** @throws {WriteDeniedError} when admission would refuse the patch, or change its images. */
 async function dryRun(
   deps: SwapDeps,
-  { workload, patch, slots }: SwapJob,
+  { workload, swap: { patch, slots } }: SwapJob,
   signal: AbortSignal,
 ): Promise<void> {
   const preview = await deps.client.dryRunPatch(workload, patch, signal);
@@ -151,18 +151,21 @@ async function isAllowed(deps: SwapDeps, workload: Workload, request: Promise<vo
     if (!(error instanceof WriteDeniedError)) {
       throw error;
     }
-    tellDenied(deps, workload, error);
+    tellSwapDenied(deps, workload, error);
     return false;
   }
 }
 
 async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
-  const { workload, patch } = job;
+  const {
+    workload,
+    swap: { patch, slots },
+  } = job;
   // Before the proof, so that as little as possible happens between that and the patch.
   if (!(await isAllowed(deps, workload, dryRun(deps, job, signal)))) {
     return 'denied';
   }
-  const proofs = await Promise.all(job.slots.map((slot) => isProven(deps, slot, signal)));
+  const proofs = await Promise.all(slots.map((slot) => isProven(deps, slot, signal)));
   if (!proofs.every(Boolean)) {
     return 'not yet';
   }
@@ -185,7 +188,10 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
  * @throws {RegistryError} when the backup cannot be asked.
  */
 export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): Promise<SwapResult> {
-  const { workload, isRescue } = job;
+  const {
+    workload,
+    swap: { isRescue },
+  } = job;
   const key = formatWorkloadKey(workload);
   if (!deps.budget.tryReserve(key, workload, { isUrgent: isRescue })) {
     deps.budget.waitForPlace(workload, 'swap');

@@ -1,20 +1,22 @@
 import { findSwappedSlots } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import { decideRestore } from './originals/decide-restore.ts';
-import type { Decision, SlotSwap, Waiting, WorkloadFacts } from './decision.ts';
+import type { Action, SlotSwap, Waiting } from './action.ts';
+import type { Decision, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './swaps/deferral.ts';
 import { planObservation } from './observe.ts';
+import { planUpkeep } from './upkeep.ts';
 import { isReleaseDue } from './originals/ownership.ts';
-import { findRescue, isStuck, planRescueEvents } from './swaps/rescue.ts';
+import { findRescue, needsRescue, planRescueEvents } from './swaps/rescue.ts';
 import { type Revert, planRevert } from './originals/revert.ts';
-import { type PlannedSlot, findOther, isCopied } from './slots/slot-plan.ts';
+import { type PlannedSlot, findOther, isCopied } from './slots/planned-slot.ts';
 import { mayHaveStuckPods } from './pods/stuck-pods.ts';
 import { planSwapPatch } from './swaps/swap-patch.ts';
 import { planEvents, tellForeign, tellOnePlatform } from './slots/tell.ts';
 import { isSwapWatched } from './swaps/swap-in-flight.ts';
 import { hasJustSucceeded, isToBeSeen } from './swaps/swap-success.ts';
 import { planUndo } from './originals/undo.ts';
-import { findLastingReason, findReasonToWait, isForeign, planLookAgainMs } from './swaps/waiting.ts';
+import { findLastingReason, findWaiting, isForeign, planLookAgainMs } from './swaps/waiting.ts';
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
 function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
@@ -30,7 +32,7 @@ function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): Slot
 
 /** Slots that only a rescue can help are not among them. */
 function findSwaps(facts: WorkloadFacts, revert: Revert | undefined): readonly SlotSwap[] {
-  const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !isStuck(plan));
+  const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !needsRescue(plan));
   const swaps = unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
   return revert?.is === 'to be swapped again' ? keepKnown(swaps, facts) : swaps;
 }
@@ -107,10 +109,25 @@ function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events']
 function decideSwap(facts: WorkloadFacts): Decision {
   const undo = planUndo(facts);
   if (undo) {
-    return { events: [undo.event], undo };
+    return { actions: [undo], events: [] };
   }
-  const succeeded = hasJustSucceeded(facts) && ({ succeeded: true } as const);
-  return { ...decideWithoutUndo(facts), ...succeeded };
+  const { actions, ...rest } = decideWithoutUndo(facts);
+  return hasJustSucceeded(facts)
+    ? { ...rest, actions: [{ is: 'confirm swap' }, ...actions] }
+    : { ...rest, actions };
+}
+
+function planSwap(
+  facts: WorkloadFacts,
+  slots: readonly SlotSwap[],
+  cause: { readonly revert: Revert | undefined; readonly isRescue: boolean },
+): Action {
+  return {
+    is: 'swap',
+    slots,
+    patch: planSwapPatch(facts, slots, cause.revert),
+    isRescue: cause.isRescue,
+  };
 }
 
 function decideWithoutUndo(facts: WorkloadFacts): Decision {
@@ -118,25 +135,26 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
   const revert = planRevert(facts);
   const rescues = findRescues(facts);
   if (rescues.length > 0) {
-    return { events, swap: { slots: rescues, patch: planSwapPatch(facts, rescues, revert), isRescue: true } };
+    return { actions: [planSwap(facts, rescues, { revert, isRescue: true })], events };
   }
   // Where a swap is not wanted, whoever put the originals back has done what the user asks for.
   if (revert?.is === 'to be held' && findLastingReason(facts) === undefined) {
-    return { events: [...events, revert.event], hold: revert };
+    return { actions: [revert.hold], events };
   }
-  const release = isReleaseDue(facts.workload, facts.record) && ({ release: true } as const);
+  const release: readonly Action[] = isReleaseDue(facts.workload, facts.record)
+    ? [{ is: 'release images' }]
+    : [];
   const swaps = findSwaps(facts, revert);
   if (swaps.length === 0 && !facts.slots.some(({ plan }) => plan.is === 'to be backed up')) {
-    return { events, ...release, ...watchPods(facts) };
+    return { actions: release, events, ...watchPods(facts) };
   }
-  const waiting = findReasonToWait(facts, swaps, revert);
+  const waiting = findWaiting(facts, swaps, revert);
   if (waiting === undefined) {
-    return { events, swap: { slots: swaps, patch: planSwapPatch(facts, swaps, revert), isRescue: false } };
+    return { actions: [planSwap(facts, swaps, { revert, isRescue: false })], events };
   }
   return {
+    actions: [...release, { is: 'wait', reason: waiting }],
     events: [...events, ...tellWaiting(facts, waiting)],
-    ...release,
-    waiting,
     ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
   };
 }
@@ -146,8 +164,9 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
  * All verified slots move in one patch, so that a workload rolls once and not once per container.
  */
 export function decide(facts: WorkloadFacts): Decision {
-  if (facts.mode === 'restore') {
-    return decideRestore(facts);
+  if (facts.mode === 'observe') {
+    return { actions: [{ is: 'observe', would: planObservation(facts) }], events: [] };
   }
-  return facts.mode === 'observe' ? { events: [], observation: planObservation(facts) } : decideSwap(facts);
+  const { actions, ...rest } = facts.mode === 'restore' ? decideRestore(facts) : decideSwap(facts);
+  return { ...rest, actions: [...planUpkeep(facts), ...actions] };
 }

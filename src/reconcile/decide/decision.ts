@@ -1,15 +1,12 @@
 import type { Destination } from '../../images/copy-name.ts';
 import type { Settings } from '../../settings/settings.ts';
-import type { NotSwappable } from '../../workloads/rollout.ts';
 import type { Pod } from '../../workloads/workload.ts';
-import type { Copy } from '../copies/copy-state.ts';
-import type { Restore } from './originals/decide-restore.ts';
-import type { PaceReason } from '../rollouts/pace.ts';
+import type { ObjectEvent } from '../ports.ts';
+import type { Action } from './action.ts';
+import type { PaceReason } from './pace-reason.ts';
 import type { AppliedPolicy } from './policy.ts';
-import type { ObjectEvent, WorkloadPatch } from '../ports.ts';
-import type { CopiedSlot, PlannedSlot } from './slots/slot-plan.ts';
+import type { PlannedSlot } from './slots/planned-slot.ts';
 import type { SwapFacts } from './swaps/swap-failure.ts';
-import type { Undo } from './originals/undo.ts';
 
 /** All that `decide()` knows. */
 export interface WorkloadFacts extends SwapFacts {
@@ -21,6 +18,10 @@ export interface WorkloadFacts extends SwapFacts {
   readonly destination: Destination;
   /** Whether a workload follows a tag that has moved at its source (ON_SOURCE_CHANGE). */
   readonly followsTags: boolean;
+  /** The user asks for another look at the copies, with a changed annotation `refresh`. */
+  readonly isRefreshAsked: boolean;
+  /** A rollout has ended since the workload was last looked at. */
+  readonly hasJustRolledOut: boolean;
   /** True when one more workload may roll out because of us. */
   readonly isPlaceFree: boolean;
   /** Why others come first; undefined when it is this workload's turn. */
@@ -41,48 +42,11 @@ export interface WorkloadFacts extends SwapFacts {
   readonly pods: readonly Pod[];
 }
 
-/** A slot, and the verified copy that it is to hold. */
-export interface SlotSwap {
-  readonly plan: CopiedSlot;
-  readonly copy: Copy;
-}
-
-/** Why nothing is swapped now, in the words of the log; undefined when there is nothing left to do. */
-export type Waiting =
-  | 'MODE copy'
-  | 'policy copy'
-  | 'owned by another controller'
-  | 'left to its manager'
-  | 'copying'
-  | 'no copy'
-  | 'nodes of other platforms'
-  | 'held after a swap that failed'
-  | 'held after a swap that was reverted'
-  | 'refused by the API server'
-  | 'no pull secret'
-  | NotSwappable
-  | PaceReason;
-
 export interface Decision {
-  /** What the user should know now; the same as before is not told again. */
+  /** What is done, in this order. */
+  readonly actions: readonly Action[];
+  /** What the user should know as things are now; the same as before is not told again. */
   readonly events: readonly ObjectEvent[];
-  readonly undo?: Undo;
-  /** Writes a hold down, because somebody else has put the originals back. */
-  readonly hold?: Pick<Undo, 'patch' | 'event'>;
-  /** Our ownership of the images is to be given up. */
-  readonly release?: true;
-  readonly swap?: {
-    readonly slots: readonly SlotSwap[];
-    readonly patch: WorkloadPatch;
-    /** Cannot wait for its turn. */
-    readonly isRescue: boolean;
-  };
-  readonly restore?: Restore;
-  /** All pods of the last swap run its copies. */
-  readonly succeeded?: true;
-  /** What would be done if MODE allowed it, in clauses for the log. */
-  readonly observation?: readonly string[];
-  readonly waiting?: Waiting;
   /** When to look again if nothing is heard before; undefined: only when something changes. */
   readonly lookAgainMs?: number;
 }

@@ -2,7 +2,7 @@ import { copyRepositoryOf, type Destination } from '../../images/copy-name.ts';
 import { formatReference } from '../../images/reference.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { AppliedPolicy } from './policy.ts';
-import type { SlotPlan } from './slots/slot-plan.ts';
+import type { SlotPlan } from './slots/planned-slot.ts';
 
 export interface ObservedFacts {
   readonly slots: readonly { readonly plan: SlotPlan }[];

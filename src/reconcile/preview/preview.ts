@@ -10,8 +10,11 @@ import { createCopyReconciler } from '../copies/copy-reconciler.ts';
 import { CopyStore } from '../copies/copy-store.ts';
 import { decideWithHistory } from '../workload/decide-with-history.ts';
 import type { Decision, WorkloadFacts } from '../decide/decision.ts';
-import { Denials } from '../workload/denials.ts';
-import { createFactGatherer } from '../workload/facts.ts';
+import { listWantedCopies } from '../decide/wanted-copies.ts';
+import { WorkloadMemories } from '../memory/workload-memories.ts';
+import { type FactDeps, collectFacts } from '../workload/collect-facts.ts';
+import { knowWorkload } from '../workload/known-workload.ts';
+import { readSlots } from '../workload/read-slots.ts';
 import { createLookOnlyRegistry } from './look-only-registry.ts';
 import type { ImageRegistry, WorkloadClient, WorkloadStore } from '../ports.ts';
 import { RolloutBudget } from '../rollouts/rollout-budget.ts';
@@ -88,19 +91,15 @@ export async function preview(
     onSettled: (key) => unsettled.add(key),
   });
   const common = { copies, nowMs: deps.nowMs, settings: () => deps.settings };
-  const gatherer = createFactGatherer({
-    // One look does not show how long they have been missing.
-    missingPods: { findSinceMs: () => undefined },
-    finishedRollouts: { take: () => false },
-    successes: { findSeenAtMs: () => undefined },
+  // One look does not show what a controller remembers of the workloads.
+  const memories = new WorkloadMemories(deps.nowMs);
+  const factDeps: FactDeps = {
     ...common,
-    workloads: deps.workloads,
     client: rememberPods(deps.client),
     budget: createBudget(deps, all),
-    denials: new Denials(),
     // Secrets are not looked at here.
     pullSecrets: { wanted: deps.settings.PULL_SECRET || undefined, findProblem: () => undefined },
-  });
+  };
   const reconcileCopy = createCopyReconciler({
     ...common,
     registry: createLookOnlyRegistry(deps.registry),
@@ -114,7 +113,10 @@ export async function preview(
     await forEachKey(unsettled, async (key) => {
       const workload = workloads.get(key);
       if (workload) {
-        facts.set(key, await gatherer.gather(workload, signal));
+        const known = knowWorkload(deps.workloads, workload, memories.of(workload));
+        const seen = await readSlots(factDeps, known, signal);
+        copies.want(key, listWantedCopies(deps.settings.MODE, seen.plans));
+        facts.set(key, await collectFacts(factDeps, seen, signal));
       }
     });
     await forEachKey(wanted, async (key) => {

@@ -90,7 +90,7 @@ export function tellProblem(facts: ProblemFacts): ObjectEvent | undefined {
   return describeProblem(facts);
 }
 
-export function tellDenied(name: string, error: WriteDeniedError): ObjectEvent {
+export function tellSecretDenied(name: string, error: WriteDeniedError): ObjectEvent {
   const note = `The Secret ${name} (PULL_SECRET) cannot be put into this namespace: ${error.message}. ${GRANT}`;
   return warn('PullSecretForbidden', note);
 }

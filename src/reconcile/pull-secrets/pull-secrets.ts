@@ -3,7 +3,7 @@ import { type WorkloadKind, formatWorkloadKey, parseWorkloadKey } from '../../wo
 import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { EventRecorder, ObjectEvent, PullSecretClient, PullSecretStore } from '../ports.ts';
-import { planHandOut, tellDenied, tellProblem } from './distribution.ts';
+import { planHandOut, tellSecretDenied, tellProblem } from './distribution.ts';
 
 /** A swap is patched right after its Secret was made; until the patch is seen, the Secret counts as used. */
 const RESERVED_MS = 60_000;
@@ -79,7 +79,7 @@ export class PullSecrets {
       await this.#bringAbout(namespace, { isUsed: true, kinds: [kind] }, signal);
     } catch (error) {
       if (error instanceof WriteDeniedError) {
-        this.#deps.events.record(workload, tellDenied(this.wanted, error));
+        this.#deps.events.record(workload, tellSecretDenied(this.wanted, error));
       }
       throw error;
     }

@@ -1,14 +1,5 @@
 import type { Workload } from '../../workloads/workload.ts';
-
-const REASONS = ['swapping stopped', 'too many rollouts', 'first swap of the namespace'] as const;
-
-/** Why a workload has to wait for others before it may be swapped. */
-export type PaceReason = (typeof REASONS)[number];
-
-/** Whether a workload waits for others, and for nothing of its own. */
-export function isPaceReason(waiting: string | undefined): boolean {
-  return REASONS.some((reason) => reason === waiting);
-}
+import type { PaceReason } from '../decide/pace-reason.ts';
 
 export interface PaceFacts {
   /** Too many swaps in a row have failed. */

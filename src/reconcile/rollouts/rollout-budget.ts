@@ -2,7 +2,8 @@ import { KINDS, type WorkloadName, formatWorkloadKey } from '../../workloads/kin
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import { type PaceReason, type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
+import type { PaceReason } from '../decide/pace-reason.ts';
+import { type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapBreaker } from './swap-breaker.ts';
 import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';

@@ -26,7 +26,8 @@ export async function decideWithHistory(
   signal: AbortSignal,
 ): Promise<Decision> {
   const decision = decide(facts);
-  if (!decision.swap || decision.swap.isRescue || !mayHaveLostRecord(facts.workload)) {
+  const isSwap = decision.actions.some((action) => action.is === 'swap' && !action.isRescue);
+  if (!isSwap || !mayHaveLostRecord(facts.workload)) {
     return decision;
   }
   const formers = await client.listFormerTemplates(facts.workload, signal);

@@ -1,48 +1,32 @@
-import { KINDS, formatWorkloadKey } from '../../workloads/kinds.ts';
+import { KINDS } from '../../workloads/kinds.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Pod, Workload } from '../../workloads/workload.ts';
 import type { WorkloadClient } from '../ports.ts';
+import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
-interface KnownPods {
-  readonly uid: string;
-  readonly generation: number;
-  readonly pods: readonly Pod[];
+interface RunningPodsDeps {
+  readonly client: Pick<WorkloadClient, 'listPods'>;
+  readonly memory: Pick<WorkloadMemory, 'runningPods'>;
 }
 
 /**
- * The pods that show which digests a workload runs. Those of workloads that wait for their turn are remembered, so
- * that a long queue of them costs no requests.
+ * The pods that show which digests a workload runs; none while it rolls out, because they may be of an older template.
+ * With `mayBeOld`, as they were listed before: a long queue of workloads that wait for their turn costs no requests.
  */
-export class RunningPods {
-  readonly #client: Pick<WorkloadClient, 'listPods'>;
-  readonly #known = new Map<string, KnownPods>();
-
-  constructor(client: Pick<WorkloadClient, 'listPods'>) {
-    this.#client = client;
+export async function findRunningPods(
+  { client, memory }: RunningPodsDeps,
+  { workload, mayBeOld }: { readonly workload: Workload; readonly mayBeOld: boolean },
+  signal: AbortSignal,
+): Promise<readonly Pod[]> {
+  if (KINDS[workload.kind].rollsOut && !isRolledOut(workload)) {
+    memory.runningPods = undefined;
+    return [];
   }
-
-  /** Pods of a workload that is rolled out; none while it rolls out, because they may be of an older template. */
-  async find(
-    workload: Workload,
-    options: { mayBeOld: boolean },
-    signal: AbortSignal,
-  ): Promise<readonly Pod[]> {
-    const key = formatWorkloadKey(workload);
-    if (KINDS[workload.kind].rollsOut && !isRolledOut(workload)) {
-      this.#known.delete(key);
-      return [];
-    }
-    const known = this.#known.get(key);
-    const { uid, rollout } = workload;
-    if (options.mayBeOld && known?.uid === uid && known.generation === rollout.generation) {
-      return known.pods;
-    }
-    const pods = await this.#client.listPods(workload, signal);
-    this.#known.set(key, { uid, generation: rollout.generation, pods });
-    return pods;
+  const { generation } = workload.rollout;
+  if (mayBeOld && memory.runningPods?.generation === generation) {
+    return memory.runningPods.pods;
   }
-
-  forget(key: string): void {
-    this.#known.delete(key);
-  }
+  const pods = await client.listPods(workload, signal);
+  memory.runningPods = { generation, pods };
+  return pods;
 }

@@ -5,14 +5,11 @@ import type { LiveSettings } from '../../settings/live-settings.ts';
 import { type QueueMetrics, WorkQueue } from '../../queue/work-queue.ts';
 import { isImageCopy } from '../../images/copy-name.ts';
 import { CopyStore } from '../../reconcile/copies/copy-store.ts';
-import { Denials } from '../../reconcile/workload/denials.ts';
+import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
+import { WorkloadMemories } from '../../reconcile/memory/workload-memories.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../../reconcile/ports.ts';
-import { RecordedWorkloads } from '../../reconcile/workload/recorded-workloads.ts';
 import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
-import { FinishedRollouts } from '../../reconcile/workload/finished-rollouts.ts';
-import { MissingPods } from '../../reconcile/workload/missing-pods.ts';
-import { SwapSuccesses } from '../../reconcile/workload/swap-successes.ts';
 import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
 import type { Settings } from '../../settings/settings.ts';
 import type { Metrics, StateReader } from '../../telemetry/metrics.ts';
@@ -48,10 +45,8 @@ export class Loops {
   readonly #deps: LoopsDeps;
   readonly #copies: CopyStore;
   readonly #budget: RolloutBudget;
-  readonly #recorded: RecordedWorkloads;
-  readonly #missingPods: MissingPods;
-  readonly #finishedRollouts = new FinishedRollouts();
-  readonly #denials = new Denials();
+  readonly #memories: WorkloadMemories;
+  readonly #restoreProgress: RestoreProgress;
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
   #isWorking = false;
@@ -74,8 +69,8 @@ export class Loops {
       onFree: (key) => this.#workloadQueue.add(key),
       onStopped: deps.onSwappingStopped,
     });
-    this.#recorded = new RecordedWorkloads(deps.log);
-    this.#missingPods = new MissingPods(() => deps.clock.nowMs());
+    this.#memories = new WorkloadMemories(() => clock.nowMs());
+    this.#restoreProgress = new RestoreProgress(deps.log);
     this.#copyQueue = createCopyQueue({
       ...deps,
       copies: this.#copies,
@@ -97,13 +92,14 @@ export class Loops {
 
   /** To be told of every change of a workload, and with undefined of its end. */
   observe(key: string, workload: Workload | undefined): void {
-    this.#missingPods.observe(key, workload);
-    this.#finishedRollouts.observe(key, workload);
-    if (this.#deps.settings.isKnown) {
-      this.#budget.observe(key, workload);
-      this.#recorded.observe(key, workload);
-      this.#deps.pullSecrets.observe(key, workload);
-    }
+    this.#see(key, workload);
+    this.watchRestore();
+  }
+
+  #see(key: string, workload: Workload | undefined): void {
+    this.#memories.observe(key, workload);
+    this.#budget.observe(key, workload);
+    this.#deps.pullSecrets.observe(key, workload);
     // A follower may wait for months: the keys of all workloads that came and went would wait with it.
     if (this.#isWorking) {
       this.#workloadQueue.add(key);
@@ -114,15 +110,18 @@ export class Loops {
   applySettings(settings: Settings): void {
     this.#copyQueue.setConcurrency(planCopyPasses(settings));
     this.#copies.clear();
-    this.#recorded.clear();
-    this.#denials.clear();
+    this.#memories.forgetAnswers();
     if (this.#hasSettings) {
       this.#budget.forgiveFailures();
     }
     this.#hasSettings = true;
     this.#deps.pullSecrets.applySettings();
-    for (const workload of this.#deps.workloads.list()) {
-      this.observe(formatWorkloadKey(workload), workload);
+    const workloads = this.#deps.workloads.list();
+    for (const key of this.#memories.keepOnly(workloads)) {
+      this.#see(key, undefined);
+    }
+    for (const workload of workloads) {
+      this.#see(formatWorkloadKey(workload), workload);
     }
     this.watchRestore();
   }
@@ -148,7 +147,10 @@ export class Loops {
   watchRestore(): void {
     const { settings, areWorkloadsKnown } = this.#deps;
     const isRestoring = settings.isKnown && settings.current.MODE === 'restore';
-    this.#recorded.watch(this.#isWorking && areWorkloadsKnown() && isRestoring);
+    this.#restoreProgress.update(
+      this.#isWorking && areWorkloadsKnown() && isRestoring,
+      this.#memories.recorded,
+    );
   }
 
   readState(): ReturnType<StateReader> {
@@ -157,7 +159,7 @@ export class Loops {
       copies: this.#copies.countPhases(),
       rollouts: isKnown ? this.#budget.countRolling() : 0,
       isStopped: this.#budget.findStopEndMs() !== undefined,
-      recorded: this.#recorded.size,
+      recorded: this.#memories.recorded,
     };
   }
 
@@ -190,10 +192,7 @@ export class Loops {
         registry,
         copies: this.#copies,
         budget: this.#budget,
-        denials: this.#denials,
-        missingPods: this.#missingPods,
-        finishedRollouts: this.#finishedRollouts,
-        successes: new SwapSuccesses(),
+        memories: this.#memories,
         pullSecrets: this.#deps.pullSecrets.secrets,
         events,
         settings: () => settings.current,

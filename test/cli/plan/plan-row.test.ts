@@ -67,6 +67,8 @@ function rowOf(
     destination: { prefix, naming },
     slots: plans.map((plan) => ({ plan, copy: 'request' in plan ? copy : undefined })),
     followsTags: false,
+    isRefreshAsked: false,
+    hasJustRolledOut: false,
     isPlaceFree: true,
     pace: undefined,
     deniedUntilMs: undefined,
@@ -233,5 +235,46 @@ it('has every slot with its source and its copy, for programs', () => {
         copy: COPY,
       },
     ],
+  });
+});
+
+it('tells of a workload that is about to be left as somebody has put it back', () => {
+  const web = aWorkload({
+    annotations: annotationsOf({
+      originals: new Map([['app', 'nginx:1.27']]),
+      copies: new Map([['app', COPY]]),
+      before: new Map([['app', 'nginx:1.27']]),
+      swappedAtMs: nowMs - 60_000,
+      uid: 'uid-1',
+      reverts: { count: 3, sinceMs: nowMs - 600_000, ofMs: 0, holds: 0 },
+    }),
+    imageOwners: [{ manager: 'acme-operator', isApply: false }],
+  });
+  expect(rowOf(web, THERE)).toMatchObject({
+    action: 'hold',
+    why: expect.stringContaining('acme-operator'),
+  });
+});
+
+it('tells of pods that get the images of the template, beside what is done for the template', () => {
+  const db = aWorkload({
+    kind: 'StatefulSet',
+    rollout: { available: 0 },
+    annotations: annotationsOf({
+      originals: new Map(),
+      copies: new Map(),
+      before: new Map(),
+      swappedAtMs: nowMs - 60_000,
+    }),
+  });
+  const waiting = { reason: 'ImagePullBackOff', message: '401' };
+  const stuck = aPodOf(db, DIGEST, {
+    name: 'db-0',
+    ready: false,
+    containers: [{ name: 'app', image: COPY, imageId: '', waiting }],
+  });
+  expect(rowOf(db, THERE, { unfinishedPods: [stuck] })).toMatchObject({
+    action: 'free pods',
+    why: 'db-0 gets the images of the template; rolling out',
   });
 });

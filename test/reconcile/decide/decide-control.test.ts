@@ -5,7 +5,8 @@ import { parsePrefix } from '../../../src/images/copy-name.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
 import type { WorkloadFacts } from '../../../src/reconcile/decide/decision.ts';
 import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
-import { isCopied, planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
+import { isCopied } from '../../../src/reconcile/decide/slots/planned-slot.ts';
+import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
 import {
   DIGEST,
@@ -16,6 +17,7 @@ import {
   aWorkload,
   annotationsOf,
 } from '../../support/builders.ts';
+import { byKind, whyWaiting } from '../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const NOW_MS = 1_700_000_000_000;
@@ -48,6 +50,8 @@ function decideFor({ workload: parts = {}, namespacePolicy, ...facts }: Parts) {
     destination,
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? aVerifiedCopy(COPY) : undefined })),
     followsTags: false,
+    isRefreshAsked: false,
+    hasJustRolledOut: false,
     isPlaceFree: true,
     pace: undefined,
     deniedUntilMs: undefined,
@@ -65,8 +69,11 @@ function withPolicy(policy: string) {
 
 describe('MODE', () => {
   it('copy swaps nothing', () => {
-    expect(decideFor({ mode: 'copy' })).toMatchObject({ events: [], waiting: 'MODE copy' });
-    expect(decideFor({ mode: 'copy' })).not.toHaveProperty('swap');
+    expect(decideFor({ mode: 'copy' })).toMatchObject({
+      actions: [{ is: 'wait', reason: 'MODE copy' }],
+      events: [],
+    });
+    expect(byKind(decideFor({ mode: 'copy' }))).not.toHaveProperty('swap');
   });
 
   it('copy still undoes a swap that a node cannot follow', () => {
@@ -75,9 +82,11 @@ describe('MODE', () => {
     const container = { name: 'app', image: COPY, imageId: '' };
     const waiting = { reason: 'ErrImagePull', message: 'denied' };
     const pods = [aPodOf(workload, DIGEST, { ready: false, containers: [{ ...container, waiting }] })];
-    expect(decideFor({ workload, mode: 'copy', pods }).undo).toBeDefined();
-    expect(decideFor({ workload, mode: 'observe', pods }).undo).toBeUndefined();
-    expect(decideFor({ workload, mode: 'restore', pods })).toMatchObject({ restore: { place: 'taken' } });
+    expect(byKind(decideFor({ workload, mode: 'copy', pods })).undo).toBeDefined();
+    expect(byKind(decideFor({ workload, mode: 'observe', pods })).undo).toBeUndefined();
+    expect(decideFor({ workload, mode: 'restore', pods })).toMatchObject({
+      actions: [{ is: 'restore', place: 'taken' }],
+    });
   });
 
   it('observe does nothing, tells nobody, and has a text for the log', () => {
@@ -85,30 +94,38 @@ describe('MODE', () => {
     const { plans: _, ...decision } = decideFor({ workload: { slots }, mode: 'observe' });
     expect(decision).toEqual({
       events: [],
-      observation: [
-        'copy docker.io/library/nginx:1.27 of app to backup.example/p/docker.io/library/nginx and run it from there',
-        expect.stringMatching(/^leave bad alone: image "--help" cannot be used/),
+      actions: [
+        {
+          is: 'observe',
+          would: [
+            'copy docker.io/library/nginx:1.27 of app to backup.example/p/docker.io/library/nginx and run it from there',
+            expect.stringMatching(/^leave bad alone: image "--help" cannot be used/),
+          ],
+        },
       ],
     });
   });
 
   it('observe knows what would only be copied', () => {
-    expect(decideFor({ workload: withPolicy('copy'), mode: 'observe' }).observation).toEqual([
+    expect(byKind(decideFor({ workload: withPolicy('copy'), mode: 'observe' })).observe?.would).toEqual([
       'copy docker.io/library/nginx:1.27 of app to backup.example/p/docker.io/library/nginx',
     ]);
-    expect(decideFor({ workload: withPolicy('ignore'), mode: 'observe' }).observation).toEqual([]);
+    expect(byKind(decideFor({ workload: withPolicy('ignore'), mode: 'observe' })).observe?.would).toEqual([]);
   });
 
   it('restore has nothing to do for a workload that was never swapped', () => {
     const { plans: _, ...decision } = decideFor({ mode: 'restore' });
-    expect(decision).toEqual({ events: [] });
+    expect(decision).toEqual({ actions: [], events: [] });
   });
 });
 
 describe('a policy', () => {
   it('copy swaps nothing, and needs no words on a workload that has it in writing', () => {
     const workload = { copyOnly: 'Flux', ...withPolicy('copy') } as const;
-    expect(decideFor({ workload })).toMatchObject({ events: [], waiting: 'policy copy' });
+    expect(decideFor({ workload })).toMatchObject({
+      actions: [{ is: 'wait', reason: 'policy copy' }],
+      events: [],
+    });
   });
 
   it('copy leaves a swapped workload as it is, even when its tag has moved', () => {
@@ -120,8 +137,8 @@ describe('a policy', () => {
       ? [{ plan, copy: { phase: 'verified', digest: DIGEST, written: COPY, sourceChange: moved } as const }]
       : [];
     const decision = decideFor({ workload, slots, followsTags: true });
-    expect(decision).toMatchObject({ waiting: 'policy copy' });
-    expect(decision).not.toHaveProperty('swap');
+    expect(decision).toMatchObject({ actions: [{ is: 'wait', reason: 'policy copy' }] });
+    expect(byKind(decision)).not.toHaveProperty('swap');
   });
 
   it('ignore wants no copy, and says nothing about an image that is none', () => {
@@ -136,7 +153,7 @@ describe('a policy', () => {
     const { plans, ...decision } = decideFor({ workload: { slots: [aSlot(COPY)], annotations } });
     expect(plans).toMatchObject([{ is: 'backed up' }]);
     // Its pods have not been seen to run the copy.
-    expect(decision).toEqual({ events: [], lookAgainMs: 30_000 });
+    expect(decision).toEqual({ actions: [], events: [], lookAgainMs: 30_000 });
   });
 
   it('of the namespace is told on its workloads', () => {
@@ -161,14 +178,15 @@ describe('a policy', () => {
 
   it('swap on the workload is stronger than its owner', () => {
     const decision = decideFor({ workload: { owner: 'Canary/web', ...withPolicy('swap') } });
-    expect(decision.swap?.patch.slots).toMatchObject([{ image: COPY }]);
+    expect(byKind(decision).swap?.patch.slots).toMatchObject([{ image: COPY }]);
   });
 });
 
 it('leaves a slot alone that is named in ignore-containers, and swaps the others', () => {
   const slots = [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'sidecar' })];
   const annotations = { 'backup-image-registry/ignore-containers': 'sidecar' };
-  const { swap, plans } = decideFor({ workload: { slots, annotations } });
+  const { plans, ...decision } = decideFor({ workload: { slots, annotations } });
+  const { swap } = byKind(decision);
   expect(swap?.patch.slots).toMatchObject([{ name: 'app' }]);
   expect(plans[1]).toMatchObject({ why: 'ignored' });
 });
@@ -198,14 +216,17 @@ describe('a workload that is copied, but not swapped, says why', () => {
     expect(decision.events).toMatchObject([
       { type: 'Normal', reason: 'Deferred', action: 'SwapImage', note: expect.stringMatching(note) },
     ]);
-    expect(decision).not.toHaveProperty('swap');
+    expect(byKind(decision)).not.toHaveProperty('swap');
   });
 
   it('but not before it is copied', () => {
     const workload = { rollout: { paused: true } };
     const { plans } = decideFor({ workload });
     const slots = plans.map((plan) => ({ plan, copy: { phase: 'pending' } as const }));
-    expect(decideFor({ workload, slots })).toMatchObject({ events: [], waiting: 'copying' });
+    expect(decideFor({ workload, slots })).toMatchObject({
+      actions: [{ is: 'wait', reason: 'copying' }],
+      events: [],
+    });
   });
 });
 
@@ -231,7 +252,7 @@ describe('refresh', () => {
       ...annotationsOf(HELD),
       ...(refresh !== undefined && { 'backup-image-registry/refresh': refresh }),
     };
-    expect(decideFor({ workload: { annotations } }).waiting).toBe(waiting);
+    expect(whyWaiting(decideFor({ workload: { annotations } }))).toBe(waiting);
   });
 
   it('is remembered when a hold begins', () => {
@@ -239,9 +260,10 @@ describe('refresh', () => {
     const workload = aWorkload({ slots: [aSlot(COPY)], annotations, rollout: { available: 0 } });
     const waiting = { reason: 'ErrImagePull', message: 'denied' };
     const containers = [{ name: 'app', image: COPY, imageId: '', waiting }];
-    const { undo } = decideFor({ workload, pods: [aPodOf(workload, DIGEST, { ready: false, containers })] });
+    const pods = [aPodOf(workload, DIGEST, { ready: false, containers })];
+    const { undo } = byKind(decideFor({ workload, pods }));
     const held = { ...annotations, ...undo?.patch.annotations } as Record<string, string>;
     expect(parseRecord(held).hold?.refresh).toBe('x'.repeat(100));
-    expect(decideFor({ workload: { annotations: held } }).waiting).toBe('held after a swap that failed');
+    expect(whyWaiting(decideFor({ workload: { annotations: held } }))).toBe('held after a swap that failed');
   });
 });

@@ -17,6 +17,7 @@ import {
   aWorkload,
   annotationsOf,
 } from '../../support/builders.ts';
+import { byKind, whyWaiting } from '../../support/decisions.ts';
 
 const PREFIX = parsePrefix('backup.example/p');
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -54,6 +55,8 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
     destination: { prefix: PREFIX, naming: 'nested' },
     slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
     followsTags: false,
+    isRefreshAsked: false,
+    hasJustRolledOut: false,
     isPlaceFree: true,
     pace: undefined,
     deniedUntilMs: undefined,
@@ -64,8 +67,10 @@ function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFa
   };
 }
 
-function imagesAfter({ swap }: Decision): Readonly<Record<string, string>> {
-  return Object.fromEntries((swap?.patch.slots ?? []).map((slot) => [slotKey(slot), slot.image]));
+function imagesAfter(decision: Decision): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    (byKind(decision).swap?.patch.slots ?? []).map((slot) => [slotKey(slot), slot.image]),
+  );
 }
 
 /** The workload as the API server would hand it back after the swap. */
@@ -78,7 +83,10 @@ function applySwap(workload: Workload, decision: Decision): Workload {
   return aWorkload({
     ...workload,
     slots,
-    annotations: { ...workload.annotations, ...decision.swap?.patch.annotations } as Record<string, string>,
+    annotations: { ...workload.annotations, ...byKind(decision).swap?.patch.annotations } as Record<
+      string,
+      string
+    >,
     rollout: { ...workload.rollout, generation, observedGeneration: generation },
   });
 }
@@ -90,7 +98,7 @@ it('swaps a workload whose copy is verified', () => {
 it('has nothing left to do after one swap', () => {
   const workload = aWorkload();
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
-  expect(decide(someFacts(swapped, {}, { succeededAtMs: 0 }))).toEqual({ events: [] });
+  expect(decide(someFacts(swapped, {}, { succeededAtMs: 0 }))).toEqual({ actions: [], events: [] });
 });
 
 it('writes down what the user wrote, and what stood there before', () => {
@@ -132,7 +140,7 @@ describe('with two containers', () => {
 
   it('waits while one copy is still being made, so that the workload rolls once', () => {
     const decision = decide(someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: { phase: 'pending' } }));
-    expect(decision).toEqual({ events: [], waiting: 'copying' });
+    expect(decision).toEqual({ actions: [{ is: 'wait', reason: 'copying' }], events: [] });
   });
 
   it('swaps the one that has a copy when the other can have none', () => {
@@ -148,7 +156,10 @@ describe('with two containers', () => {
       sinceMs: 1_700_000_000_000 - 60_000,
     } as const;
     const facts = someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: limited });
-    expect(decide(facts)).toMatchObject({ waiting: 'copying', lookAgainMs: 14 * 60_000 });
+    expect(decide(facts)).toMatchObject({
+      actions: [{ is: 'wait', reason: 'copying' }],
+      lookAgainMs: 14 * 60_000,
+    });
     expect(imagesAfter(decide({ ...facts, nowMs: facts.nowMs + 14 * 60_000 }))).toEqual({ app: COPY });
   });
 
@@ -199,7 +210,7 @@ it.each([
   ['is being deleted', { rollout: { terminating: true } }, 'terminating'],
 ])('does not touch a workload that %s', (_, parts, waiting) => {
   const decision = decide(someFacts(aWorkload(parts), { app: aVerifiedCopy(COPY) }));
-  expect([decision.swap, decision.waiting]).toEqual([undefined, waiting]);
+  expect([byKind(decision).swap, whyWaiting(decision)]).toEqual([undefined, waiting]);
 });
 
 it('does not touch a workload whose pods run another image than the template names at its source', () => {
@@ -208,7 +219,7 @@ it('does not touch a workload whose pods run another image than the template nam
   const copy = { ...aVerifiedCopy(COPY), unlike: [OTHER_DIGEST] };
   const slots = facts.slots.map(({ plan }) => ({ plan: { ...plan, reports }, copy }));
   const decision = decide({ ...facts, slots });
-  expect(decision.swap).toBeUndefined();
+  expect(byKind(decision).swap).toBeUndefined();
   expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
 });
 
@@ -217,7 +228,7 @@ it('swaps a workload whose pods run the image of the copy, which a node reports 
   const reports = [{ imageId: `quay.io/mirror/nginx@${DIGEST}`, digest: DIGEST, of: 'elsewhere' as const }];
   const slots = facts.slots.map(({ plan, copy }) => ({ plan: { ...plan, reports }, copy }));
   const decision = decide({ ...facts, slots });
-  expect(decision.swap?.slots).toHaveLength(1);
+  expect(byKind(decision).swap?.slots).toHaveLength(1);
   expect(decision.events).not.toMatchObject([{ reason: 'OtherImageRuns' }]);
 });
 
@@ -225,14 +236,21 @@ it('waits for its turn while too many workloads roll out', () => {
   const decision = decide(
     someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { pace: 'too many rollouts' }),
   );
-  expect(decision).toEqual({ events: [], waiting: 'too many rollouts', lookAgainMs: 30_000 });
+  expect(decision).toEqual({
+    actions: [{ is: 'wait', reason: 'too many rollouts' }],
+    events: [],
+    lookAgainMs: 30_000,
+  });
 });
 
 it('does not swap while a node could not start a pod from the copy', () => {
   const facts = { foreignPlatforms: ['linux/arm64'] };
   const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, facts));
-  expect(decision).toMatchObject({ waiting: 'nodes of other platforms', lookAgainMs: 30_000 });
-  expect(decision.swap).toBeUndefined();
+  expect(decision).toMatchObject({
+    actions: [{ is: 'wait', reason: 'nodes of other platforms' }],
+    lookAgainMs: 30_000,
+  });
+  expect(byKind(decision).swap).toBeUndefined();
   expect(decision.events).toMatchObject([
     { reason: 'PlatformNotCopied', note: expect.stringContaining('nodes of linux/arm64') },
   ]);
@@ -295,7 +313,7 @@ describe('a workload that runs from the backup', () => {
 
   it('says that its tag has moved, and stays', () => {
     expect(tell(moved)).toEqual(['Normal TagMoved']);
-    expect(decide(someFacts(swapped, { app: moved })).swap).toBeUndefined();
+    expect(byKind(decide(someFacts(swapped, { app: moved }))).swap).toBeUndefined();
   });
 
   it('follows its tag when it is told to, and then stays', () => {
@@ -311,9 +329,7 @@ describe('a workload that runs from the backup', () => {
           { followsTags: true, succeededAtMs: 0 },
         ),
       ),
-    ).toEqual({
-      events: [],
-    });
+    ).toEqual({ actions: [], events: [] });
   });
 });
 
@@ -349,21 +365,25 @@ describe('a workload whose original somebody has put back', () => {
   it('is swapped again while it rolls out, but not while it is paused, or there is no place', () => {
     expect(imagesAfter(decide(someFacts(back({ rollout: rolling }), verified)))).toEqual({ app: COPY });
     const paused = back({ rollout: { ...rolling, paused: true } });
-    expect(decide(someFacts(paused, verified))).toMatchObject({ waiting: 'paused' });
+    expect(decide(someFacts(paused, verified))).toMatchObject({
+      actions: [{ is: 'wait', reason: 'paused' }],
+    });
     const full = someFacts(back({ rollout: rolling }), verified, { pace: 'too many rollouts' });
-    expect(decide(full)).toMatchObject({ waiting: 'too many rollouts' });
+    expect(decide(full)).toMatchObject({ actions: [{ is: 'wait', reason: 'too many rollouts' }] });
   });
 
   it('is left to whoever did that without a word when only copies are wanted', () => {
     const byHand = back({ imageOwners: [{ manager: 'kubectl-set', isApply: false }] });
-    expect(decide(someFacts(byHand, verified))).toHaveProperty('hold');
+    expect(byKind(decide(someFacts(byHand, verified)))).toHaveProperty('hold');
     const decision = decide(someFacts(byHand, verified, { mode: 'copy' }));
-    expect(decision).toEqual({ events: [], waiting: 'MODE copy' });
+    expect(decision).toEqual({ actions: [{ is: 'wait', reason: 'MODE copy' }], events: [] });
   });
 
   it('waits for its rollout when the image is a new one', () => {
     const deployed = back({ slots: [aSlot('nginx:1.28')], rollout: rolling });
-    expect(decide(someFacts(deployed, verified))).toMatchObject({ waiting: 'rolling out' });
+    expect(decide(someFacts(deployed, verified))).toMatchObject({
+      actions: [{ is: 'wait', reason: 'rolling out' }],
+    });
   });
 
   it('is held after too many, and looked at again when the hold ends', () => {
@@ -373,12 +393,12 @@ describe('a workload whose original somebody has put back', () => {
       workload = back({ annotations: applySwap(workload, decide(facts)).annotations });
     }
     const facts = someFacts(workload, verified, { nowMs: 1_700_000_000_004 });
-    const { hold, swap, events } = decide(facts);
-    expect([hold?.patch.slots, swap, events.length]).toEqual([[], undefined, 1]);
+    const { hold, ...others } = byKind(decide(facts));
+    expect([hold?.patch.slots, others]).toEqual([[], {}]);
     const held = back({ annotations: hold?.patch.annotations as Record<string, string> });
     expect(decide(someFacts(held, verified, { nowMs: 1_700_000_000_005 }))).toEqual({
       events: [],
-      waiting: 'held after a swap that was reverted',
+      actions: [{ is: 'wait', reason: 'held after a swap that was reverted' }],
       lookAgainMs: 86_400_000 - 1,
     });
   });
@@ -390,7 +410,7 @@ it('writes down from whom a swap takes the image, and gives it back afterwards',
   expect(parseRecord(swapped.annotations).appliedBy).toBe('helm');
   const owners = [{ manager: 'backup-image-registry-controller', isApply: false }];
   const after = { ...swapped, imageOwners: owners, ownFieldsAt: 1 };
-  expect(decide(someFacts(after, {}))).toMatchObject({ release: true });
+  expect(decide(someFacts(after, {}))).toMatchObject({ actions: [{ is: 'release images' }] });
 });
 
 it('never chooses a copy that is not verified', () => {
@@ -404,7 +424,7 @@ describe('the pull secret', () => {
   const copies = { app: aVerifiedCopy(COPY) };
 
   it('is added by the swap, and written down', () => {
-    const { swap } = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull' }));
+    const { swap } = byKind(decide(someFacts(aWorkload(), copies, { pullSecret: 'pull' })));
     expect(swap?.patch.pullSecrets).toEqual({ add: ['pull'], remove: [] });
     expect(parseRecord(swap?.patch.annotations as Record<string, string>).pullSecret).toBe('pull');
   });
@@ -417,9 +437,12 @@ describe('the pull secret', () => {
       note: 'There is none.',
     } as const;
     const decision = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull', pullSecretProblem }));
-    expect(decision).toMatchObject({ waiting: 'no pull secret', events: [pullSecretProblem] });
+    expect(decision).toMatchObject({
+      actions: [{ is: 'wait', reason: 'no pull secret' }],
+      events: [pullSecretProblem],
+    });
     expect(decision.lookAgainMs).toBe(30_000);
-    expect(decision).not.toHaveProperty('swap');
+    expect(byKind(decision)).not.toHaveProperty('swap');
   });
 
   it('that cannot be had is of no interest to a workload that needs none', () => {

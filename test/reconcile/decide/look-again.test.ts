@@ -11,6 +11,7 @@ import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
 import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Rollout, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aVerifiedCopy, aWorkload, annotationsOf } from '../../support/builders.ts';
+import { byKind } from '../../support/decisions.ts';
 
 const DESTINATION = { prefix: parsePrefix('backup.example/p'), naming: 'nested' } as const;
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -41,6 +42,8 @@ function decideOn(
     destination: DESTINATION,
     slots: plans.map((plan, index) => ({ plan, copy: copies[index] })),
     followsTags: false,
+    isRefreshAsked: false,
+    hasJustRolledOut: false,
     isPlaceFree: true,
     pace: undefined,
     deniedUntilMs: undefined,
@@ -94,12 +97,12 @@ describe('a workload is looked at again', () => {
   });
 
   it('not at all for a pod that may be stuck a day after the swap', () => {
-    expect(decideOn(swapped(25 * HOUR_MS, { kind: 'StatefulSet' }))).toEqual({ events: [] });
+    expect(decideOn(swapped(25 * HOUR_MS, { kind: 'StatefulSet' }))).toEqual({ actions: [], events: [] });
   });
 
   it('not so soon when it rolls out for reasons of its own', () => {
     expect(decideOn(aWorkload({ kind: 'StatefulSet', rollout: ROLLING }))).toMatchObject({
-      waiting: 'rolling out',
+      actions: [{ is: 'wait', reason: 'rolling out' }],
       lookAgainMs: REQUEUE_MS,
     });
   });
@@ -112,7 +115,7 @@ describe('a workload is looked at again', () => {
     ],
   ] as const)('although it has no copy, because a pod may come to need a rescue: %s', (_, parts) => {
     expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).toMatchObject({
-      waiting: 'no copy',
+      actions: [{ is: 'wait', reason: 'no copy' }],
       lookAgainMs: REQUEUE_MS,
     });
   });
@@ -126,29 +129,41 @@ describe('a workload is looked at again', () => {
   });
 
   it('only when something is heard of it, once it is backed up', () => {
-    expect(decideOn(swapped(2 * HOUR_MS, { rollout: { available: 1 } }))).toEqual({ events: [] });
+    expect(decideOn(swapped(2 * HOUR_MS, { rollout: { available: 1 } }))).toEqual({
+      actions: [],
+      events: [],
+    });
   });
 
   it('only when something is heard of it, while it is to be copied and no more', () => {
     const annotations = { 'backup-image-registry/policy': 'copy' };
     const decision = decideOn(aWorkload({ annotations, rollout: ROLLING }));
-    expect(decision).toMatchObject({ waiting: 'policy copy' });
+    expect(decision).toMatchObject({ actions: [{ is: 'wait', reason: 'policy copy' }] });
     expect(decision).not.toHaveProperty('lookAgainMs');
   });
 
   it('when the first of its copies is not waited for any longer', () => {
     const workload = aWorkload({ slots: [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'side' })] });
     const copies = [failed(NOW_MS - 5 * MINUTE_MS), failed(NOW_MS - 10 * MINUTE_MS)];
-    expect(decideOn(workload, copies)).toMatchObject({ waiting: 'copying', lookAgainMs: 5 * MINUTE_MS });
+    expect(decideOn(workload, copies)).toMatchObject({
+      actions: [{ is: 'wait', reason: 'copying' }],
+      lookAgainMs: 5 * MINUTE_MS,
+    });
   });
 
   it('only when a copy settles that is being made', () => {
-    expect(decideOn(aWorkload(), [{ phase: 'pending' }])).toEqual({ events: [], waiting: 'copying' });
+    expect(decideOn(aWorkload(), [{ phase: 'pending' }])).toEqual({
+      actions: [{ is: 'wait', reason: 'copying' }],
+      events: [],
+    });
   });
 
   it('when the API server may be asked again for a swap that it has refused', () => {
     const decision = decideOn(aWorkload(), undefined, { deniedUntilMs: NOW_MS + HOUR_MS });
-    expect(decision).toMatchObject({ waiting: 'refused by the API server', lookAgainMs: HOUR_MS });
+    expect(decision).toMatchObject({
+      actions: [{ is: 'wait', reason: 'refused by the API server' }],
+      lookAgainMs: HOUR_MS,
+    });
   });
 
   it('when the hold of a swap that was reverted ends, and not before', () => {
@@ -156,11 +171,11 @@ describe('a workload is looked at again', () => {
     const held = { reverts: { ...reverts, untilMs: NOW_MS + 20 * HOUR_MS } };
     const web = swapped(2 * HOUR_MS, { slots: [aSlot('nginx:1.27')], rollout: {} }, held);
     expect(decideOn(web)).toMatchObject({
-      waiting: 'held after a swap that was reverted',
+      actions: [{ is: 'wait', reason: 'held after a swap that was reverted' }],
       lookAgainMs: 20 * HOUR_MS,
     });
     expect(decideOn(web, [failed(NOW_MS)])).toMatchObject({
-      waiting: 'copying',
+      actions: [{ is: 'wait', reason: 'copying' }],
       lookAgainMs: 15 * MINUTE_MS,
     });
   });
@@ -168,9 +183,11 @@ describe('a workload is looked at again', () => {
 
 describe('a workload is told', () => {
   it('who manages it, when that is no owner', () => {
-    expect(decideOn(aWorkload({ copyOnly: 'Flux' }))).toMatchObject({ waiting: 'left to its manager' });
+    expect(decideOn(aWorkload({ copyOnly: 'Flux' }))).toMatchObject({
+      actions: [{ is: 'wait', reason: 'left to its manager' }],
+    });
     expect(decideOn(aWorkload({ owner: 'Canary/web' }))).toMatchObject({
-      waiting: 'owned by another controller',
+      actions: [{ is: 'wait', reason: 'owned by another controller' }],
     });
   });
 
@@ -178,7 +195,7 @@ describe('a workload is told', () => {
     const problem = { type: 'Warning', reason: 'PullSecretMissing', action: 'SwapImage', note: 'x' } as const;
     const facts = { pullSecretProblem: problem };
     expect(decideOn(aWorkload(), undefined, facts)).toMatchObject({
-      waiting: 'no pull secret',
+      actions: [{ is: 'wait', reason: 'no pull secret' }],
       events: [problem],
     });
     expect(decideOn(aWorkload({ rollout: { paused: true } }), [{ phase: 'pending' }], facts).events).toEqual(
@@ -189,7 +206,9 @@ describe('a workload is told', () => {
   it('that it waits for a copy, although another slot is backed up', () => {
     const slots = [aSlot(COPY), aSlot('envoy:1', { name: 'side' })];
     const web = swapped(2 * HOUR_MS, { slots, rollout: {} });
-    expect(decideOn(web, [aVerifiedCopy(COPY), failed(0, true)])).toMatchObject({ waiting: 'no copy' });
+    expect(decideOn(web, [aVerifiedCopy(COPY), failed(0, true)])).toMatchObject({
+      actions: [{ is: 'confirm swap' }, { is: 'wait', reason: 'no copy' }],
+    });
   });
 });
 
@@ -207,25 +226,33 @@ it('a slot that only a rescue could help is not swapped like any other', () => {
   const stuck = { slot, reason: 'ErrImagePull', message: 'manifest unknown' };
   const slots =
     plan?.is === 'to be backed up' ? [{ plan: { ...plan, stuck }, copy: aVerifiedCopy(COPY) }] : [];
-  expect(decideOn(workload, undefined, { slots })).not.toHaveProperty('swap');
+  expect(byKind(decideOn(workload, undefined, { slots }))).not.toHaveProperty('swap');
 });
 
 describe('after a restore', () => {
   function decideAfter(parts: Parameters<typeof aWorkload>[0]) {
-    const facts = { record: parseRecord({}), isPlaceFree: true, requeueAfterMs: REQUEUE_MS, nowMs: NOW_MS };
+    const facts = {
+      record: parseRecord({}),
+      isRefreshAsked: false,
+      hasJustRolledOut: false,
+      isPlaceFree: true,
+      requeueAfterMs: REQUEUE_MS,
+      nowMs: NOW_MS,
+    };
     return decideRestore({ ...facts, workload: aWorkload(parts) });
   }
 
   it('the images are given back to their field manager, and nothing is given back that is not ours', () => {
-    expect(decideAfter({ ownFieldsAt: 1 })).toEqual({ events: [], release: true });
-    expect(decideAfter({})).toEqual({ events: [] });
+    expect(decideAfter({ ownFieldsAt: 1 })).toEqual({ actions: [{ is: 'release images' }], events: [] });
+    expect(decideAfter({})).toEqual({ actions: [], events: [] });
   });
 
   it('pods are looked after that nobody replaces', () => {
     expect(decideAfter({ kind: 'StatefulSet', rollout: ROLLING })).toEqual({
+      actions: [],
       events: [],
       lookAgainMs: REQUEUE_MS,
     });
-    expect(decideAfter({ rollout: ROLLING })).toEqual({ events: [] });
+    expect(decideAfter({ rollout: ROLLING })).toEqual({ actions: [], events: [] });
   });
 });

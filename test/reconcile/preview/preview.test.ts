@@ -3,10 +3,11 @@ import { beforeEach, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
-import { preview } from '../../../src/reconcile/preview/preview.ts';
+import { type Preview, preview } from '../../../src/reconcile/preview/preview.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aPodOf, aSlot, aWorkload, annotationsOf, someSettings } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
+import { byKind, whyWaiting } from '../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const IMMUTABLE = parseReference('backup.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e');
@@ -43,10 +44,14 @@ async function previewThese(all: readonly Workload[], selected = all, data: Reco
   return preview(deps, { all, selected }, new AbortController().signal);
 }
 
+function decisionOf(one: Preview | undefined): Pick<Preview['decision'], 'actions'> {
+  return one?.decision ?? { actions: [] };
+}
+
 it('tells of a swap as if the missing copy had been made, and makes none', async () => {
   const before = new Map(registry.digests);
   const [one] = await previewThese([aWorkload()]);
-  expect(one?.decision.swap?.patch.slots).toMatchObject([{ image: COPY }]);
+  expect(byKind(decisionOf(one)).swap?.patch.slots).toMatchObject([{ image: COPY }]);
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'verified', copiedAtMs: nowMs });
   expect([registry.uploads, registry.digests]).toEqual([0, before]);
 });
@@ -62,14 +67,14 @@ it('knows that nothing can be copied from a source that is gone, though a pod ru
   const web = aWorkload();
   pods = [aPodOf(web, DIGEST)];
   const [one] = await previewThese([web]);
-  expect(one?.decision.waiting).toBe('no copy');
+  expect(whyWaiting(decisionOf(one))).toBe('no copy');
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'failed', reason: 'NotFound' });
 });
 
 it('goes on when a registry cannot be asked, and says so', async () => {
   registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
   const [one] = await previewThese([aWorkload()]);
-  expect(one?.decision.waiting).toBe('copying');
+  expect(whyWaiting(decisionOf(one))).toBe('copying');
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'failed', reason: 'RegistryUnavailable' });
 });
 
@@ -80,7 +85,7 @@ it('copies no image that is not public without proof, and takes a ready pod for 
   expect(unproven?.facts.slots[0]?.copy).toEqual({ phase: 'pending' });
   pods = [aPodOf(web, DIGEST)];
   const [proven] = await previewThese([web]);
-  expect(proven?.decision.swap).toBeDefined();
+  expect(byKind(decisionOf(proven)).swap).toBeDefined();
 });
 
 it('asks for the pods of a workload whose copy in use cannot be made again: they may be the proof', async () => {
@@ -96,7 +101,7 @@ it('asks for the pods of a workload whose copy in use cannot be made again: they
   pods = [aPodOf(web, DIGEST, { containers: [{ name: 'app', image: COPY, imageId }] })];
   const [one] = await previewThese([web]);
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'verified', copiedAtMs: nowMs });
-  expect(one?.decision.waiting).toBeUndefined();
+  expect(whyWaiting(decisionOf(one))).toBeUndefined();
 });
 
 it('lists the pods of a workload once', async () => {
@@ -121,7 +126,7 @@ it('counts the rollouts of workloads that were not selected', async () => {
   const web = aWorkload();
   const [one, ...rest] = await previewThese([rolling, web], [web], { MAX_CONCURRENT_ROLLOUTS: '1' });
   expect(rest).toEqual([]);
-  expect(one?.decision.waiting).toBe('too many rollouts');
+  expect(whyWaiting(decisionOf(one))).toBe('too many rollouts');
 });
 
 it('takes a copy of some platforms for made, too, and knows which nodes it leaves out', async () => {

@@ -6,11 +6,9 @@ import { isImageCopy } from '../../../src/images/copy-name.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import { createCopyReconciler } from '../../../src/reconcile/copies/copy-reconciler.ts';
 import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
-import { Denials } from '../../../src/reconcile/workload/denials.ts';
-import { SwapSuccesses } from '../../../src/reconcile/workload/swap-successes.ts';
+import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../../src/reconcile/ports.ts';
 import { RolloutBudget } from '../../../src/reconcile/rollouts/rollout-budget.ts';
-import { FinishedRollouts } from '../../../src/reconcile/workload/finished-rollouts.ts';
 import { createWorkloadReconciler } from '../../../src/reconcile/workload/workload-reconciler.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { slotKey } from '../../../src/workloads/record.ts';
@@ -84,10 +82,8 @@ function buildWorld(data: Record<string, string> = {}) {
     random: () => 0.5,
     onCopied: () => undefined,
   });
-  const finishedRollouts = new FinishedRollouts();
+  const memories = new WorkloadMemories(nowMs);
   const reconcileWorkload = createWorkloadReconciler({
-    missingPods: { findSinceMs: () => undefined },
-    finishedRollouts,
     workloads: {
       get: (name) => cluster.get(formatWorkloadKey(name)),
       list: () => [...cluster.values()],
@@ -119,8 +115,7 @@ function buildWorld(data: Record<string, string> = {}) {
     registry,
     copies,
     budget,
-    denials: new Denials(),
-    successes: new SwapSuccesses(),
+    memories,
     pullSecrets: { ...NO_PULL_SECRETS.secrets, wanted: wantedSecret },
     events: { record: (_, event) => told.push(event) },
     settings,
@@ -128,7 +123,15 @@ function buildWorld(data: Record<string, string> = {}) {
     nowMs,
     onSwapped: () => undefined,
   });
-  return { copies, budget, finishedRollouts, copyKeys, workloadKeys, reconcileCopy, reconcileWorkload };
+  return { copies, budget, memories, copyKeys, workloadKeys, reconcileCopy, reconcileWorkload };
+}
+
+function applyPatch(
+  before: Workload['annotations'],
+  patch: WorkloadPatch['annotations'],
+): Workload['annotations'] {
+  const after = Object.entries({ ...before, ...patch });
+  return Object.fromEntries(after.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }
 
 function patchWorkload(read: Workload, patch: WorkloadPatch): void {
@@ -145,6 +148,7 @@ function patchWorkload(read: Workload, patch: WorkloadPatch): void {
   cluster.set(key, {
     ...live,
     resourceVersion: `${Number(live.resourceVersion) + 1}`,
+    annotations: applyPatch(live.annotations, patch.annotations),
     slots: live.slots.map((slot) => ({ ...slot, image: images.get(slotKey(slot)) ?? slot.image })),
   });
 }
@@ -645,8 +649,8 @@ it('looks at a copy again after a rollout, be it over before anybody looks', asy
   const web = addWorkload(missing);
   await settle(web);
   registry.put(parseReference('nginx:9'), OTHER_DIGEST);
-  world.finishedRollouts.observe(formatWorkloadKey(web), aWorkload({ ...missing, rollout: { updated: 0 } }));
-  world.finishedRollouts.observe(formatWorkloadKey(web), web);
+  world.memories.observe(formatWorkloadKey(web), aWorkload({ ...missing, rollout: { updated: 0 } }));
+  world.memories.observe(formatWorkloadKey(web), web);
   await settle(web);
   expect(imagesOf(web)).toEqual([`backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
 });

@@ -3,19 +3,10 @@ import type { SwapRecord } from '../../../workloads/record.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import { isReleaseDue } from './ownership.ts';
 import type { WorkloadPatch } from '../../ports.ts';
+import type { Restore } from '../action.ts';
+import type { Decision } from '../decision.ts';
 import { planRestore } from './restore.ts';
 import { mayHaveStuckPods } from '../pods/stuck-pods.ts';
-
-/** The patch of a restore, and what it means for the rollout budget. */
-export interface Restore {
-  readonly patch: WorkloadPatch;
-  /**
-   * `awaited`: pods that serve are replaced, so the workload waits for its turn like a swap. `taken`: pods are being
-   * replaced already, or do not start: waiting would help nobody, but the others wait for this one. `none`: no pod is
-   * replaced now.
-   */
-  readonly place: 'awaited' | 'taken' | 'none';
-}
 
 export interface RestoreFacts {
   readonly workload: Workload;
@@ -38,20 +29,20 @@ function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place
  * Decides whether a workload gets its originals back now. It is the user's wish, so nothing but pace holds it up: neither
  * a policy, nor a hold, nor a rollout that is stuck, nor a pause.
  */
-export function decideRestore({ workload, record, isPlaceFree, requeueAfterMs, nowMs }: RestoreFacts) {
+export function decideRestore(facts: RestoreFacts): Decision {
+  const { workload, record, isPlaceFree, requeueAfterMs, nowMs } = facts;
   const patch = workload.rollout.terminating ? undefined : planRestore(workload, record);
   if (!patch) {
     const isWatched = mayHaveStuckPods(workload, record, { isRestoring: true, nowMs });
     return {
-      events: [],
       // What stands there now is what the user wrote: they, or their tool, should meet no conflict over it.
-      ...(isReleaseDue(workload, record) && ({ release: true } as const)),
+      actions: isReleaseDue(workload, record) ? [{ is: 'release images' }] : [],
+      events: [],
       ...(isWatched && { lookAgainMs: requeueAfterMs }),
     };
   }
   const place = findPlace(workload, patch);
-  if (place === 'awaited' && !isPlaceFree) {
-    return { events: [], waiting: 'too many rollouts', lookAgainMs: requeueAfterMs } as const;
-  }
-  return { events: [], restore: { patch, place } };
+  return place === 'awaited' && !isPlaceFree
+    ? { actions: [{ is: 'wait', reason: 'too many rollouts' }], events: [], lookAgainMs: requeueAfterMs }
+    : { actions: [{ is: 'restore', patch, place }], events: [] };
 }

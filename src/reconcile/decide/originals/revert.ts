@@ -4,7 +4,7 @@ import { FIELD_MANAGER, type ImageOwner } from '../../../workloads/image-owner.t
 import { type Reverts, type SwapRecord, formatRecord, slotKey } from '../../../workloads/record.ts';
 import { readRefresh } from '../../../workloads/user-annotations.ts';
 import type { Slot, Workload } from '../../../workloads/workload.ts';
-import type { ObjectEvent, WorkloadPatch } from '../../ports.ts';
+import type { Hold } from '../action.ts';
 import { tellReverted } from './tell-reverted.ts';
 
 /** Swaps made again in a row; the next revert within the time leads to a hold. */
@@ -25,7 +25,7 @@ export interface RevertFacts {
 export type Revert =
   /** At once: pods of the copy are still there, and the sooner it is done the fewer are replaced. */
   | { readonly is: 'to be swapped again'; readonly reverts: Reverts }
-  | { readonly is: 'to be held'; readonly patch: WorkloadPatch; readonly event: ObjectEvent }
+  | { readonly is: 'to be held'; readonly hold: Hold }
   | { readonly is: 'held'; readonly untilMs: number };
 
 /**
@@ -71,7 +71,7 @@ function isByHand({ manager, isApply }: ImageOwner, isRecordLost: boolean): bool
 }
 
 /** A time that lies further ahead than any hold was not written by us, and counts for nothing; a refresh ends it. */
-function findHoldEndMs(
+function findRevertHoldEndMs(
   { untilMs = 0, refresh }: Reverts,
   { workload, nowMs }: RevertFacts,
 ): number | undefined {
@@ -100,7 +100,7 @@ function planHold(
   const held = { ...reverts, holds: reverts.holds + 1, untilMs, refresh };
   const annotations = formatRecord({ ...record, reverts: held, uid: workload.uid });
   const event = tellReverted({ ...cause, count: reverts.count, untilMs });
-  return { is: 'to be held', patch: { slots: [], annotations }, event };
+  return { is: 'to be held', hold: { is: 'hold', patch: { slots: [], annotations }, event } };
 }
 
 function judge(facts: RevertFacts, slots: readonly Slot[]): Revert {
@@ -124,7 +124,7 @@ export function planRevert(facts: RevertFacts): Revert | undefined {
     return undefined;
   }
   const { reverts } = record;
-  const untilMs = reverts && findHoldEndMs(reverts, facts);
+  const untilMs = reverts && findRevertHoldEndMs(reverts, facts);
   if (untilMs !== undefined) {
     return { is: 'held', untilMs };
   }

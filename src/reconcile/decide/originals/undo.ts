@@ -5,18 +5,13 @@ import { readRefresh } from '../../../workloads/user-annotations.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../ports.ts';
+import type { Undo } from '../action.ts';
 import { findAppliedBy } from './ownership.ts';
 import { planEntry, planNoEntry } from '../../pull-secrets/pull-secret-entry.ts';
 import { type SwapFacts, type SwapFailure, findSwapFailure } from '../swaps/swap-failure.ts';
 
 /** Of the kubelet's words in an event: the reason comes last, after the name of the image, twice. */
 const LONGEST_QUOTE = 700;
-
-/** Puts back what the slots of the last swap held before it, and says why. */
-export interface Undo {
-  readonly patch: WorkloadPatch;
-  readonly event: ObjectEvent;
-}
 
 function planEvent({ what, quote, help }: SwapFailure, untilMs: number): ObjectEvent {
   const note =
@@ -34,7 +29,7 @@ function planSlotsBack({ workload, record }: SwapFacts): readonly WorkloadPatch[
 }
 
 /** What stays on record of slots that hold a copy, be it that of an earlier swap. */
-function planRecord(
+function planUndoneRecord(
   { workload, record }: SwapFacts,
   images: ReadonlyMap<string, string>,
 ): Omit<SwapRecord, 'swappedAtMs'> {
@@ -70,7 +65,7 @@ export function planUndo(facts: SwapFacts): Undo | undefined {
   const untilMs = nowMs + planHoldMs(failures);
   const images = new Map(slots.map((slot) => [slotKey(slot), slot.image]));
   const refresh = readRefresh(workload.annotations);
-  const left = planRecord(facts, images);
+  const left = planUndoneRecord(facts, images);
   // Without a wish of its own, an entry stays as it is.
   const entry =
     left.copies.size > 0 ? planEntry(facts, undefined) : { patch: planNoEntry(workload, record), record: {} };
@@ -80,14 +75,22 @@ export function planUndo(facts: SwapFacts): Undo | undefined {
     swappedAtMs: nowMs,
     hold: { untilMs, failures, images, refresh, ...(failed.cause === 'not ready' && { isPullable: true }) },
   });
-  return { patch: { slots, annotations, ...entry.patch }, event: planEvent(failed, untilMs) };
+  return {
+    is: 'undo',
+    patch: { slots, annotations, ...entry.patch },
+    event: planEvent(failed, untilMs),
+  };
 }
 
 /**
  * Until when a workload is not to be swapped; undefined when it may be, has another image by now, or was refreshed. A
  * time that lies further ahead than any hold was not written by us, and counts for nothing.
  */
-export function findHoldEndMs(workload: Workload, record: SwapRecord, nowMs: number): number | undefined {
+export function findFailureHoldEndMs(
+  workload: Workload,
+  record: SwapRecord,
+  nowMs: number,
+): number | undefined {
   const { hold } = record;
   const isSame = workload.slots.some((slot) => hold?.images.get(slotKey(slot)) === slot.image);
   const isRefreshed = hold?.refresh !== readRefresh(workload.annotations);

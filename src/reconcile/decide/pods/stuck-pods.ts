@@ -89,7 +89,7 @@ function isOfToday(pod: Pod, facts: StuckPodFacts): boolean {
 }
 
 /** Whether a pod waits in vain for what the template does not name any more, or runs that in vain. */
-function isStuck(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
+function isInVain(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
   const container = pod.containers.find(({ name }) => name === slot.name);
   if (slot.place === 'volumes' || !container || container.image === slot.image) {
     return false;
@@ -111,7 +111,7 @@ function mayPull({ image }: Slot, pod: Pod, { record, prefix }: StuckPodFacts): 
 function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
   const { workload } = facts;
   const isOurs = workload.kind === 'CronJob' || pod.made?.by.uid === workload.uid;
-  const slots = workload.slots.filter((slot) => isStuck(slot, pod, facts) && mayPull(slot, pod, facts));
+  const slots = workload.slots.filter((slot) => isInVain(slot, pod, facts) && mayPull(slot, pod, facts));
   return pod.made && isOurs && slots.length > 0 && !isOfToday(pod, facts)
     ? [
         {

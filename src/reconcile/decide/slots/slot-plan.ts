@@ -12,9 +12,9 @@ import {
 import { KINDS } from '../../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../../../workloads/workload.ts';
-import type { CopyRequest, CopyState } from '../../copies/copy-state.ts';
+import type { CopyRequest } from '../../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from '../policy.ts';
-import { type PullFailure, findPullFailure } from '../pods/pull-failure.ts';
+import { findPullFailure } from '../pods/pull-failure.ts';
 import { findFormerCopy } from '../originals/revert.ts';
 import {
   type Report,
@@ -24,41 +24,7 @@ import {
   isUnseen,
   listReports,
 } from './running-image.ts';
-
-/** A slot whose image has, or is to have, a copy. */
-export interface CopiedSlot {
-  /** `backed up`: the slot holds the copy already, which has to stay in the backup. */
-  readonly is: 'to be backed up' | 'backed up';
-  readonly slot: Slot;
-  /** What the user wrote; while the slot holds a copy, what the record says. */
-  readonly original: string;
-  readonly request: CopyRequest;
-  /** What Ready pods run in the slot, as the kubelet reports it, each once. */
-  readonly reports?: readonly Report[];
-  /** The image text that Ready pods have in the slot, where it is of another repository than the slot's: admission wrote it. */
-  readonly rewritten?: string;
-  /** Ready pods are there, and none of them tells what it runs in the slot. */
-  readonly isUnseen?: boolean;
-  /** Nodes cannot pull the original. */
-  readonly stuck?: PullFailure;
-}
-
-/** What is to be done for one slot. */
-export type SlotPlan =
-  | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' | 'ignored' }
-  | {
-      readonly is: 'refused';
-      readonly slot: Slot;
-      readonly reason: 'InvalidImage' | 'SourceNotAllowed';
-      readonly message: string;
-    }
-  | CopiedSlot;
-
-export interface PlannedSlot {
-  readonly plan: SlotPlan;
-  /** Undefined for slots that need no copy. */
-  readonly copy: CopyState | undefined;
-}
+import type { CopiedSlot, SlotPlan } from './planned-slot.ts';
 
 export interface SlotPlanFacts extends Destination {
   readonly workload: Workload;
@@ -228,24 +194,6 @@ function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
   };
 }
 
-/**
- * What Ready pods run in a slot that is not what its copy holds, or cannot be told to be: a swap might change what runs.
- * Empty when no pod tells. Undefined while nothing is known of the copy.
- */
-export function findOther(
-  { is, reports = [], isUnseen: isSilent = false }: CopiedSlot,
-  copy: CopyState | undefined,
-): string | undefined {
-  if (copy?.phase !== 'verified') {
-    return undefined;
-  }
-  const { unlike = [] } = copy;
-  // A copy that was loaded into a node is still the copy.
-  const isOther = ({ digest }: Report): boolean =>
-    digest === undefined ? is === 'to be backed up' : unlike.includes(digest);
-  return reports.find(isOther)?.imageId ?? (isSilent && is === 'to be backed up' ? '' : undefined);
-}
-
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
   const unfinished = { ...facts, pods: facts.unfinishedPods ?? [] };
@@ -255,9 +203,4 @@ export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
       ? { is: 'left alone', slot, why: 'ignored' }
       : planRescue(plan, unfinished);
   });
-}
-
-/** Whether the plan is about a copy. */
-export function isCopied(plan: SlotPlan): plan is CopiedSlot {
-  return plan.is === 'to be backed up' || plan.is === 'backed up';
 }

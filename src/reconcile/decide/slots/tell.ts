@@ -8,7 +8,7 @@ import {
   isForOnePlatform,
 } from '../../copies/copy-state.ts';
 import type { ObjectEvent } from '../../ports.ts';
-import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './slot-plan.ts';
+import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
 function warn(reason: string, note: string): ObjectEvent {
   return { type: 'Warning', reason, action: 'CopyImage', note };

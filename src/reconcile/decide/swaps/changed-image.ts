@@ -2,7 +2,7 @@ import { isSameImage, quote } from '../../../images/reference.ts';
 import { slotKey } from '../../../workloads/record.ts';
 import type { Slot } from '../../../workloads/workload.ts';
 import type { PatchPreview, WorkloadPatch } from '../../ports.ts';
-import type { CopiedSlot } from '../slots/slot-plan.ts';
+import type { CopiedSlot } from '../slots/planned-slot.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
 

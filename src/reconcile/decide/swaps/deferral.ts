@@ -3,6 +3,7 @@ import { POLICY } from '../../../workloads/user-annotations.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import type { AppliedPolicy } from '../policy.ts';
 import type { ObjectEvent } from '../../ports.ts';
+import type { Waiting } from '../action.ts';
 
 const INSIST = `insist with the annotation ${POLICY}: swap`;
 
@@ -47,37 +48,54 @@ function defer(note: string): ObjectEvent {
   return { type: 'Normal', reason: 'Deferred', action: 'SwapImage', note };
 }
 
+type PolicyWaiting = 'policy copy' | 'owned by another controller' | 'left to its manager';
+
+/** Undefined: the user has said so, is told by another event, or need not know, because it passes by itself. */
+const WHY: Readonly<Record<Exclude<Waiting, PolicyWaiting>, string | undefined>> = {
+  paused:
+    'Copied, but not swapped while it is paused, because that would mix with your changes: ' +
+    'it is swapped once it is resumed.',
+  'rolled out by hand':
+    'Copied, but not swapped, because its update strategy (OnDelete, or a partition above 0) lets you say ' +
+    'which pods get a new template.',
+  'scaled to zero': 'Copied, but not swapped while it has no pods that would show whether the copy works.',
+  'MODE copy': undefined,
+  copying: undefined,
+  'no copy': undefined,
+  'nodes of other platforms': undefined,
+  'held after a swap that failed': undefined,
+  'held after a swap that was reverted': undefined,
+  'refused by the API server': undefined,
+  'no pull secret': undefined,
+  terminating: undefined,
+  'rolling out': undefined,
+  'swapping stopped': undefined,
+  'too many rollouts': undefined,
+  'first swap of the namespace': undefined,
+};
+
+function isPolicyWaiting(waiting: Waiting): waiting is PolicyWaiting {
+  return !Object.hasOwn(WHY, waiting);
+}
+
+function explainWaiting(
+  waiting: Waiting,
+  { workload, policy }: { readonly workload: Workload; readonly policy: AppliedPolicy },
+): string | undefined {
+  if (!isPolicyWaiting(waiting)) {
+    return WHY[waiting];
+  }
+  const why = explainPolicy(workload, policy);
+  return why && `Copied, but not swapped: ${why}`;
+}
+
 /** What the user should know about a workload that is not swapped although nothing is wrong with it. */
 export function planDeferral(
-  waiting: string,
-  { workload, policy }: { readonly workload: Workload; readonly policy: AppliedPolicy },
+  waiting: Waiting,
+  facts: { readonly workload: Workload; readonly policy: AppliedPolicy },
 ): readonly ObjectEvent[] {
-  switch (waiting) {
-    case 'policy copy':
-    case 'owned by another controller':
-    case 'left to its manager': {
-      const why = explainPolicy(workload, policy);
-      return why === undefined ? [] : [defer(`Copied, but not swapped: ${why}`)];
-    }
-    case 'paused':
-      return [
-        defer(
-          'Copied, but not swapped while it is paused, because that would mix with your changes: ' +
-            'it is swapped once it is resumed.',
-        ),
-      ];
-    case 'rolled out by hand':
-      return [
-        defer(
-          'Copied, but not swapped, because its update strategy (OnDelete, or a partition above 0) lets you say ' +
-            'which pods get a new template.',
-        ),
-      ];
-    case 'scaled to zero':
-      return [defer('Copied, but not swapped while it has no pods that would show whether the copy works.')];
-    default:
-      return [];
-  }
+  const note = explainWaiting(waiting, facts);
+  return note === undefined ? [] : [defer(note)];
 }
 
 /** What is wrong with the annotations of the user, and what is not seen on the workload itself. */

@@ -4,7 +4,7 @@ import type { Pod, Slot } from '../../../workloads/workload.ts';
 import type { CopyState, VerifiedCopy } from '../../copies/copy-state.ts';
 import type { ObjectEvent } from '../../ports.ts';
 import type { PullFailure } from '../pods/pull-failure.ts';
-import { type CopiedSlot, type SlotPlan, findOther, isCopied } from '../slots/slot-plan.ts';
+import { type CopiedSlot, type SlotPlan, findOther, isCopied } from '../slots/planned-slot.ts';
 
 export interface RescueFacts {
   readonly plan: SlotPlan;
@@ -27,7 +27,7 @@ function mayRead(copy: VerifiedCopy, pods: readonly Pod[]): boolean {
 }
 
 /** True for a slot whose original the nodes cannot pull. */
-export function isStuck(plan: SlotPlan): boolean {
+export function needsRescue(plan: SlotPlan): boolean {
   return isCopied(plan) && plan.stuck !== undefined;
 }
 

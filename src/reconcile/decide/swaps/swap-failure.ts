@@ -2,7 +2,7 @@ import { findSwappedSlots, slotKey } from '../../../workloads/record.ts';
 import type { Pod, PodContainer } from '../../../workloads/workload.ts';
 import { findPullFailure } from '../pods/pull-failure.ts';
 import { findRefusal } from '../slots/refusal.ts';
-import { type PlannedSlot, findOther } from '../slots/slot-plan.ts';
+import { type PlannedSlot, findOther } from '../slots/planned-slot.ts';
 import { type FlightFacts, LONGEST_ROLLOUT_MS, isSwapInFlight, isSwapOnTrial } from './swap-in-flight.ts';
 import { type TemplateFacts, listSwapPods } from '../pods/template-pods.ts';
 import { findUnreadySinceMs, isCrashing } from '../pods/unready-pod.ts';

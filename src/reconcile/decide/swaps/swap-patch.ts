@@ -1,14 +1,15 @@
 import { planFormer } from '../../../workloads/former-originals.ts';
 import { type SwapRecord, formatRecord, slotKey } from '../../../workloads/record.ts';
 import { isRolledOut } from '../../../workloads/rollout.ts';
-import type { SlotSwap, WorkloadFacts } from '../decision.ts';
+import type { SlotSwap } from '../action.ts';
+import type { WorkloadFacts } from '../decision.ts';
 import { findAppliedBy } from '../originals/ownership.ts';
 import type { WorkloadPatch } from '../../ports.ts';
 import { planEntry } from '../../pull-secrets/pull-secret-entry.ts';
 import { type Revert, planReverts } from '../originals/revert.ts';
 
 /** Slots that are gone, or that somebody has pointed elsewhere, leave the record. */
-function planRecord(
+function planSwapRecord(
   facts: WorkloadFacts,
   swaps: readonly SlotSwap[],
   revert: Revert | undefined,
@@ -61,7 +62,7 @@ export function planSwapPatch(
       name: slot.name,
       image: copy.written,
     })),
-    annotations: formatRecord({ ...planRecord(facts, swaps, revert), ...entry.record }),
+    annotations: formatRecord({ ...planSwapRecord(facts, swaps, revert), ...entry.record }),
     ...entry.patch,
   };
 }

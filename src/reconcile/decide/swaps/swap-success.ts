@@ -1,7 +1,7 @@
 import { KINDS } from '../../../workloads/kinds.ts';
 import { findSwappedSlots, slotKey } from '../../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../../workloads/rollout.ts';
-import { type PlannedSlot, findOther } from '../slots/slot-plan.ts';
+import { type PlannedSlot, findOther } from '../slots/planned-slot.ts';
 import type { SwapFacts } from './swap-failure.ts';
 import { type FlightFacts, LONGEST_ROLLOUT_MS } from './swap-in-flight.ts';
 

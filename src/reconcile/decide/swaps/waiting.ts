@@ -1,9 +1,10 @@
 import { whyNotSwappable } from '../../../workloads/rollout.ts';
 import { type CopyState, isForOnePlatform } from '../../copies/copy-state.ts';
-import type { SlotSwap, Waiting, WorkloadFacts } from '../decision.ts';
+import type { SlotSwap, Waiting } from '../action.ts';
+import type { WorkloadFacts } from '../decision.ts';
 import type { Revert } from '../originals/revert.ts';
-import type { PlannedSlot } from '../slots/slot-plan.ts';
-import { findHoldEndMs } from '../originals/undo.ts';
+import type { PlannedSlot } from '../slots/planned-slot.ts';
+import { findFailureHoldEndMs } from '../originals/undo.ts';
 
 /** How long a failure that may pass holds up the other slots, so that the workload need not roll twice. */
 const PATIENCE_MS = 15 * 60_000;
@@ -42,7 +43,7 @@ function findReasonToCopyOnly({ mode, policy, workload }: WorkloadFacts): Waitin
 /** A hold for copies that no node could pull stands against a rescue as well. */
 function isHeld({ workload, record, nowMs }: WorkloadFacts, purpose: 'swap' | 'rescue'): boolean {
   const isPassed = purpose === 'rescue' && record.hold?.isPullable === true;
-  return !isPassed && findHoldEndMs(workload, record, nowMs) !== undefined;
+  return !isPassed && findFailureHoldEndMs(workload, record, nowMs) !== undefined;
 }
 
 /** Reasons that do not pass by themselves soon. */
@@ -70,7 +71,7 @@ function findNotSwappable({ workload }: WorkloadFacts, revert: Revert | undefine
 }
 
 /** First reason not to swap; before anything else, what the user is told about copies has to be true. */
-export function findReasonToWait(
+export function findWaiting(
   facts: WorkloadFacts,
   swaps: readonly SlotSwap[],
   revert: Revert | undefined,
@@ -103,7 +104,7 @@ function findEndMs(facts: WorkloadFacts, waiting: Waiting, revert: Revert | unde
   const patience = slots.flatMap(({ copy }) => findPatienceEndMs(copy, nowMs) ?? []);
   const ends: Partial<Record<Waiting, number | undefined>> = {
     'held after a swap that was reverted': revert?.is === 'held' ? revert.untilMs : undefined,
-    'held after a swap that failed': findHoldEndMs(workload, record, nowMs),
+    'held after a swap that failed': findFailureHoldEndMs(workload, record, nowMs),
     'refused by the API server': facts.deniedUntilMs,
     copying: Math.min(Infinity, ...patience),
   };

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { decideRestore } from '../../../../src/reconcile/decide/originals/decide-restore.ts';
 import type { Rollout } from '../../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload, annotationsOf } from '../../../support/builders.ts';
+import { byKind } from '../../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const RECORD = {
@@ -19,7 +20,7 @@ function decideFor(rollout: Partial<Rollout>, { isPlaceFree = true, image = COPY
 }
 
 it('puts the originals back, whatever the policy, and leaves the annotations of the user', () => {
-  expect(decideFor({}).restore?.patch).toEqual({
+  expect(byKind(decideFor({})).restore?.patch).toEqual({
     slots: [{ place: 'containers', name: 'app', image: 'nginx:1.27' }],
     annotations: { 'backup-image-registry/original-images': null, 'backup-image-registry/status': null },
   });
@@ -28,7 +29,7 @@ it('puts the originals back, whatever the policy, and leaves the annotations of 
 it('waits for its turn when pods that serve would be replaced', () => {
   expect(decideFor({}, { isPlaceFree: false })).toEqual({
     events: [],
-    waiting: 'too many rollouts',
+    actions: [{ is: 'wait', reason: 'too many rollouts' }],
     lookAgainMs: 30_000,
   });
 });
@@ -44,7 +45,7 @@ it.each<[string, Partial<Rollout>, string]>([
   ['that is being scaled to zero', { desired: 0 }, 'none'],
   ['that replaces pods only when they are deleted', { onDelete: true, updated: 0 }, 'none'],
 ])('restores a workload %s, with a place in the rollout budget: %s', (_, rollout, place) => {
-  expect(decideFor(rollout).restore?.place).toBe(place);
+  expect(byKind(decideFor(rollout)).restore?.place).toBe(place);
 });
 
 it.each<[string, Partial<Rollout>]>([
@@ -52,14 +53,14 @@ it.each<[string, Partial<Rollout>]>([
   ['is paused', { paused: true }],
   ['has no pods', { desired: 0, current: 0, updated: 0, available: 0 }],
 ])('keeps nobody waiting whose workload %s', (_, rollout) => {
-  expect(decideFor(rollout, { isPlaceFree: false }).restore).toBeDefined();
+  expect(byKind(decideFor(rollout, { isPlaceFree: false })).restore).toBeDefined();
 });
 
 it('needs no place to take annotations off a workload that has other images by now', () => {
-  const { restore } = decideFor({}, { isPlaceFree: false, image: 'nginx:1.28' });
+  const { restore } = byKind(decideFor({}, { isPlaceFree: false, image: 'nginx:1.28' }));
   expect(restore).toMatchObject({ place: 'none', patch: { slots: [] } });
 });
 
 it('leaves a workload alone that is being deleted', () => {
-  expect(decideFor({ terminating: true })).toEqual({ events: [] });
+  expect(decideFor({ terminating: true })).toEqual({ actions: [], events: [] });
 });

@@ -49,7 +49,7 @@ const plan = (one: Case): Revert | undefined => planRevert(aCase(one));
 function hold(one: Case, laterMs: number): RevertFacts {
   const facts = aCase(one);
   const revert = planRevert(facts);
-  const annotations = revert?.is === 'to be held' ? revert.patch.annotations : {};
+  const annotations = revert?.is === 'to be held' ? revert.hold.patch.annotations : {};
   const record = parseRecord(annotations as Record<string, string>);
   return { ...facts, record, nowMs: NOW_MS + laterMs };
 }
@@ -137,7 +137,7 @@ describe('a tool that puts the original back', () => {
       annotations: { 'backup-image-registry/refresh': value },
     });
     const revert = planRevert({ ...facts, workload: refreshed('before') });
-    const annotations = revert?.is === 'to be held' ? revert.patch.annotations : {};
+    const annotations = revert?.is === 'to be held' ? revert.hold.patch.annotations : {};
     const later = { ...facts, record: parseRecord(annotations as Record<string, string>) };
     expect(planRevert({ ...later, workload: refreshed('before') })?.is).toBe('held');
     expect(planRevert({ ...later, workload: refreshed('again') })).toBeUndefined();
@@ -145,7 +145,7 @@ describe('a tool that puts the original back', () => {
 
   it('changes nothing but annotations for a hold', () => {
     const revert = plan({ record: { reverts: { ...REVERTS, count: 3 } } });
-    expect(revert).toMatchObject({ is: 'to be held', patch: { slots: [] } });
+    expect(revert).toMatchObject({ is: 'to be held', hold: { patch: { slots: [] } } });
   });
 });
 
@@ -155,7 +155,7 @@ describe('a person who puts the original back', () => {
     (by) => {
       expect(plan({ by })).toMatchObject({
         is: 'to be held',
-        event: { reason: 'SwapReverted', note: expect.stringMatching(/kubectl rollout undo/) },
+        hold: { event: { reason: 'SwapReverted', note: expect.stringMatching(/kubectl rollout undo/) } },
       });
     },
   );
@@ -188,7 +188,7 @@ it.each([
   ['', /somebody put back/],
 ])('says of %j what to configure there', (by, advice) => {
   const revert = plan({ by, record: { reverts: { ...REVERTS, count: 3 } } });
-  expect(revert?.is === 'to be held' && revert.event.note).toMatch(advice);
+  expect(revert?.is === 'to be held' && revert.hold.event.note).toMatch(advice);
 });
 
 describe('a forged record', () => {

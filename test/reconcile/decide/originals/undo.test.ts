@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { SwapFacts } from '../../../../src/reconcile/decide/swaps/swap-failure.ts';
 import { isSwapInFlight } from '../../../../src/reconcile/decide/swaps/swap-in-flight.ts';
-import { findHoldEndMs, planUndo } from '../../../../src/reconcile/decide/originals/undo.ts';
+import { findFailureHoldEndMs, planUndo } from '../../../../src/reconcile/decide/originals/undo.ts';
 import { parseRecord, type SwapRecord } from '../../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload } from '../../../support/builders.ts';
@@ -396,22 +396,22 @@ describe('a hold', () => {
   const record = { ...RECORD, hold };
 
   it('keeps the workload from being swapped until it ends', () => {
-    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
-    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS)).toBeUndefined();
+    expect(findFailureHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
+    expect(findFailureHoldEndMs(aWorkload(), record, SWAPPED_AT_MS)).toBeUndefined();
   });
 
   it('does so although other slots have nothing to do with it', () => {
     const workload = aWorkload({ slots: [aSlot('nginx:1.27'), aSlot('envoy:1', { name: 'sidecar' })] });
-    expect(findHoldEndMs(workload, record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
+    expect(findFailureHoldEndMs(workload, record, SWAPPED_AT_MS - 1)).toBe(SWAPPED_AT_MS);
   });
 
   it('was not written by us, and counts for nothing, when it would last longer than any of ours', () => {
-    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS)).toBe(SWAPPED_AT_MS);
-    expect(findHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS - 1)).toBeUndefined();
+    expect(findFailureHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS)).toBe(SWAPPED_AT_MS);
+    expect(findFailureHoldEndMs(aWorkload(), record, SWAPPED_AT_MS - 24 * HOUR_MS - 1)).toBeUndefined();
   });
 
   it('ends with the next deploy', () => {
     const deployed = aWorkload({ slots: [aSlot('nginx:1.28')] });
-    expect(findHoldEndMs(deployed, record, SWAPPED_AT_MS - 1)).toBeUndefined();
+    expect(findFailureHoldEndMs(deployed, record, SWAPPED_AT_MS - 1)).toBeUndefined();
   });
 });

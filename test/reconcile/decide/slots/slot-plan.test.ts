@@ -3,12 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parsePrefix } from '../../../../src/images/copy-name.ts';
 import { formatReference } from '../../../../src/images/reference.ts';
 import { findPolicy } from '../../../../src/reconcile/decide/policy.ts';
-import {
-  type SlotPlan,
-  type SlotPlanFacts,
-  isCopied,
-  planSlots,
-} from '../../../../src/reconcile/decide/slots/slot-plan.ts';
+import { type SlotPlan, isCopied } from '../../../../src/reconcile/decide/slots/planned-slot.ts';
+import { type SlotPlanFacts, planSlots } from '../../../../src/reconcile/decide/slots/slot-plan.ts';
 import type { SwapRecord } from '../../../../src/workloads/record.ts';
 import type { Pod, Slot } from '../../../../src/workloads/workload.ts';
 import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, madeBy } from '../../../support/builders.ts';

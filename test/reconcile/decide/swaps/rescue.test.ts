@@ -11,10 +11,12 @@ import {
   planRescueEvents,
   planRescuedEvent,
 } from '../../../../src/reconcile/decide/swaps/rescue.ts';
-import { isCopied, planSlots } from '../../../../src/reconcile/decide/slots/slot-plan.ts';
+import { isCopied } from '../../../../src/reconcile/decide/slots/planned-slot.ts';
+import { planSlots } from '../../../../src/reconcile/decide/slots/slot-plan.ts';
 import { parseRecord } from '../../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../../src/workloads/workload.ts';
 import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, annotationsOf } from '../../../support/builders.ts';
+import { byKind } from '../../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const NOW_MS = 1_700_000_000_000;
@@ -57,6 +59,8 @@ function decideOn(
     policy: findPolicy(workload, undefined),
     destination: DESTINATION,
     followsTags: false,
+    isRefreshAsked: false,
+    hasJustRolledOut: false,
     isPlaceFree: true,
     pace: undefined,
     deniedUntilMs: undefined,
@@ -75,7 +79,7 @@ describe('a workload whose original cannot be pulled', () => {
     ['although swapping is stopped', STUCK, { pace: 'swapping stopped' }],
     ['although none in its namespace has tried', STUCK, { pace: 'first swap of the namespace' }],
   ])('is rescued %s', (_, workload, facts) => {
-    expect(decideOn(workload, facts).swap).toMatchObject({
+    expect(byKind(decideOn(workload, facts)).swap).toMatchObject({
       isRescue: true,
       patch: { slots: [{ name: 'app', image: COPY }] },
     });
@@ -108,13 +112,13 @@ describe('a workload whose original cannot be pulled', () => {
       { pods: [aStuckPod(aWorkload({ slots: [aSlot('b')] }))] },
     ],
   ])('is not rescued when it is %s', (_, workload, facts) => {
-    expect(decideOn(workload, facts).swap).toBeUndefined();
+    expect(byKind(decideOn(workload, facts)).swap).toBeUndefined();
   });
 
   it('is rescued although it is held because its pods did not become ready: nodes could pull the copy', () => {
     const pullable = { ...hold, isPullable: true };
     const held = { ...STUCK, annotations: annotationsOf({ ...NO_SWAP, hold: pullable }) };
-    expect(decideOn(held).swap).toMatchObject({ isRescue: true });
+    expect(byKind(decideOn(held)).swap).toMatchObject({ isRescue: true });
     expect(parseRecord(held.annotations).hold?.isPullable).toBe(true);
   });
 
@@ -122,7 +126,7 @@ describe('a workload whose original cannot be pulled', () => {
     const other = aPodOf(STUCK, OTHER_DIGEST);
     const copy = { ...VERIFIED, unlike: [OTHER_DIGEST] };
     const decision = decideOn(STUCK, { pods: [aStuckPod(STUCK), other] }, copy);
-    expect(decision.swap).toBeUndefined();
+    expect(byKind(decision).swap).toBeUndefined();
     expect(decision.events).toMatchObject([{ reason: 'OtherImageRuns' }]);
   });
 
@@ -137,10 +141,12 @@ describe('a workload whose original cannot be pulled', () => {
     };
     const swapped = aWorkload({ ...STUCK, slots: [aSlot(former)], annotations: annotationsOf(record) });
     const pods = [{ ...aStuckPod(swapped), createdAtMs: NOW_MS - 30_000 }];
-    expect(decideOn(swapped, { pods })).not.toHaveProperty('swap');
-    expect(decideOn(swapped, { pods, nowMs: NOW_MS + 60_000 })).toHaveProperty('undo');
+    expect(byKind(decideOn(swapped, { pods }))).not.toHaveProperty('swap');
+    expect(byKind(decideOn(swapped, { pods, nowMs: NOW_MS + 60_000 }))).toHaveProperty('undo');
     const long = annotationsOf({ ...record, swappedAtMs: NOW_MS - 48 * 3_600_000 });
-    expect(decideOn({ ...swapped, annotations: long }, { pods }).swap).toMatchObject({ isRescue: true });
+    expect(byKind(decideOn({ ...swapped, annotations: long }, { pods })).swap).toMatchObject({
+      isRescue: true,
+    });
   });
 
   it('is not said to have served with it, although somebody has just put it back: an undo would help nobody', () => {
@@ -154,7 +160,7 @@ describe('a workload whose original cannot be pulled', () => {
     };
     const putBack = { ...STUCK, annotations: annotationsOf(record) };
     const readServed = (decision: Decision) =>
-      parseRecord(decision.swap?.patch.annotations as Record<string, string>).hasServed;
+      parseRecord(byKind(decision).swap?.patch.annotations as Record<string, string>).hasServed;
     expect(readServed(decideOn(putBack))).toBeUndefined();
     const running = [{ ...aPodOf(putBack, DIGEST), ready: true }];
     expect(readServed(decideOn(putBack, { pods: running }))).toBe(true);
@@ -166,23 +172,27 @@ describe('a workload whose original cannot be pulled', () => {
       const pod = aStuckPod(pinned);
       return [{ ...pod, containers: pod.containers.map((one) => ({ ...one, image })) }];
     };
-    expect(decideOn(pinned, { pods: rewrite(`nginx@${DIGEST}`) }).swap).toMatchObject({ isRescue: true });
-    expect(decideOn(pinned, { pods: rewrite(`nginx@${OTHER_DIGEST}`) })).not.toHaveProperty('swap');
-    expect(decideOn(pinned, { pods: rewrite(`mirror.example/nginx@${DIGEST}`) })).not.toHaveProperty('swap');
+    expect(byKind(decideOn(pinned, { pods: rewrite(`nginx@${DIGEST}`) })).swap).toMatchObject({
+      isRescue: true,
+    });
+    expect(byKind(decideOn(pinned, { pods: rewrite(`nginx@${OTHER_DIGEST}`) }))).not.toHaveProperty('swap');
+    expect(byKind(decideOn(pinned, { pods: rewrite(`mirror.example/nginx@${DIGEST}`) }))).not.toHaveProperty(
+      'swap',
+    );
   });
 
   it('is rescued in the slots that need it only: of the others nothing proves who may read them', () => {
     const workload = { ...STUCK, slots: [aSlot('nginx:1.27'), aSlot('nginx:1.27', { name: 'other' })] };
     const [app] = aStuckPod(workload).containers;
     const pods = [{ ...aStuckPod(workload), containers: app ? [app] : [] }];
-    expect(decideOn(workload, { pods }).swap?.patch.slots.map(({ name }) => name)).toEqual(['app']);
+    expect(byKind(decideOn(workload, { pods })).swap?.patch.slots.map(({ name }) => name)).toEqual(['app']);
   });
 
   it('is rescued when the image is that of a volume, which the container that mounts it shows', () => {
     const volume = aSlot('nginx:1.27', { place: 'volumes', name: 'models' });
     const pods = [aStuckPod(aWorkload({ slots: [aSlot('app:1')] }))];
     const workload = { ...STUCK, slots: [aSlot('app:2'), volume] };
-    expect(decideOn(workload, { pods }).swap?.patch.slots).toEqual([
+    expect(byKind(decideOn(workload, { pods })).swap?.patch.slots).toEqual([
       { place: 'volumes', name: 'models', image: COPY },
     ]);
   });
@@ -193,7 +203,7 @@ describe('an image that is not known to be public', () => {
 
   it('rescues nobody who has not shown that they may read it, and tells what they can do', () => {
     const decision = decideOn(STUCK, {}, secret);
-    expect(decision.swap).toBeUndefined();
+    expect(byKind(decision).swap).toBeUndefined();
     expect(decision.events).toMatchObject([
       { reason: 'NotRescued', note: expect.stringMatching(/not known to be public.*write backup\.example/) },
     ]);
@@ -201,14 +211,14 @@ describe('an image that is not known to be public', () => {
 
   it('rescues a workload of which a ready pod runs it', () => {
     const pods = [aStuckPod(STUCK), aPodOf(aWorkload({ slots: [aSlot(COPY)] }), DIGEST)];
-    expect(decideOn(STUCK, { pods }, secret).swap).toMatchObject({ isRescue: true });
+    expect(byKind(decideOn(STUCK, { pods }, secret)).swap).toMatchObject({ isRescue: true });
   });
 
   it.each<[string, Pod]>([
     ['runs another one', aPodOf(STUCK, OTHER_DIGEST)],
     ['is not ready', aPodOf(STUCK, DIGEST, { ready: false })],
   ])('rescues no workload of which a pod %s', (_, pod) => {
-    expect(decideOn(STUCK, { pods: [aStuckPod(STUCK), pod] }, secret).swap).toBeUndefined();
+    expect(byKind(decideOn(STUCK, { pods: [aStuckPod(STUCK), pod] }, secret)).swap).toBeUndefined();
   });
 });
 
@@ -262,7 +272,10 @@ describe('what is asked of the backup for a rescue', () => {
 
 it('looks at the pods of a workload again that is not rolled out, for they may get stuck without a word', () => {
   expect(decideOn(STUCK, { pods: [], slots: [] })).not.toHaveProperty('lookAgainMs');
-  expect(decideOn(STUCK, { pods: [] })).toMatchObject({ waiting: 'rolling out', lookAgainMs: 30_000 });
+  expect(decideOn(STUCK, { pods: [] })).toMatchObject({
+    actions: [{ is: 'wait', reason: 'rolling out' }],
+    lookAgainMs: 30_000,
+  });
   const failed = {
     phase: 'failed',
     reason: 'NotFound',
@@ -272,5 +285,8 @@ it('looks at the pods of a workload again that is not rolled out, for they may g
     sinceMs: 0,
   } as const;
   const slots = plan(STUCK, []).map((one) => ({ plan: one, copy: failed }));
-  expect(decideOn(STUCK, { pods: [], slots })).toMatchObject({ waiting: 'no copy', lookAgainMs: 30_000 });
+  expect(decideOn(STUCK, { pods: [], slots })).toMatchObject({
+    actions: [{ is: 'wait', reason: 'no copy' }],
+    lookAgainMs: 30_000,
+  });
 });

@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
 import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
-import { type FactDeps, createFactGatherer } from '../../../src/reconcile/workload/facts.ts';
+import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
+import { type FactDeps, collectFacts } from '../../../src/reconcile/workload/collect-facts.ts';
+import { knowWorkload } from '../../../src/reconcile/workload/known-workload.ts';
+import { readSlots } from '../../../src/reconcile/workload/read-slots.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
+import type { WorkloadMemory } from '../../../src/reconcile/memory/workload-memory.ts';
 import type { SwapRecord } from '../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload, annotationsOf, someSettings } from '../../support/builders.ts';
+import { byKind } from '../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const SWAPPED_AT_MS = 1_700_000_000_000;
@@ -22,11 +27,15 @@ const TEMPLATES = [
 
 let asked: string[];
 
-/** The gatherer over a cluster that has these pods, and says what it was asked for. */
-async function gather(workload: Workload, pods: readonly Pod[], deps: Partial<FactDeps> = {}) {
+/** The facts of a workload in a cluster that has these pods, and says what it was asked for. */
+async function gather(
+  workload: Workload,
+  pods: readonly Pod[],
+  { remembered = {}, ...deps }: Partial<FactDeps> & { readonly remembered?: Partial<WorkloadMemory> } = {},
+) {
   asked = [];
-  const gatherer = createFactGatherer({
-    workloads: { findNamespacePolicy: () => undefined },
+  const signal = new AbortController().signal;
+  const all: FactDeps = {
     client: {
       listPods: async () => {
         asked.push('pods');
@@ -40,16 +49,14 @@ async function gather(workload: Workload, pods: readonly Pod[], deps: Partial<Fa
     },
     copies: new CopyStore({ onWanted: () => undefined, onSettled: () => undefined }),
     budget: { isFree: () => true, findReasonToWait: () => undefined },
-    denials: { findEndMs: () => undefined },
-    missingPods: { findSinceMs: () => undefined },
-    finishedRollouts: { take: () => false },
-    successes: { findSeenAtMs: () => undefined },
     pullSecrets: { wanted: undefined, findProblem: () => undefined },
     settings: () => someSettings(),
     nowMs: () => SWAPPED_AT_MS + 60_000,
     ...deps,
-  });
-  return gatherer.gather(workload, new AbortController().signal);
+  };
+  const memory = { ...new WorkloadMemories(all.nowMs).of(workload), ...remembered };
+  const known = knowWorkload({ findNamespacePolicy: () => undefined }, workload, memory);
+  return collectFacts(all, await readSlots(all, known, signal), signal);
 }
 
 function swapped(rollout: Parameters<typeof aWorkload>[0]): Workload {
@@ -81,7 +88,7 @@ describe('a swap that rolls out', () => {
     const facts = await gather(workload, [aPod('old', 'nginx:1.27'), aPod('new', mirrored)]);
     expect(asked).toEqual(['pods', 'ReplicaSets']);
     expect(facts.newestTemplates).toEqual(new Set(['new']));
-    expect(decide(facts).undo?.event.note).toContain('no such host');
+    expect(byKind(decide(facts)).undo?.event.note).toContain('no such host');
   });
 });
 
@@ -89,7 +96,9 @@ describe('a swap that is rolled out', () => {
   it('has its pods looked at once, for they alone show what runs', async () => {
     await gather(swapped({}), []);
     expect(asked).toEqual(['pods']);
-    await gather(swapped({}), [], { successes: { findSeenAtMs: () => SWAPPED_AT_MS } });
+    await gather(swapped({}), [], {
+      remembered: { seenSwap: { swappedAtMs: SWAPPED_AT_MS, seenAtMs: SWAPPED_AT_MS } },
+    });
     expect(asked).toEqual([]);
   });
 

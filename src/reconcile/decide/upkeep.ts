@@ -1,0 +1,30 @@
+import { keepsStuckPods } from '../../workloads/rollout.ts';
+import type { FreePod, RecheckCopies } from './action.ts';
+import type { WorkloadFacts } from './decision.ts';
+import { planStuckPods } from './pods/stuck-pods.ts';
+import { isCopied } from './slots/planned-slot.ts';
+import { makesCopies } from './wanted-copies.ts';
+
+/**
+ * Copies that are looked at again: all when the user asks for it, those that failed when pods have just started. Those may
+ * read what could not be read before, and tell that somebody is at work.
+ */
+function planRecheck(facts: WorkloadFacts): readonly RecheckCopies[] {
+  const { isRefreshAsked, hasJustRolledOut, mode, slots } = facts;
+  const isDue = makesCopies(mode) && (isRefreshAsked || hasJustRolledOut);
+  const requests = slots.flatMap(({ plan, copy }) =>
+    isDue && isCopied(plan) && (isRefreshAsked || copy?.phase === 'failed') ? [plan.request] : [],
+  );
+  return requests.length === 0 ? [] : [{ is: 'recheck copies', requests }];
+}
+
+function planFreePods(facts: WorkloadFacts): readonly FreePod[] {
+  const { workload, destination } = facts;
+  const patches = keepsStuckPods(workload) ? planStuckPods({ ...facts, prefix: destination.prefix }) : [];
+  return patches.map((patch) => ({ is: 'free pod', patch }));
+}
+
+/** What is done for a workload whatever else is decided. */
+export function planUpkeep(facts: WorkloadFacts): readonly (RecheckCopies | FreePod)[] {
+  return [...planRecheck(facts), ...planFreePods(facts)];
+}

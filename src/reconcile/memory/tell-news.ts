@@ -1,0 +1,18 @@
+import type { Workload } from '../../workloads/workload.ts';
+import type { EventRecorder, ObjectEvent } from '../ports.ts';
+import type { WorkloadMemory } from './workload-memory.ts';
+
+/**
+ * Tells the user of a workload only what has changed: a state that lasts is one event, however often it is looked at.
+ * `events` is all there is to say now; what was said the last time is not said again.
+ */
+export function tellNews(
+  { events: recorder, memory }: { readonly events: EventRecorder; readonly memory: WorkloadMemory },
+  workload: Workload,
+  events: readonly ObjectEvent[],
+): void {
+  for (const event of events.filter(({ note }) => !memory.toldNotes.has(note))) {
+    recorder.record(workload, event);
+  }
+  memory.toldNotes = new Set(events.map(({ note }) => note));
+}

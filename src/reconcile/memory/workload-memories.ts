@@ -1,0 +1,85 @@
+import { KINDS, formatWorkloadKey } from '../../workloads/kinds.ts';
+import { bearsRecord } from '../../workloads/record.ts';
+import { isRolledOut, lacksPods } from '../../workloads/rollout.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import type { WorkloadMemory } from './workload-memory.ts';
+
+/**
+ * The memories of all workloads: each is born when its workload is first seen, and dropped with it. A pass that is still at
+ * work on a workload that has ended keeps writing to a memory that nobody reads any more.
+ */
+export class WorkloadMemories {
+  readonly #nowMs: () => number;
+  readonly #byKey = new Map<string, WorkloadMemory>();
+  #recorded = 0;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Of how many workloads something of ours has not been taken back yet. */
+  get recorded(): number {
+    return this.#recorded;
+  }
+
+  of(workload: Workload): WorkloadMemory {
+    const key = formatWorkloadKey(workload);
+    const known = this.#byKey.get(key);
+    if (known?.uid === workload.uid) {
+      return known;
+    }
+    this.#drop(key);
+    const memory: WorkloadMemory = {
+      uid: workload.uid,
+      hasRecord: false,
+      wasRollingOut: false,
+      toldNotes: new Set(),
+    };
+    this.#byKey.set(key, memory);
+    return memory;
+  }
+
+  /** Called for every change of a workload; `workload` is undefined once it is gone. */
+  observe(key: string, workload: Workload | undefined): void {
+    if (!workload) {
+      this.#drop(key);
+      return;
+    }
+    const memory = this.of(workload);
+    memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
+    memory.wasRollingOut ||= KINDS[workload.kind].rollsOut && !isRolledOut(workload);
+    // What is being deleted needs no restore.
+    this.#setRecorded(memory, !workload.rollout.terminating && bearsRecord(workload.annotations));
+  }
+
+  /** Drops the workloads that are not among these, as after a change of what is in scope. Returns their keys. */
+  keepOnly(workloads: readonly Workload[]): readonly string[] {
+    const kept = new Set(workloads.map(formatWorkloadKey));
+    const dropped = [...this.#byKey.keys()].filter((key) => !kept.has(key));
+    for (const key of dropped) {
+      this.#drop(key);
+    }
+    return dropped;
+  }
+
+  /** The settings were edited: another prefix may be allowed, and what would be done may be something else. */
+  forgetAnswers(): void {
+    for (const memory of this.#byKey.values()) {
+      memory.denial = undefined;
+      memory.observation = undefined;
+    }
+  }
+
+  #setRecorded(memory: WorkloadMemory, hasRecord: boolean): void {
+    this.#recorded += Number(hasRecord) - Number(memory.hasRecord);
+    memory.hasRecord = hasRecord;
+  }
+
+  #drop(key: string): void {
+    const memory = this.#byKey.get(key);
+    if (memory) {
+      this.#setRecorded(memory, false);
+      this.#byKey.delete(key);
+    }
+  }
+}

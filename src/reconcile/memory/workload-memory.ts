@@ -1,0 +1,40 @@
+import type { Pod } from '../../workloads/workload.ts';
+
+/** Pods as they were listed for one generation of a workload. */
+interface RunningPods {
+  readonly generation: number;
+  readonly pods: readonly Pod[];
+}
+
+/** Pods as they were at a time. */
+interface UnfinishedPods {
+  readonly atMs: number;
+  readonly pods: readonly Pod[];
+}
+
+/**
+ * All that this process remembers of one workload. What is lost with a restart costs a look, or tells an event once more;
+ * what must not be lost is written down on the workload itself.
+ */
+export interface WorkloadMemory {
+  /** Another workload of the same name has a memory of its own. */
+  readonly uid: string;
+  /** It has something of ours in its annotations, and is not being deleted. */
+  hasRecord: boolean;
+  /** Since when it has had fewer pods than it wants: the API server does not tell. */
+  missingSinceMs?: number | undefined;
+  /** It was seen to roll out since it was last looked at: a quick rollout begins and ends between two looks. */
+  wasRollingOut: boolean;
+  /** The value of the annotation `refresh` that was heeded last. */
+  refresh?: string | undefined;
+  /** Notes of the events that hold now, and were told. */
+  toldNotes: ReadonlySet<string>;
+  /** What MODE=observe has said last. */
+  observation?: string | undefined;
+  /** The API server has refused its swap, as it was then. */
+  denial?: { readonly wanted: string; readonly untilMs: number } | undefined;
+  /** The swap that was made at a time was seen to have succeeded. */
+  seenSwap?: { readonly swappedAtMs: number; readonly seenAtMs: number } | undefined;
+  runningPods?: RunningPods | undefined;
+  unfinishedPods?: UnfinishedPods | undefined;
+}

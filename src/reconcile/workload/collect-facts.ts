@@ -1,0 +1,126 @@
+import { listForeignPlatforms } from '../../images/platforms.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import { readRefresh } from '../../workloads/user-annotations.ts';
+import { isForOnePlatform } from '../copies/copy-state.ts';
+import type { WorkloadFacts } from '../decide/decision.ts';
+import { isOfSwap, listNewestOfPods, listNewestTemplates } from '../decide/pods/template-pods.ts';
+import { isCopied } from '../decide/slots/planned-slot.ts';
+import { isSwapWatched } from '../decide/swaps/swap-in-flight.ts';
+import { listWantedCopies } from '../decide/wanted-copies.ts';
+import type { WorkloadClient } from '../ports.ts';
+import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
+import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
+import { findDenialEndMs } from '../memory/denial.ts';
+import { type KnownWorkload, readFlight } from './known-workload.ts';
+import type { SeenPods, SeenWorkload, SlotDeps } from './read-slots.ts';
+
+export interface FactDeps extends SlotDeps {
+  readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
+  readonly budget: Pick<RolloutBudget, 'isFree' | 'findReasonToWait'>;
+  readonly pullSecrets: Pick<SwapPullSecrets, 'wanted' | 'findProblem'>;
+}
+
+function listPodSecrets({ running, unfinished }: SeenPods): readonly string[] {
+  const names = [...running, ...unfinished].flatMap(({ pullSecrets = [] }) => pullSecrets);
+  return [...new Set(names)].toSorted();
+}
+
+/** No node is asked for as long as everything is copied, and each copy is for all platforms. */
+async function findPlatforms(
+  { client, copies, settings }: FactDeps,
+  { workload, plans }: SeenWorkload,
+  signal: AbortSignal,
+): Promise<Pick<WorkloadFacts, 'foreignPlatforms' | 'nodePlatforms'>> {
+  const { PLATFORMS: platforms, MODE: mode } = settings();
+  const wanted = listWantedCopies(mode, plans);
+  const isForOne = wanted.some((request) => isForOnePlatform(copies.get(request)));
+  if (wanted.length === 0 || (platforms === 'all' && !isForOne)) {
+    return {};
+  }
+  const all = await client.listNodePlatforms(signal);
+  const { architecture } = workload;
+  return {
+    foreignPlatforms: listForeignPlatforms(all, platforms),
+    ...(isForOne && {
+      nodePlatforms: all.filter((one) => architecture === undefined || one.endsWith(`/${architecture}`)),
+    }),
+  };
+}
+
+/**
+ * What pods of the newest template are called by, where that matters and neither the pods nor the workload say so: one list
+ * of ReplicaSets, for Deployments in whose pods admission has written other images than a swap did.
+ */
+async function findNewestTemplates(
+  deps: FactDeps,
+  seen: SeenWorkload,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
+  const { workload, record, pods } = seen;
+  if (workload.kind === 'DaemonSet') {
+    return listNewestOfPods(workload, pods.unfinished);
+  }
+  const isAsked =
+    workload.kind === 'Deployment' &&
+    isSwapWatched(readFlight(deps, seen)) &&
+    pods.unfinished.some((pod) => isOfSwap(pod, { workload, record }) === undefined);
+  return isAsked
+    ? listNewestTemplates(workload, await deps.client.listFormerTemplates(workload, signal))
+    : undefined;
+}
+
+/** Whether somebody or something asks for another look at the copies. */
+function readRecheck({
+  workload,
+  memory,
+}: KnownWorkload): Pick<WorkloadFacts, 'isRefreshAsked' | 'hasJustRolledOut'> {
+  const refresh = readRefresh(workload.annotations);
+  return {
+    // The first value that this process sees counts as changed: that costs a look that is due anyway.
+    isRefreshAsked: refresh !== undefined && refresh !== memory.refresh,
+    hasJustRolledOut: memory.wasRollingOut && isRolledOut(workload),
+  };
+}
+
+/** What the settings and the other workloads have to do with it. */
+function readSurroundings(
+  { settings, budget, pullSecrets, nowMs }: FactDeps,
+  { workload, memory }: KnownWorkload,
+) {
+  const { MODE: mode, REGISTRY_PREFIX: prefix, NAMING: naming, ON_SOURCE_CHANGE, REQUEUE_AFTER } = settings();
+  return {
+    mode,
+    destination: { prefix, naming },
+    followsTags: ON_SOURCE_CHANGE === 'swap',
+    isPlaceFree: budget.isFree(),
+    pace: budget.findReasonToWait(workload),
+    deniedUntilMs: findDenialEndMs(memory, workload, nowMs()),
+    pullSecret: pullSecrets.wanted,
+    pullSecretProblem: pullSecrets.findProblem(workload),
+    requeueAfterMs: REQUEUE_AFTER,
+  };
+}
+
+/** Finds out what else `decide()` has to know of a workload. Writes nothing. */
+export async function collectFacts(
+  deps: FactDeps,
+  seen: SeenWorkload,
+  signal: AbortSignal,
+): Promise<WorkloadFacts> {
+  const { policy, plans, pods, memory } = seen;
+  const newestTemplates = await findNewestTemplates(deps, seen, signal);
+  const platforms = await findPlatforms(deps, seen, signal);
+  const { missingSinceMs } = memory;
+  return {
+    ...readFlight(deps, seen),
+    ...readRecheck(seen),
+    ...readSurroundings(deps, seen),
+    ...platforms,
+    policy,
+    newestTemplates,
+    slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
+    pods: pods.unfinished,
+    podSecrets: listPodSecrets(pods),
+    ...(missingSinceMs !== undefined && { missingSinceMs }),
+  };
+}

@@ -1,0 +1,147 @@
+import type { Settings } from '../../settings/settings.ts';
+import type { Pod } from '../../workloads/workload.ts';
+import type { CopyStore } from '../copies/copy-store.ts';
+import { mayHaveStuckPods } from '../decide/pods/stuck-pods.ts';
+import { type SlotPlan, isCopied } from '../decide/slots/planned-slot.ts';
+import { planSlots } from '../decide/slots/slot-plan.ts';
+import { needsRescue } from '../decide/swaps/rescue.ts';
+import { isSwapWatched } from '../decide/swaps/swap-in-flight.ts';
+import { isToBeSeen } from '../decide/swaps/swap-success.ts';
+import { makesCopies } from '../decide/wanted-copies.ts';
+import type { WorkloadClient } from '../ports.ts';
+import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
+import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
+import { type KnownWorkload, readFlight } from './known-workload.ts';
+import { findRunningPods } from './running-pods.ts';
+import { findUnfinishedPods } from './unfinished-pods.ts';
+
+export interface SlotDeps {
+  readonly client: Pick<WorkloadClient, 'listPods'>;
+  readonly copies: Pick<CopyStore, 'get'>;
+  readonly budget: Pick<RolloutBudget, 'findReasonToWait'>;
+  readonly pullSecrets: Pick<SwapPullSecrets, 'wanted'>;
+  readonly settings: () => Settings;
+  readonly nowMs: () => number;
+}
+
+/** What is known of the pods of a workload; each is empty unless somebody needs to know. */
+export interface SeenPods {
+  /** Of one that is rolled out. */
+  readonly running: readonly Pod[];
+  /** Of one that is not. */
+  readonly unfinished: readonly Pod[];
+}
+
+/** A workload with what its slots and its pods show. */
+export interface SeenWorkload extends KnownWorkload {
+  readonly pods: SeenPods;
+  readonly plans: readonly SlotPlan[];
+}
+
+const NO_PODS: SeenPods = { running: [], unfinished: [] };
+
+function planAll(
+  deps: SlotDeps,
+  { workload, record, policy }: KnownWorkload,
+  pods: SeenPods,
+): readonly SlotPlan[] {
+  const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
+  return planSlots({
+    workload,
+    record,
+    policy,
+    pods: pods.running,
+    unfinishedPods: pods.unfinished,
+    prefix,
+    naming,
+    sourceHosts,
+  });
+}
+
+/** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
+function needsPods({ copies }: SlotDeps, plan: SlotPlan): boolean {
+  return plan.is === 'to be backed up' || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
+}
+
+function findUnfinished(
+  { client, nowMs }: SlotDeps,
+  { known: { workload, memory }, mayBeOld }: { readonly known: KnownWorkload; readonly mayBeOld: boolean },
+  signal: AbortSignal,
+): Promise<readonly Pod[]> {
+  return findUnfinishedPods({ client, memory, nowMs }, { workload, mayBeOld }, signal);
+}
+
+/** Pods of a workload that is not rolled out are asked for where they can show that a swap failed, or is needed. */
+async function findPodsOfRollout(
+  deps: SlotDeps,
+  { known, plans }: { readonly known: KnownWorkload; readonly plans: readonly SlotPlan[] },
+  signal: AbortSignal,
+): Promise<readonly Pod[]> {
+  const { workload, record } = known;
+  const isInFlight =
+    isSwapWatched(readFlight(deps, known)) ||
+    mayHaveStuckPods(workload, record, { isRestoring: false, nowMs: deps.nowMs() });
+  const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
+  if (!isInFlight && !mayNeedSwap) {
+    return [];
+  }
+  const unfinished = await findUnfinished(deps, { known, mayBeOld: !isInFlight }, signal);
+  // What is to be acted on is looked at again: they may have got over it.
+  return !isInFlight && planAll(deps, known, { running: [], unfinished }).some(needsRescue)
+    ? findUnfinished(deps, { known, mayBeOld: false }, signal)
+    : unfinished;
+}
+
+/** Of a workload that has just got its originals back. */
+async function findPodsOfRestore(
+  deps: SlotDeps,
+  known: KnownWorkload,
+  signal: AbortSignal,
+): Promise<SeenPods> {
+  const isRestoring = deps.settings().MODE === 'restore';
+  return isRestoring && mayHaveStuckPods(known.workload, known.record, { isRestoring, nowMs: deps.nowMs() })
+    ? { running: [], unfinished: await findUnfinished(deps, { known, mayBeOld: false }, signal) }
+    : NO_PODS;
+}
+
+/** Only pods show what their ServiceAccount gives them, and a first entry would take away. */
+function mayBeFirstEntry(
+  { pullSecrets }: SlotDeps,
+  { workload }: KnownWorkload,
+  plans: readonly SlotPlan[],
+): boolean {
+  return pullSecrets.wanted !== undefined && workload.pullSecrets.length === 0 && plans.some(isCopied);
+}
+
+async function findPods(deps: SlotDeps, known: KnownWorkload, signal: AbortSignal): Promise<SeenPods> {
+  if (!makesCopies(deps.settings().MODE)) {
+    return findPodsOfRestore(deps, known, signal);
+  }
+  const { workload, memory } = known;
+  const plans = planAll(deps, known, NO_PODS);
+  const mayBeOld = deps.budget.findReasonToWait(workload) !== undefined;
+  const isNeeded =
+    mayBeFirstEntry(deps, known, plans) ||
+    isToBeSeen(readFlight(deps, known)) ||
+    plans.some((one) => needsPods(deps, one));
+  return {
+    running: isNeeded
+      ? await findRunningPods({ client: deps.client, memory }, { workload, mayBeOld }, signal)
+      : [],
+    unfinished: await findPodsOfRollout(deps, { known, plans }, signal),
+  };
+}
+
+/** Looks what the slots of a workload hold, with the help of its pods where those are needed. Writes nothing. */
+export async function readSlots(
+  deps: SlotDeps,
+  known: KnownWorkload,
+  signal: AbortSignal,
+): Promise<SeenWorkload> {
+  const pods = await findPods(deps, known, signal);
+  const plans = planAll(deps, known, pods);
+  if (!plans.some((plan) => needsPods(deps, plan))) {
+    known.memory.runningPods = undefined;
+  }
+  return { ...known, pods, plans };
+}
