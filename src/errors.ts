@@ -2,7 +2,7 @@
 export abstract class ControllerError extends Error {
   /** True when the same attempt can succeed later with nothing else changed. */
   abstract readonly retryable: boolean;
-  /** Fixed CamelCase word, used as event reason and as metric label. */
+  /** Fixed CamelCase word, by which the log can be searched. */
   abstract readonly reason: string;
 }
 
@@ -95,5 +95,5 @@ export class ConflictError extends ControllerError {
 export class WriteDeniedError extends ControllerError {
   override readonly name = 'WriteDeniedError';
   override readonly retryable = false;
-  override readonly reason = 'SwapDenied';
+  override readonly reason = 'WriteDenied';
 }
