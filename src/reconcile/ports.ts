@@ -3,6 +3,8 @@ import type { Platforms } from '../images/platforms.ts';
 import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
 import type { FormerTemplate, Pod, Slot, Workload } from '../workloads/workload.ts';
+import type { EventReason } from './events/catalogue.ts';
+import type { EventEntry } from './events/event-entry.ts';
 
 /** One manifest, for one platform; or an index, with the digests of all manifests and indexes below it, at any depth. */
 export type ImageParts =
@@ -183,11 +185,9 @@ export interface EventSubject {
   readonly resourceVersion: string;
 }
 
-/** `note` says what happened, why, and what comes next. */
-export interface ObjectEvent {
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly action: 'CopyImage' | 'SwapImage' | 'RestoreImage' | 'ReloadConfig' | 'ReadWorkloads';
+/** `note` says what happened, why, and what comes next. Made by `createEvent`, which knows type and action of a reason. */
+export interface ObjectEvent extends Pick<EventEntry, 'type' | 'action'> {
+  readonly reason: EventReason;
   readonly note: string;
 }
 

@@ -1,10 +1,10 @@
+import { createEvent } from '../reconcile/events/create-event.ts';
 import type { ObjectEvent } from '../reconcile/ports.ts';
 import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 
 /** An edit of the ConfigMap is not in force. */
 export function planRefusedEvent(problem: string): ObjectEvent {
-  const note = `Nothing of this edit is in force: ${problem}.`;
-  return { type: 'Warning', reason: 'ConfigInvalid', action: 'ReloadConfig', note };
+  return createEvent('ConfigInvalid', `Nothing of this edit is in force: ${problem}.`);
 }
 
 /** Too many swaps in a row have failed. */
@@ -13,7 +13,7 @@ export function planStoppedEvent(untilMs: number): ObjectEvent {
     'No workload is pointed at its copy any more, because three swaps in a row have failed; the events SwapRolledBack ' +
     `of the workloads say why. Swapping goes on after ${new Date(untilMs).toISOString()}, ` +
     'or at once with an edit of the settings.';
-  return { type: 'Warning', reason: 'SwappingStopped', action: 'SwapImage', note };
+  return createEvent('SwappingStopped', note);
 }
 
 /** The API server refuses to show these kinds. */
@@ -23,5 +23,5 @@ export function planForbiddenEvent(kinds: readonly WorkloadKind[]): ObjectEvent 
     `Workloads of the kind ${kinds.join(', ')} are not looked after: listing and watching ${resources} in all ` +
     'namespaces is not permitted. Apply config/default/rbac.yaml again, or take the kind out of WORKLOAD_KINDS. ' +
     'The other kinds are not affected, and nothing has to be restarted.';
-  return { type: 'Warning', reason: 'KindForbidden', action: 'ReadWorkloads', note };
+  return createEvent('KindForbidden', note);
 }

@@ -5,6 +5,7 @@ import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { Restore } from '../decide/action.ts';
+import { createEvent } from '../events/create-event.ts';
 import type { EventRecorder, WorkloadClient } from '../ports.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import type { OnSwapped } from './swap-result.ts';
@@ -27,25 +28,17 @@ function tellRestored(deps: RestoreDeps, { workload, restore }: RestoreJob): voi
   const images = restore.patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
   deps.log.info({ workload: { kind, namespace, name }, images }, 'workload restored');
   if (images.length > 0) {
-    deps.events.record(workload, {
-      type: 'Normal',
-      reason: 'ImageRestored',
-      action: 'RestoreImage',
-      note: `Runs from the originals again, because MODE is restore: ${images.join(', ')}.`,
-    });
+    const note = `Runs from the originals again, because MODE is restore: ${images.join(', ')}.`;
+    deps.events.record(workload, createEvent('ImageRestored', note));
     deps.onSwapped(kind, 'restored');
   }
 }
 
 function tellRestoreDenied(deps: RestoreDeps, workload: Workload, error: WriteDeniedError): void {
-  deps.events.record(workload, {
-    type: 'Warning',
-    reason: 'RestoreDenied',
-    action: 'RestoreImage',
-    note:
-      `The originals cannot be put back, because the API server refuses them: ${error.message}. ` +
-      'Allow them in the policy that refuses them; it is tried again by itself.',
-  });
+  const note =
+    `The originals cannot be put back, because the API server refuses them: ${error.message}. ` +
+    'Allow them in the policy that refuses them; it is tried again by itself.';
+  deps.events.record(workload, createEvent('RestoreDenied', note));
   deps.onSwapped(workload.kind, 'denied');
 }
 

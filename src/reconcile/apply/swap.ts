@@ -8,7 +8,8 @@ import type { Workload } from '../../workloads/workload.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import { explainChangedImage } from '../decide/swaps/changed-image.ts';
 import type { SlotSwap, Swap } from '../decide/action.ts';
-import type { EventRecorder, ImageRegistry, ObjectEvent, WorkloadClient } from '../ports.ts';
+import { createEvent } from '../events/create-event.ts';
+import type { EventRecorder, ImageRegistry, WorkloadClient } from '../ports.ts';
 import type { OnSwapped } from './swap-result.ts';
 import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
 import { planRescuedEvent } from '../decide/swaps/rescue.ts';
@@ -83,28 +84,22 @@ function tellSwapped(
 ): void {
   const { kind, namespace, name } = workload;
   const images = patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
-  const swapped: ObjectEvent = {
-    type: 'Normal',
-    reason: 'ImageSwapped',
-    action: 'SwapImage',
-    note: `Runs from the backup now: ${images.join(', ')}. The annotation original-images has what was there before.${hint}`,
-  };
+  const note = `Runs from the backup now: ${images.join(', ')}. The annotation original-images has what was there before.${hint}`;
   const plans = slots.map(({ plan }) => plan);
-  deps.events.record(workload, isRescue ? planRescuedEvent(plans, images) : swapped);
+  deps.events.record(
+    workload,
+    isRescue ? planRescuedEvent(plans, images) : createEvent('ImageSwapped', note),
+  );
   deps.log.info({ workload: { kind, namespace, name }, images, isRescue }, 'workload swapped');
   deps.onSwapped(kind, isRescue ? 'rescued' : 'swapped');
 }
 
 function tellSwapDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
-  deps.events.record(workload, {
-    type: 'Warning',
-    reason: 'SwapDenied',
-    action: 'SwapImage',
-    note:
-      `Not swapped, the pods go on as they are. The copies are in the backup, but admission does not let them be used: ` +
-      `${error.message}. Let the policy or webhook leave images of the backup registry as they are. It is tried again ` +
-      'within the hour.',
-  });
+  const note =
+    `Not swapped, the pods go on as they are. The copies are in the backup, but admission does not let them be used: ` +
+    `${error.message}. Let the policy or webhook leave images of the backup registry as they are. It is tried again ` +
+    'within the hour.';
+  deps.events.record(workload, createEvent('SwapDenied', note));
   deps.onSwapped(workload.kind, 'denied');
 }
 

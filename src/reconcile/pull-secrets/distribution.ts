@@ -1,4 +1,6 @@
 import type { WriteDeniedError } from '../../errors.ts';
+import type { EventReason } from '../events/catalogue.ts';
+import { createEvent } from '../events/create-event.ts';
 import type { ObjectEvent, PullSecret, PullSecretContent, PullSecretStore } from '../ports.ts';
 
 export interface HandOutFacts {
@@ -57,8 +59,8 @@ export interface ProblemFacts {
   readonly isUsersEntry: boolean;
 }
 
-function warn(reason: string, note: string): ObjectEvent {
-  return { type: 'Warning', reason, action: 'SwapImage', note: `${note} The workload stays as it is.` };
+function warn(reason: EventReason, note: string): ObjectEvent {
+  return createEvent(reason, `${note} The workload stays as it is.`);
 }
 
 const GRANT = 'Apply config/components/pull-secret/rbac.yaml with this name in it, or empty PULL_SECRET.';

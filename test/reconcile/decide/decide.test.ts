@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parsePrefix } from '../../../src/images/copy-name.ts';
 import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
+import { createEvent } from '../../../src/reconcile/events/create-event.ts';
 import type { Decision, WorkloadFacts } from '../../../src/reconcile/decide/decision.ts';
 import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
 import { planRestore } from '../../../src/reconcile/decide/originals/restore.ts';
@@ -430,12 +431,7 @@ describe('the pull secret', () => {
   });
 
   it('that cannot be had holds the swap up, which is said', () => {
-    const pullSecretProblem = {
-      type: 'Warning',
-      reason: 'PullSecretMissing',
-      action: 'SwapImage',
-      note: 'There is none.',
-    } as const;
+    const pullSecretProblem = createEvent('PullSecretMissing', 'There is none.');
     const decision = decide(someFacts(aWorkload(), copies, { pullSecret: 'pull', pullSecretProblem }));
     expect(decision).toMatchObject({
       actions: [{ is: 'wait', reason: 'no pull secret' }],
@@ -446,7 +442,7 @@ describe('the pull secret', () => {
   });
 
   it('that cannot be had is of no interest to a workload that needs none', () => {
-    const pullSecretProblem = { type: 'Warning', reason: 'X', action: 'SwapImage', note: 'X.' } as const;
+    const pullSecretProblem = createEvent('PullSecretMissing', 'X.');
     expect(decide(someFacts(aWorkload({ slots: [] }), {}, { pullSecretProblem })).events).toEqual([]);
   });
 });

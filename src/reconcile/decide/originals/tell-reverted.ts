@@ -3,6 +3,7 @@ import { FIELD_MANAGER, type ImageOwner } from '../../../workloads/image-owner.t
 import { slotKey } from '../../../workloads/record.ts';
 import { POLICY } from '../../../workloads/user-annotations.ts';
 import type { Slot } from '../../../workloads/workload.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent } from '../../ports.ts';
 
 /** What to configure where, by field manager; the first that matches. */
@@ -55,5 +56,5 @@ export function tellReverted({ slots, owner, isByHand, count, untilMs }: Reverte
       `then the workload is swapped again; a new image ends this earlier. To keep it, annotate ${POLICY}: copy.`
     : `${manager} put back ${images}, ${count} times within an hour. The workload is left alone until ${until}. ` +
       `${findAdvice(manager)}; see docs/gitops.md.`;
-  return { type: 'Warning', reason: 'SwapReverted', action: 'SwapImage', note };
+  return createEvent('SwapReverted', note);
 }

@@ -4,6 +4,7 @@ import { type SwapRecord, findSwappedSlots, formatRecord, slotKey } from '../../
 import { readRefresh } from '../../../workloads/user-annotations.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import { LONGEST_HOLD_MS, planHoldMs } from './hold.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent, WorkloadPatch } from '../../ports.ts';
 import type { Undo } from '../action.ts';
 import { findAppliedBy } from './ownership.ts';
@@ -17,7 +18,7 @@ function planEvent({ what, quote, help }: SwapFailure, untilMs: number): ObjectE
   const note =
     `Put back to the images it had before, because ${what}: ${quote.slice(0, LONGEST_QUOTE)}. ${help}; ` +
     `it is tried again after ${new Date(untilMs).toISOString()}.`;
-  return { type: 'Warning', reason: 'SwapRolledBack', action: 'RestoreImage', note };
+  return createEvent('SwapRolledBack', note);
 }
 
 /** Only the slots of the last swap go back, to what they held before it; the others have proven themselves. */

@@ -4,6 +4,7 @@ import { KINDS } from '../../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
 import { isRolledOut, keepsStuckPods } from '../../../workloads/rollout.ts';
 import type { Pod, PodContainer, Slot, Workload } from '../../../workloads/workload.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent, PodPatch } from '../../ports.ts';
 import { isPullFailure } from './pull-failure.ts';
 import { type TemplateFacts, hasNewestTemplate } from './template-pods.ts';
@@ -133,12 +134,9 @@ export function planStuckPods(facts: StuckPodFacts): readonly PodPatch[] {
 
 /** Says that one has got them. */
 export function tellFreed({ name }: PodPatch): ObjectEvent {
-  return {
-    type: 'Normal',
-    reason: 'PodRestored',
-    action: 'RestoreImage',
-    note:
-      `The pod ${name} still waited for an image that the template does not name any more, or did not become ready ` +
+  return createEvent(
+    'PodRestored',
+    `The pod ${name} still waited for an image that the template does not name any more, or did not become ready ` +
       'with it, and nothing would have replaced it: it has the image of the template now.',
-  };
+  );
 }

@@ -7,12 +7,9 @@ import {
   type VerifiedCopy,
   isForOnePlatform,
 } from '../../copies/copy-state.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent } from '../../ports.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
-
-function warn(reason: string, note: string): ObjectEvent {
-  return { type: 'Warning', reason, action: 'CopyImage', note };
-}
 
 /** A registry that cannot be asked for a while says nothing about a copy in use. */
 function tellFailed(
@@ -24,7 +21,7 @@ function tellFailed(
     return undefined;
   }
   if (is === 'backed up') {
-    return warn(
+    return createEvent(
       'CopyMissing',
       `The copy that ${name} runs from is not in the backup any more, or not all of it, and cannot be made again (${reason}): ${message}. ` +
         'The nodes that run it may have the last copy.',
@@ -33,7 +30,7 @@ function tellFailed(
   const next = isFinal
     ? 'It is tried again when config.json changes or the workload rolls out, and within the hour.'
     : 'It is tried again by itself.';
-  return warn(
+  return createEvent(
     'CopyFailed',
     `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is. ${next}`,
   );
@@ -41,7 +38,7 @@ function tellFailed(
 
 function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
   const what = imageId === '' ? 'an image that they do not tell' : quote(imageId);
-  return warn(
+  return createEvent(
     'OtherImageRuns',
     `Ready pods run ${what} in ${slotKey(slot)}, which is not known to be ${formatReference(request.source)}: ` +
       'it was loaded into the node, the node or a policy takes it from somewhere else, or pods run different images. ' +
@@ -55,12 +52,12 @@ function tellSourceChange({ slot, request }: CopiedSlot, change: SourceChange): 
   const name = slotKey(slot);
   if (change.is === 'gone') {
     const note = `${source} does not exist at its source any more. Nothing is lost: ${name} runs from the backup.`;
-    return { type: 'Normal', reason: 'SourceGone', action: 'CopyImage', note };
+    return createEvent('SourceGone', note);
   }
   const note =
     `${source} means another image at its source now, which is backed up as ${change.copy.written}. ` +
     `${name} goes on with the image it has; ON_SOURCE_CHANGE=swap would change that.`;
-  return { type: 'Normal', reason: 'TagMoved', action: 'CopyImage', note };
+  return createEvent('TagMoved', note);
 }
 
 function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord): readonly ObjectEvent[] {
@@ -69,7 +66,7 @@ function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord):
   }
   const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
   const missing = copy.isCompleted ? 'A part of the copy' : 'The copy';
-  const repair = warn(
+  const repair = createEvent(
     'CopyMissing',
     `${missing} that ${slotKey(plan.slot)} runs from was not in the backup any more, and was copied again. ` +
       'See what cleans up there.',
@@ -93,7 +90,7 @@ export function tellForeign(
     ? 'a pod there could not start from the backup, so the workload stays as it is.'
     : 'a pod of this workload that comes there may not start.';
   const nodes = `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied`;
-  return [warn('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
+  return [createEvent('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
 }
 
 /** Copies that are the manifest of one platform, in a cluster of several. */
@@ -104,7 +101,7 @@ export function tellOnePlatform(
   return (nodePlatforms.length > 1 ? slots : []).flatMap(({ plan, copy }) =>
     plan.is === 'to be backed up' && isForOnePlatform(copy)
       ? [
-          warn(
+          createEvent(
             'PlatformNotCopied',
             `Pods run ${copy.digest} in ${slotKey(plan.slot)}, which is ${formatReference(plan.request.source)} for one ` +
               'platform. The index that it belonged to is not at its source any more. It is backed up, but the ' +
@@ -127,7 +124,7 @@ export function planEvents(
     return [];
   }
   if (plan.is === 'refused') {
-    return [warn(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
+    return [createEvent(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];
   }
   const other = findOther(plan, copy);
   if (other !== undefined) {

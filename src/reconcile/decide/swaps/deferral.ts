@@ -2,6 +2,7 @@ import type { CopyOnlyReason } from '../../../workloads/copy-only.ts';
 import { POLICY } from '../../../workloads/user-annotations.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import type { AppliedPolicy } from '../policy.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent } from '../../ports.ts';
 import type { Waiting } from '../action.ts';
 
@@ -45,7 +46,7 @@ function explainPolicy({ owner, copyOnly, namespace }: Workload, policy: Applied
 }
 
 function defer(note: string): ObjectEvent {
-  return { type: 'Normal', reason: 'Deferred', action: 'SwapImage', note };
+  return createEvent('Deferred', note);
 }
 
 type PolicyWaiting = 'policy copy' | 'owned by another controller' | 'left to its manager';
@@ -114,10 +115,5 @@ export function planPolicyEvents({
       ),
     ];
   }
-  return policy.problems.map((note) => ({
-    type: 'Warning',
-    reason: 'InvalidAnnotation',
-    action: 'SwapImage',
-    note,
-  }));
+  return policy.problems.map((note) => createEvent('InvalidAnnotation', note));
 }

@@ -2,6 +2,7 @@ import { formatReference } from '../../../images/reference.ts';
 import { slotKey } from '../../../workloads/record.ts';
 import type { Pod, Slot } from '../../../workloads/workload.ts';
 import type { CopyState, VerifiedCopy } from '../../copies/copy-state.ts';
+import { createEvent } from '../../events/create-event.ts';
 import type { ObjectEvent } from '../../ports.ts';
 import type { PullFailure } from '../pods/pull-failure.ts';
 import { type CopiedSlot, type SlotPlan, findOther, isCopied } from '../slots/planned-slot.ts';
@@ -54,12 +55,12 @@ export function planRescueEvents({ plan, copy, pods }: RescueFacts): readonly Ob
     `${explain(plan.slot, plan.stuck)}, and the backup has it. But ${formatReference(plan.request.source)} is not known ` +
     'to be public, and no ready pod shows that this workload may read it. ' +
     `If it may, write ${copy.written} into the template.`;
-  return [{ type: 'Warning', reason: 'NotRescued', action: 'SwapImage', note }];
+  return [createEvent('NotRescued', note)];
 }
 
 /** Says that workloads run on although their source is not to be had: time to look what has become of it. */
 export function planRescuedEvent(plans: readonly CopiedSlot[], images: readonly string[]): ObjectEvent {
   const reasons = plans.flatMap(({ slot, stuck }) => (stuck ? [explain(slot, stuck)] : []));
   const note = `${reasons.join('. ')}. Runs from the backup now: ${images.join(', ')}. See what has become of the source.`;
-  return { type: 'Warning', reason: 'Rescued', action: 'SwapImage', note };
+  return createEvent('Rescued', note);
 }

@@ -1,0 +1,83 @@
+import type { EventEntries } from './event-entry.ts';
+
+/** Of images and their copies. */
+export const COPY_EVENTS = {
+  CopyFailed: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'An image could not be copied to the backup. The pods go on as they are, but this image has no backup.',
+    remedy:
+      'The note names the registry error: mend the image name, the credentials in config.json or the registry. ' +
+      'It is tried again by itself.',
+  },
+  CopyMissing: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'A copy that the workload runs from was not in the backup any more, or not all of it. Pods that run go on. When ' +
+      'the note says that it was copied again, new pods start as before; otherwise they start only on nodes that ' +
+      'still have the image.',
+    remedy:
+      'Find out what deletes images in the backup registry and exclude these. If it could not be copied again, do not ' +
+      'drain nodes: push the image into the backup from another place, or deploy one that can be pulled.',
+  },
+  InvalidImage: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'The text of an image is no image reference. It is not backed up, and no node can pull it, unless a policy makes ' +
+      'another image of it.',
+    remedy: 'Correct the image in the template of the workload.',
+  },
+  OtherImageRuns: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'Ready pods run an image that is not known to be the one in the template, or different ones. A swap might change ' +
+      'what runs, so the pods stay as they are.',
+    remedy:
+      'Restart the rollout, so that all pods run the same. If that does not help, write the image as it is called at ' +
+      'its registry, or look for a mirror or policy that gives the nodes something else.',
+  },
+  PlatformNotCopied: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'A copy is not for every platform of the nodes, so that a pod on some of them could not start from it. A workload ' +
+      'that was not swapped yet stays as it is; one that runs from the backup goes on where it runs.',
+    remedy:
+      'Add the platform that the note names to PLATFORMS. If the copy is for one platform only, deploy what the tag ' +
+      'means now, or bind the workload to that platform with the nodeSelector kubernetes.io/arch.',
+  },
+  SourceGone: {
+    type: 'Normal',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning: 'An image does not exist at its source any more. The pods are safe: they run from the backup.',
+    remedy:
+      'Nothing has to be done now. Keep the copy, and look for another source before the next deployment.',
+  },
+  SourceNotAllowed: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'SOURCE_HOSTS does not name the registry of an image. The image is not backed up, and the pods keep the original.',
+    remedy: 'Add the registry to SOURCE_HOSTS if it may be copied from; otherwise nothing has to be done.',
+  },
+  TagMoved: {
+    type: 'Normal',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'A tag means another image at its source now, which is backed up, too. The pods keep the image they have.',
+    remedy:
+      'Nothing has to be done. With ON_SOURCE_CHANGE=swap such workloads are rolled to the new image by themselves.',
+  },
+} as const satisfies EventEntries;
