@@ -57,7 +57,7 @@ export interface ImageRegistry {
    *
    * @throws {RegistryError}
    */
-  isPrivate(reference: Reference, signal: AbortSignal): Promise<boolean>;
+  isPrivate(reference: Reference, side: RegistrySide, signal: AbortSignal): Promise<boolean>;
 }
 
 /**

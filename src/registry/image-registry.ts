@@ -100,7 +100,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     listParts: (reference, side, signal) =>
       askPinned(parts, { reference, side, signal }, (image) => finder.listParts(image)),
     tag: (reference, movingTag, signal) => tag(parts, { reference, side: 'backup', signal }, movingTag),
-    isPrivate: (reference, signal) => isPrivate(parts, { reference, side: 'source', signal }),
+    isPrivate: (reference, side, signal) => isPrivate(parts, { reference, side, signal }),
     readState: () => ({
       copies: [...parts.flights].map((flight) => flight()),
       allowances: allowances.list(),

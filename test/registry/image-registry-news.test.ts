@@ -125,7 +125,7 @@ describe('a registry that tells how much it still allows', () => {
     const auths = { [source.host]: { username: 'me', password: 's3cret' } };
     await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
     const registry = createRegistry();
-    await registry.isPrivate(parseReference(`${source.host}/app:1`), signal);
+    await registry.isPrivate(parseReference(`${source.host}/app:1`), 'source', signal);
     expect(registry.readState().allowances).toEqual([]);
   });
 });

@@ -308,14 +308,24 @@ describe('an image', () => {
     ['public/app', false],
   ])('below a registry with credentials, %s, is private: %s', async (repository, expected) => {
     const { host } = await startHalfPrivateRegistry();
-    expect(await createRegistry().isPrivate(parseReference(`${host}/${repository}:1`), signal)).toBe(
-      expected,
-    );
+    expect(
+      await createRegistry().isPrivate(parseReference(`${host}/${repository}:1`), 'source', signal),
+    ).toBe(expected);
+  });
+
+  it('blames the registry that was asked', async () => {
+    const broken = await startRegistry(() => ({ status: 500 }));
+    const auths = { [broken.host]: { username: 'me', password: 's3cret' } };
+    await writeFile(join(configFolder, 'config.json'), JSON.stringify({ auths }));
+    const asking = createRegistry().isPrivate(parseReference(`${broken.host}/team/app:1`), 'backup', signal);
+    await expect(asking).rejects.toMatchObject({ side: 'backup' });
   });
 
   it('is not private when there are no credentials, and nobody is asked', async () => {
     const other = await startRegistry(() => FOUND);
-    expect(await createRegistry().isPrivate(parseReference(`${other.host}/team/app:1`), signal)).toBe(false);
+    expect(
+      await createRegistry().isPrivate(parseReference(`${other.host}/team/app:1`), 'source', signal),
+    ).toBe(false);
     expect(other.lines()).toEqual([]);
   });
 });

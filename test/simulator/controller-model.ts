@@ -241,7 +241,7 @@ export class ControllerModel {
           registries.assertUp('backup');
           registries.put(copy, tag, copy.digest ?? '');
         }),
-      isPrivate: (reference, signal) =>
+      isPrivate: (reference, _, signal) =>
         this.#send(`is ${formatReference(reference)} private`, signal, () => false),
     };
   }

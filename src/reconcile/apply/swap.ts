@@ -68,7 +68,7 @@ async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSig
     return false;
   }
   try {
-    return await deps.registry.isPrivate(parseReference(first.copy.written), signal);
+    return await deps.registry.isPrivate(parseReference(first.copy.written), 'backup', signal);
   } catch (error) {
     if (error instanceof RegistryError) {
       return false;

@@ -89,7 +89,9 @@ async function lacksProof(
   { request, digest }: CopyPlan,
   signal: AbortSignal,
 ): Promise<boolean> {
-  return !request.isProven && (await registry.isPrivate(withDigest(request.source, digest), signal));
+  return (
+    !request.isProven && (await registry.isPrivate(withDigest(request.source, digest), 'source', signal))
+  );
 }
 
 export interface EnsuredCopy extends Copy {

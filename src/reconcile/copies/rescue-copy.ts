@@ -84,7 +84,7 @@ async function isPublic(
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    return !(await registry.isPrivate(source, signal));
+    return !(await registry.isPrivate(source, 'source', signal));
   } catch (error) {
     if (error instanceof RegistryError && !signal.aborted) {
       return false;

@@ -25,7 +25,7 @@ export function createLookOnlyRegistry(
       return isMade ? undefined : registry.findMissingPart(copy, platforms, signal);
     },
     listParts: (image, side, signal) => registry.listParts(image, side, signal),
-    isPrivate: (reference, signal) => registry.isPrivate(reference, signal),
+    isPrivate: (reference, side, signal) => registry.isPrivate(reference, side, signal),
     async copy({ source, copy }, signal) {
       const digest = await registry.fetchDigest(source, 'source', signal);
       if (digest === undefined) {
