@@ -16,7 +16,7 @@ import {
 import type { Scope } from '../workloads/scope.ts';
 import type { Workload } from '../workloads/workload.ts';
 import { CONFIG_MAP_NAME, parseEnvironment } from '../runtime/watches/settings-watch.ts';
-import { type Environment, findNamespace, findSelf } from '../runtime/whereabouts.ts';
+import { type Environment, findNamespace, findSelf } from '../runtime/identity.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What every command is started with. */

@@ -1,10 +1,14 @@
-import { type Command, Option } from 'commander';
+import { Command, Option } from 'commander';
 
 import { map, type MapOutput } from './map/map.ts';
 import { plan } from './plan/plan.ts';
 import { restore } from './restore/restore.ts';
-import type { Environment } from '../runtime/whereabouts.ts';
+import type { Environment } from '../runtime/identity.ts';
+import { run } from '../runtime/run.ts';
+import { createLog } from '../telemetry/log.ts';
 import type { CommandOptions } from './cluster.ts';
+import { createKubeconfigOption } from './kubeconfig-option.ts';
+import { type RunFlags, addRunFlags, parseRunFlags } from './run/run-flags.ts';
 import { parseSelection, type Selection } from './selection.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -33,13 +37,18 @@ Settings come from the ConfigMap of the controller, and below it from environmen
 WORKLOAD is kind/name, such as deployment/web, ds/agent or DaemonSet/agent, and needs --namespace.
 `;
 
-/** `--kubeconfig`, with the same words for every command. */
-export function createKubeconfigOption(): Option {
-  return new Option(
-    '--kubeconfig <file>',
-    'how to reach the API server; without it: $KUBECONFIG, the pod this runs in, or ~/.kube/config',
-  );
-}
+const RUN_HELP = `
+Settings come from the ConfigMap k8s-backup-image-registry-controller-configuration in the namespace that
+this runs in ($POD_NAMESPACE; outside a cluster: backup-image-registry), and below it from environment
+variables of the same names. An edit of the ConfigMap takes effect without a restart. The only required
+one is REGISTRY_PREFIX, where the copies go:
+
+  REGISTRY_PREFIX=registry.example.com/backup npm start -- --kubeconfig ~/.kube/config
+
+Credentials for registries come from config.json in the folder $DOCKER_CONFIG. The copies are made by
+regctl, which has to be in PATH. README explains every setting.
+
+Exit codes: 0 done, or stopped by SIGTERM or SIGINT; 1 failed or lost the Lease; 2 wrong flag or setting.`;
 
 function createOutputOption(outputs: readonly string[]): Option {
   return new Option('-o, --output <format>', 'how it is written').choices(outputs).default('table');
@@ -127,9 +136,33 @@ function addMap(program: Command, deps: ProgramDeps): void {
     });
 }
 
-/** The commands that do one thing and end. */
-export function addCommands(program: Command, deps: ProgramDeps): void {
+function addRun(program: Command, deps: ProgramDeps): Command {
+  const command = program
+    .command('run', { isDefault: true })
+    .description('Runs the controller until it is stopped. This is what happens without a command.');
+  return addRunFlags(command).action(async (flags: RunFlags) => {
+    const { environment, version } = deps;
+    const options = { ...parseRunFlags(flags), environment, version, log: createLog() };
+    deps.onDone(await run(options, deps.createStopSignal()));
+  });
+}
+
+/** Every command ends by telling its exit code. */
+export function createProgram(deps: ProgramDeps): Command {
+  const program = new Command('k8s-backup-image-registry-controller')
+    .description(
+      'Backs up the images that a Kubernetes cluster runs: copies the images of Deployments and DaemonSets to a ' +
+        'backup registry and, once a copy is proven to be there, points the pod template at it.',
+    )
+    .version(deps.version)
+    .exitOverride();
+  const runCommand = addRun(program, deps);
   addPlan(program, deps);
   addRestore(program, deps);
   addMap(program, deps);
+  return program.addHelpText(
+    'after',
+    () => `
+Without a command it is run. ${runCommand.helpInformation()}${RUN_HELP}`,
+  );
 }

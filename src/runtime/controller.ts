@@ -24,7 +24,8 @@ import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops/loops.ts';
 import { PullSecretLoop } from './loops/pull-secret-loop.ts';
 import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './watches/settings-watch.ts';
-import { LEASE_NAME, createScope, findKinds } from './whereabouts.ts';
+import { LEASE_NAME } from './identity.ts';
+import { createScope, findKinds } from '../settings/scope.ts';
 import { type WorkloadWatch, createWorkloadWatch } from './watches/workload-watch.ts';
 
 /** Together with ending what does not end (5 s), the events and the Lease (10 s), within the 30 s that a pod has left. */

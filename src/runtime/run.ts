@@ -14,7 +14,7 @@ import {
   startHttpServer,
 } from '../telemetry/http-server.ts';
 import { Controller } from './controller.ts';
-import { type Environment, findNamespace, findSelf } from './whereabouts.ts';
+import { type Environment, findNamespace, findSelf } from './identity.ts';
 
 export interface RunOptions {
   readonly kubeconfigPath: string | undefined;

@@ -11,7 +11,7 @@ import {
 } from '../cluster.ts';
 import { type Selection, selectWorkloads } from '../selection.ts';
 import { formatJson, formatTable } from '../text-table.ts';
-import { createScope, findKinds } from '../../runtime/whereabouts.ts';
+import { createScope, findKinds } from '../../settings/scope.ts';
 import { type MapRow, mapImages } from './image-map.ts';
 import {
   findMirrors,

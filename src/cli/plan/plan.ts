@@ -18,7 +18,7 @@ import { type Selection, selectWorkloads } from '../selection.ts';
 import { formatJson, formatTable } from '../text-table.ts';
 import { toRegistrySettings } from '../../runtime/loops/copy-loop.ts';
 import { createControllerRegistry } from '../../runtime/controller-registry.ts';
-import { createScope, findKinds } from '../../runtime/whereabouts.ts';
+import { createScope, findKinds } from '../../settings/scope.ts';
 import { type PlanRow, toExcludedRow, toPlanRow } from './plan-row.ts';
 
 export interface PlanOptions extends CommandOptions {

@@ -16,7 +16,7 @@ import {
 } from '../cluster.ts';
 import { type Selection, selectWorkloads } from '../selection.ts';
 import { formatJson, formatTable } from '../text-table.ts';
-import { LEASE_NAME } from '../../runtime/whereabouts.ts';
+import { LEASE_NAME } from '../../runtime/identity.ts';
 import { findActiveHolder } from './lease-watch.ts';
 import { type RestoreCounts, restoreAll } from './restore-all.ts';
 import { type RestoreOutcome, restoreOne } from './restore-one.ts';
