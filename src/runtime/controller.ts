@@ -77,7 +77,7 @@ export class Controller {
     this.#live = new LiveSettings({
       environment,
       log,
-      onChanged: (settings) => this.#applySettings(settings),
+      onChanged: (now, before) => this.#applySettings(now, before),
       onRefused: (problem) => this.#refuseSettings(problem),
     });
     this.#settingsWatch = createSettingsWatch({ connection, namespace, live: this.#live, clock, log });
@@ -209,7 +209,7 @@ export class Controller {
     }
   }
 
-  #applySettings(settings: Settings): void {
+  #applySettings(settings: Settings, before: Settings | undefined): void {
     const { log } = this.#deps;
     log.level = settings.LOG_LEVEL;
     const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded, REGISTRY_PREFIX: prefix } = settings;
@@ -217,7 +217,7 @@ export class Controller {
     this.metrics.settingsReloads.inc({ result: 'applied' });
     this.metrics.isSettingsApplied.set(1);
     this.#workloads.setKinds(findKinds(settings));
-    this.#loops.applySettings(settings);
+    this.#loops.applySettings(settings, before);
   }
 
   #refuseSettings(problem: string): void {

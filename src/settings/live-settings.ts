@@ -6,7 +6,8 @@ import { type Settings, parseSettings } from './settings.ts';
 export interface LiveSettingsOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
-  readonly onChanged: (settings: Settings) => void;
+  /** `before` is undefined for the first settings. After a refused edit that was taken back both are the same. */
+  readonly onChanged: (now: Settings, before: Settings | undefined) => void;
   /** `problem` names every bad key; the last good settings stay. */
   readonly onRefused: (problem: string) => void;
 }
@@ -46,12 +47,12 @@ export class LiveSettings {
     }
     try {
       const settings = parseSettings(configMapData ?? {}, this.#options.environment);
-      const isNews =
-        this.#problem !== undefined || JSON.stringify(settings) !== JSON.stringify(this.#settings);
+      const before = this.#settings;
+      const isNews = this.#problem !== undefined || JSON.stringify(settings) !== JSON.stringify(before);
       this.#settings = settings;
       this.#problem = undefined;
       if (isNews) {
-        this.#options.onChanged(settings);
+        this.#options.onChanged(settings, before);
       }
     } catch (error) {
       if (!(error instanceof UsageError)) {

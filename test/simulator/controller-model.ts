@@ -57,7 +57,7 @@ export class ControllerModel {
     this.#live = new LiveSettings({
       environment: {},
       log,
-      onChanged: (settings) => this.#loops.applySettings(settings),
+      onChanged: (now, before) => this.#loops.applySettings(now, before),
       onRefused: (problem) => {
         throw new Error(problem);
       },

@@ -12,6 +12,7 @@ import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
 import type { Settings } from '../../settings/settings.ts';
+import { type Consequence, planConsequences } from '../../settings/settings-change.ts';
 import type { Metrics, StateReader } from '../../telemetry/metrics.ts';
 import { createCopyQueue, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
@@ -50,7 +51,6 @@ export class Loops {
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
   #isWorking = false;
-  #hasSettings = false;
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
@@ -106,22 +106,12 @@ export class Loops {
     }
   }
 
-  /** Everything is looked at again: a prefix, a naming or a list of namespaces may have changed. */
-  applySettings(settings: Settings): void {
-    this.#copyQueue.setConcurrency(planCopyPasses(settings));
-    this.#copies.clear();
-    this.#memories.forgetAnswers();
-    if (this.#hasSettings) {
-      this.#budget.forgiveFailures();
-    }
-    this.#hasSettings = true;
+  /** Takes new settings; `before` is undefined for the first ones. */
+  applySettings(now: Settings, before: Settings | undefined): void {
+    this.#copyQueue.setConcurrency(planCopyPasses(now));
     this.#deps.pullSecrets.applySettings();
-    const workloads = this.#deps.workloads.list();
-    for (const key of this.#memories.keepOnly(workloads)) {
-      this.#see(key, undefined);
-    }
-    for (const workload of workloads) {
-      this.#see(formatWorkloadKey(workload), workload);
+    for (const consequence of planConsequences(before, now)) {
+      this.#carryOut(consequence);
     }
     this.watchRestore();
   }
@@ -129,11 +119,41 @@ export class Loops {
   /** The credentials have changed: what could not be copied, or not be looked up before a swap, may work now. */
   retryWithNewCredentials(): void {
     this.#deps.log.info('registry credentials changed');
+    this.#retryFailedCopies();
+    if (this.#isWorking) {
+      this.#lookAtAll();
+    }
+  }
+
+  #carryOut(consequence: Consequence): void {
+    switch (consequence) {
+      case 'forget copies':
+        this.#copies.clear();
+        return;
+      case 'forgive failures':
+        this.#memories.forgetAnswers();
+        this.#budget.forgiveFailures();
+        this.#retryFailedCopies();
+        return;
+      case 'look at all workloads':
+        this.#observeAll();
+    }
+  }
+
+  #retryFailedCopies(): void {
     for (const key of this.#copies.listFailed()) {
       this.#copyQueue.add(key);
     }
-    if (this.#isWorking) {
-      this.#lookAtAll();
+  }
+
+  /** A prefix, a kind or a list of namespaces may have changed. */
+  #observeAll(): void {
+    const workloads = this.#deps.workloads.list();
+    for (const key of this.#memories.keepOnly(workloads)) {
+      this.#see(key, undefined);
+    }
+    for (const workload of workloads) {
+      this.#see(formatWorkloadKey(workload), workload);
     }
   }
 

@@ -5,17 +5,22 @@ import { Loops } from '../../../src/runtime/loops/loops.ts';
 import { LiveSettings } from '../../../src/settings/live-settings.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
+import { parseReference } from '../../../src/images/reference.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
-import { aSlot, aWorkload } from '../../support/builders.ts';
+import { aSlot, aWorkload, DIGEST } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
 import { NO_PULL_SECRETS } from '../../support/no-pull-secrets.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
+const NGINX = 'docker.io/library/nginx:1.27';
+
 /** Loops of a process that follows, until `start` is called. */
-function createFollower(): {
+function createFollower(registry = new MemoryRegistry({})): {
   readonly loops: Loops;
   readonly workloads: Map<string, Workload>;
+  /** Edits the settings. */
+  readonly edit: (data: Readonly<Record<string, string>>) => void;
   readonly read: (metric: string) => Promise<number>;
 } {
   const log = createLog();
@@ -25,10 +30,9 @@ function createFollower(): {
   const settings = new LiveSettings({
     environment: { REGISTRY_PREFIX: 'backup.example/p' },
     log,
-    onChanged: () => undefined,
+    onChanged: (now, before) => loops.applySettings(now, before),
     onRefused: () => undefined,
   });
-  settings.apply(undefined);
   const loops = new Loops({
     workloads: {
       get: (name) => workloads.get(formatWorkloadKey(name)),
@@ -46,7 +50,7 @@ function createFollower(): {
       patch: () => Promise.resolve(),
       patchPod: () => Promise.resolve(),
     },
-    registry: new MemoryRegistry({}),
+    registry,
     events: { record: () => undefined },
     settings,
     clock: systemClock,
@@ -54,9 +58,11 @@ function createFollower(): {
     metrics,
     onSwappingStopped: () => undefined,
   });
+  settings.apply({});
   return {
     loops,
     workloads,
+    edit: (data) => settings.apply(data),
     async read(metric) {
       const text = await metrics.registry.metrics();
       return Number(new RegExp(`^backup_image_registry_${metric} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
@@ -82,5 +88,37 @@ it('a follower keeps no keys of workloads that come and go, and looks at those t
   await waitFor(async () => (await read('reconciles_total\\{name="workloads",result="success"\\}')) === 10, {
     what: 'the ten that are left to be looked at',
   });
+  loops.shutDown();
+});
+
+/** A leader with one workload, once what it knows of the copy is this. */
+async function leadUntil(phase: 'verified' | 'failed', registry: MemoryRegistry) {
+  const { loops, workloads, edit } = createFollower(registry);
+  const workload = aWorkload();
+  workloads.set(formatWorkloadKey(workload), workload);
+  loops.start();
+  const isSettled = (): boolean => loops.readState().copies[phase] === 1;
+  await waitFor(isSettled, { what: `the copy to be ${phase}` });
+  return { loops, edit };
+}
+
+it('an edit of the log level forgets no copy, and one of the prefix all of them', async () => {
+  const registry = new MemoryRegistry({});
+  registry.put(parseReference(NGINX), DIGEST);
+  const { loops, edit } = await leadUntil('verified', registry);
+  edit({ LOG_LEVEL: 'error' });
+  expect(loops.readState().copies['verified']).toBe(1);
+  edit({ REGISTRY_PREFIX: 'backup.example/q' });
+  expect(loops.readState().copies['verified']).toBe(0);
+  await waitFor(() => registry.uploads === 2, { what: 'the copy below the other prefix' });
+  loops.shutDown();
+});
+
+it('any edit looks again at a copy that has failed', async () => {
+  const registry = new MemoryRegistry({});
+  const { loops, edit } = await leadUntil('failed', registry);
+  registry.put(parseReference(NGINX), DIGEST);
+  edit({ LOG_LEVEL: 'error' });
+  await waitFor(() => loops.readState().copies['verified'] === 1, { what: 'the copy' });
   loops.shutDown();
 });
