@@ -3,11 +3,6 @@ import type { Logger } from 'pino';
 import { type Clock, untilAborted } from '../clock.ts';
 import type { Connection } from '../kubernetes/connection/api-client.ts';
 import { type Events, createEvents } from '../kubernetes/events/events.ts';
-import {
-  type LeaderElection,
-  createIdentity,
-  createLeaderElection,
-} from '../kubernetes/election/leader-election.ts';
 import { createWorkloadClient } from '../kubernetes/workloads/workload-client.ts';
 import { LiveSettings } from '../settings/live-settings.ts';
 import type { ObjectEvent } from '../reconcile/ports.ts';
@@ -22,9 +17,10 @@ import { watchCredentials } from './watches/credentials-watch.ts';
 import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { Loops } from './loops/loops.ts';
+import { CurrentPhase } from './phase.ts';
 import { PullSecretLoop } from './loops/pull-secret-loop.ts';
 import { type SettingsWatch, applyEnvironment, createSettingsWatch } from './watches/settings-watch.ts';
-import { LEASE_NAME } from './identity.ts';
+import { type Lease, createLoneLease, createSharedLease } from './lease.ts';
 import { createScope, findKinds } from '../settings/scope.ts';
 import { type WorkloadWatch, createWorkloadWatch } from './watches/workload-watch.ts';
 
@@ -53,15 +49,12 @@ export class Controller {
   readonly #workloads: WorkloadWatch;
   readonly #registry: BackupImageRegistry;
   readonly #events: Events;
-  readonly #election: LeaderElection | undefined;
+  readonly #lease: Lease;
+  readonly #phase: CurrentPhase;
   readonly #pullSecrets: PullSecretLoop;
   readonly #loops: Loops;
-  readonly #assertMayWrite = (): void => this.#election?.assertMayWrite();
   readonly #synced = Promise.withResolvers<void>();
-  readonly #lost = new AbortController();
   readonly #stopWatching = new AbortController();
-  #isLeading = false;
-  #isWorking = false;
   readonly metrics: Metrics;
   readonly livenessChecks: HealthChecks;
   readonly readinessChecks: HealthChecks;
@@ -90,12 +83,16 @@ export class Controller {
       onSynced: () => {
         this.#synced.resolve();
         this.#loops.watchRestore();
-        this.#startWorking();
+        this.#advance();
       },
       onForbidden: () => this.#tellForbidden(),
     });
     this.#events = createEvents({ connection, instance, clock, log });
-    this.#election = deps.leaderElect ? this.#createElection() : undefined;
+    this.#lease = deps.leaderElect ? createSharedLease(deps) : createLoneLease();
+    this.#phase = new CurrentPhase(() => ({
+      isAllKnown: this.#live.isKnown && this.#workloads.hasSynced(),
+      hasLease: this.#lease.isLeader(),
+    }));
     this.#registry = createControllerRegistry({
       ...deps,
       settings: () => toRegistrySettings(this.#live.current),
@@ -103,7 +100,7 @@ export class Controller {
     });
     this.#pullSecrets = new PullSecretLoop({
       ...deps,
-      assertMayWrite: this.#assertMayWrite,
+      assertMayWrite: () => this.#lease.assertMayWrite(),
       workloads: this.#workloads,
       settings: this.#live,
       events: this.#events,
@@ -114,7 +111,7 @@ export class Controller {
       live: this.#live,
       workloads: this.#workloads,
       loops: this.#loops,
-      election: this.#election,
+      lease: this.#lease,
     };
     this.livenessChecks = createLivenessChecks(parts);
     this.readinessChecks = createReadinessChecks(parts);
@@ -131,7 +128,7 @@ export class Controller {
       this.#settingsWatch.run(this.#stopWatching.signal),
       this.#workloads.run(this.#stopWatching.signal),
     ]);
-    const stopped = AbortSignal.any([signal, this.#lost.signal]);
+    const stopped = AbortSignal.any([signal, this.#lease.lost]);
     try {
       await this.#findSettings(stopped);
       if (this.#live.isKnown) {
@@ -140,7 +137,8 @@ export class Controller {
       if (!stopped.aborted) {
         const onChange = (): void => this.#loops.retryWithNewCredentials();
         watchCredentials(this.#deps.environment['DOCKER_CONFIG'], onChange, stopped);
-        const electing = this.#elect();
+        void this.#lease.taken.then(() => this.#startLeading());
+        const electing = this.#lease.run(this.#stopWatching.signal);
         await untilAborted(stopped);
         await this.#stopWork();
         await electing;
@@ -152,29 +150,24 @@ export class Controller {
       this.#deps.connection.close();
     }
     log.info('stopped');
-    return this.#lost.signal.aborted ? 1 : 0;
-  }
-
-  async #elect(): Promise<void> {
-    if (!this.#election) {
-      this.#startLeading();
-      return;
-    }
-    this.#deps.log.info('waiting for the lease');
-    await this.#election.run(this.#stopWatching.signal);
+    return this.#lease.lost.aborted ? 1 : 0;
   }
 
   /** The Lease is renewed for as long as work is being finished, and given back after that. */
   async #stopWork(): Promise<void> {
-    const isLost = this.#lost.signal.aborted;
+    const isLost = this.#lease.lost.aborted;
     this.#deps.log.info(isLost ? 'lease lost, stopping' : 'stopping');
-    if (this.#isLeading) {
-      await this.#loops.drain(isLost ? 0 : DRAIN_MS);
-    } else {
-      this.#loops.shutDown();
+    switch (this.#phase.drain()) {
+      case 'leading':
+        await this.#loops.drain(isLost ? 0 : DRAIN_MS);
+        break;
+      case 'starting':
+      case 'standby':
+      case 'draining':
+        this.#loops.shutDown();
     }
     await this.#events.close(EVENTS_DRAIN_MS);
-    await this.#election?.release();
+    await this.#lease.release();
   }
 
   /** Waits for the first answer of the API server, however long that takes. */
@@ -187,23 +180,17 @@ export class Controller {
   }
 
   #startLeading(): void {
-    this.#isLeading = true;
     this.metrics.isLeader.set(1);
     if (this.#live.problem !== undefined) {
       this.#tellOwn(planRefusedEvent(this.#live.problem));
     }
     this.#tellForbidden();
-    this.#startWorking();
+    this.#advance();
   }
 
-  /**
-   * Once leading, once the settings are known and once the workloads are, whichever comes last: before that, the
-   * rollouts in flight cannot be counted.
-   */
-  #startWorking(): void {
-    const isReady = this.#isLeading && this.#live.isKnown && this.#workloads.hasSynced();
-    if (isReady && !this.#isWorking) {
-      this.#isWorking = true;
+  /** Once it leads it works, with all workloads that there are. */
+  #advance(): void {
+    if (this.#phase.advance() === 'leading') {
       this.#deps.log.info('working');
       this.#loops.start();
     }
@@ -218,6 +205,7 @@ export class Controller {
     this.metrics.isSettingsApplied.set(1);
     this.#workloads.setKinds(findKinds(settings));
     this.#loops.applySettings(settings, before);
+    this.#advance();
   }
 
   #refuseSettings(problem: string): void {
@@ -225,7 +213,7 @@ export class Controller {
     this.#deps.log.error({ problem }, `settings refused, ${kept}`);
     this.metrics.settingsReloads.inc({ result: 'refused' });
     this.metrics.isSettingsApplied.set(0);
-    if (this.#isLeading) {
+    if (this.#lease.isLeader()) {
       this.#tellOwn(planRefusedEvent(problem));
     }
   }
@@ -240,7 +228,7 @@ export class Controller {
 
   #tellForbidden(): void {
     const kinds = this.#workloads.listForbidden();
-    if (this.#isLeading && kinds.length > 0) {
+    if (this.#lease.isLeader() && kinds.length > 0) {
       this.#tellOwn(planForbiddenEvent(kinds));
     }
   }
@@ -250,23 +238,13 @@ export class Controller {
     this.#tellOwn(planStoppedEvent(untilMs));
   }
 
-  #createElection(): LeaderElection {
-    return createLeaderElection({
-      ...this.#deps,
-      name: LEASE_NAME,
-      identity: createIdentity(this.#deps.instance),
-      random: Math.random,
-      onStartedLeading: () => this.#startLeading(),
-      onLost: () => this.#lost.abort(),
-    });
-  }
-
   #createLoops(): Loops {
     const { connection, clock, log } = this.#deps;
     return new Loops({
       workloads: this.#workloads,
+      phase: this.#phase,
       areWorkloadsKnown: () => this.#workloads.hasSynced(),
-      client: createWorkloadClient({ connection, clock, assertMayWrite: this.#assertMayWrite }),
+      client: createWorkloadClient({ connection, clock, assertMayWrite: () => this.#lease.assertMayWrite() }),
       pullSecrets: this.#pullSecrets,
       registry: this.#registry,
       events: this.#events,

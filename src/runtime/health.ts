@@ -1,6 +1,6 @@
-import type { LeaderElection } from '../kubernetes/election/leader-election.ts';
 import type { LiveSettings } from '../settings/live-settings.ts';
 import type { HealthChecks } from '../telemetry/http-server.ts';
+import type { Lease } from './lease.ts';
 import type { Loops } from './loops/loops.ts';
 import type { WorkloadWatch } from './watches/workload-watch.ts';
 
@@ -15,15 +15,15 @@ export interface HealthParts {
   readonly live: LiveSettings;
   readonly workloads: WorkloadWatch;
   readonly loops: Loops;
-  readonly election: LeaderElection | undefined;
+  readonly lease: Pick<Lease, 'renewalAgeMs'>;
 }
 
 /** Says which part is stuck. */
-export function createLivenessChecks({ workloads, loops, election }: HealthParts): HealthChecks {
+export function createLivenessChecks({ workloads, loops, lease }: HealthParts): HealthChecks {
   return {
     watch: () => (workloads.lastActivityAgeMs() > WATCH_STUCK_MS ? 'no sign of life' : undefined),
     loop: () => (loops.longestPassMs() > PASS_STUCK_MS ? 'a pass does not end' : undefined),
-    lease: () => ((election?.renewalAgeMs() ?? 0) > LEASE_STUCK_MS ? 'not renewed' : undefined),
+    lease: () => ((lease.renewalAgeMs() ?? 0) > LEASE_STUCK_MS ? 'not renewed' : undefined),
   };
 }
 

@@ -22,7 +22,7 @@ function partsIn(state: Partial<State>): HealthParts {
     live: { isKnown },
     workloads: { lastActivityAgeMs: () => watchAgeMs, hasSynced: () => hasSynced },
     loops: { longestPassMs: () => passMs },
-    election: { renewalAgeMs: () => renewalAgeMs },
+    lease: { renewalAgeMs: () => renewalAgeMs },
   } as unknown as HealthParts;
 }
 

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 
 import { systemClock } from '../../src/clock.ts';
 import { Loops } from '../../src/runtime/loops/loops.ts';
+import { CurrentPhase } from '../../src/runtime/phase.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/settings/live-settings.ts';
@@ -62,7 +63,10 @@ export class ControllerModel {
         throw new Error(problem);
       },
     });
+    let hasLease = false;
+    const phase = new CurrentPhase(() => ({ isAllKnown: this.#live.isKnown, hasLease }));
     this.#loops = new Loops({
+      phase,
       workloads: {
         get: (name) => this.#seen.get(formatWorkloadKey(name)),
         list: () => [...this.#seen.values()],
@@ -84,6 +88,8 @@ export class ControllerModel {
     for (const workload of world.cluster.workloads.values()) {
       this.#see(world.cluster.read(workload));
     }
+    hasLease = true;
+    phase.advance();
     this.#loops.start();
   }
 

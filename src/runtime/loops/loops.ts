@@ -9,6 +9,7 @@ import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
 import { WorkloadMemories } from '../../reconcile/memory/workload-memories.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../../reconcile/ports.ts';
 import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
+import type { CurrentPhase } from '../phase.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
 import type { Settings } from '../../settings/settings.ts';
@@ -22,6 +23,7 @@ import type { Workload } from '../../workloads/workload.ts';
 const WORKLOAD_CONCURRENCY = 8;
 
 export interface LoopsDeps {
+  readonly phase: Pick<CurrentPhase, 'current'>;
   readonly workloads: WorkloadStore;
   readonly areWorkloadsKnown: () => boolean;
   readonly client: WorkloadClient;
@@ -50,7 +52,6 @@ export class Loops {
   readonly #restoreProgress: RestoreProgress;
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
-  #isWorking = false;
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
@@ -79,9 +80,8 @@ export class Loops {
     this.#workloadQueue = this.#createWorkloadQueue();
   }
 
-  /** Begins to work, with all workloads: until now none was waiting. */
+  /** Begins to work, with all workloads: until this phase none was waiting. */
   start(): void {
-    this.#isWorking = true;
     this.watchRestore();
     this.#budget.start();
     this.#lookAtAll();
@@ -101,7 +101,7 @@ export class Loops {
     this.#budget.observe(key, workload);
     this.#deps.pullSecrets.observe(key, workload);
     // A follower may wait for months: the keys of all workloads that came and went would wait with it.
-    if (this.#isWorking) {
+    if (this.#isLeading()) {
       this.#workloadQueue.add(key);
     }
   }
@@ -120,7 +120,7 @@ export class Loops {
   retryWithNewCredentials(): void {
     this.#deps.log.info('registry credentials changed');
     this.#retryFailedCopies();
-    if (this.#isWorking) {
+    if (this.#isLeading()) {
       this.#lookAtAll();
     }
   }
@@ -157,6 +157,10 @@ export class Loops {
     }
   }
 
+  #isLeading(): boolean {
+    return this.#deps.phase.current === 'leading';
+  }
+
   #lookAtAll(): void {
     for (const workload of this.#deps.workloads.list()) {
       this.#workloadQueue.add(formatWorkloadKey(workload));
@@ -167,10 +171,8 @@ export class Loops {
   watchRestore(): void {
     const { settings, areWorkloadsKnown } = this.#deps;
     const isRestoring = settings.isKnown && settings.current.MODE === 'restore';
-    this.#restoreProgress.update(
-      this.#isWorking && areWorkloadsKnown() && isRestoring,
-      this.#memories.recorded,
-    );
+    const isWatched = isRestoring && this.#isLeading() && areWorkloadsKnown();
+    this.#restoreProgress.update(isWatched, this.#memories.recorded);
   }
 
   readState(): ReturnType<StateReader> {

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 
 import { systemClock } from '../../../src/clock.ts';
 import { Loops } from '../../../src/runtime/loops/loops.ts';
+import { CurrentPhase } from '../../../src/runtime/phase.ts';
 import { LiveSettings } from '../../../src/settings/live-settings.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
@@ -15,9 +16,10 @@ import { waitFor } from '../../support/wait-for.ts';
 
 const NGINX = 'docker.io/library/nginx:1.27';
 
-/** Loops of a process that follows, until `start` is called. */
+/** Loops of a process that follows, until `lead` is called. */
 function createFollower(registry = new MemoryRegistry({})): {
   readonly loops: Loops;
+  readonly lead: () => void;
   readonly workloads: Map<string, Workload>;
   /** Edits the settings. */
   readonly edit: (data: Readonly<Record<string, string>>) => void;
@@ -33,7 +35,10 @@ function createFollower(registry = new MemoryRegistry({})): {
     onChanged: (now, before) => loops.applySettings(now, before),
     onRefused: () => undefined,
   });
+  let hasLease = false;
+  const phase = new CurrentPhase(() => ({ isAllKnown: true, hasLease }));
   const loops = new Loops({
+    phase,
     workloads: {
       get: (name) => workloads.get(formatWorkloadKey(name)),
       list: () => [...workloads.values()],
@@ -62,6 +67,11 @@ function createFollower(registry = new MemoryRegistry({})): {
   return {
     loops,
     workloads,
+    lead: () => {
+      hasLease = true;
+      phase.advance();
+      loops.start();
+    },
     edit: (data) => settings.apply(data),
     async read(metric) {
       const text = await metrics.registry.metrics();
@@ -71,7 +81,7 @@ function createFollower(registry = new MemoryRegistry({})): {
 }
 
 it('a follower keeps no keys of workloads that come and go, and looks at those that are there when it leads', async () => {
-  const { loops, workloads, read } = createFollower();
+  const { loops, lead, workloads, read } = createFollower();
   for (let index = 0; index < 100; index += 1) {
     const workload = aWorkload({ name: `job-${index}`, slots: [aSlot('app', { pullPolicy: 'Never' })] });
     const key = formatWorkloadKey(workload);
@@ -84,7 +94,7 @@ it('a follower keeps no keys of workloads that come and go, and looks at those t
   }
   loops.retryWithNewCredentials();
   expect(await read('workqueue_depth\\{name="workloads"\\}')).toBe(0);
-  loops.start();
+  lead();
   await waitFor(async () => (await read('reconciles_total\\{name="workloads",result="success"\\}')) === 10, {
     what: 'the ten that are left to be looked at',
   });
@@ -93,10 +103,10 @@ it('a follower keeps no keys of workloads that come and go, and looks at those t
 
 /** A leader with one workload, once what it knows of the copy is this. */
 async function leadUntil(phase: 'verified' | 'failed', registry: MemoryRegistry) {
-  const { loops, workloads, edit } = createFollower(registry);
+  const { loops, lead, workloads, edit } = createFollower(registry);
   const workload = aWorkload();
   workloads.set(formatWorkloadKey(workload), workload);
-  loops.start();
+  lead();
   const isSettled = (): boolean => loops.readState().copies[phase] === 1;
   await waitFor(isSettled, { what: `the copy to be ${phase}` });
   return { loops, edit };
