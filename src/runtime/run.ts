@@ -13,8 +13,11 @@ import {
   answerHealth,
   startHttpServer,
 } from '../telemetry/http-server.ts';
-import { Controller } from './controller.ts';
+import { runController } from './controller.ts';
+import { createLivenessChecks, createReadinessChecks } from './health.ts';
 import { type Environment, findNamespace, findSelf } from './identity.ts';
+import { connectParts } from './reactions.ts';
+import { type ControllerParts, buildParts } from './wiring.ts';
 
 export interface RunOptions {
   readonly kubeconfigPath: string | undefined;
@@ -27,11 +30,13 @@ export interface RunOptions {
 }
 
 /** Two servers, because they have two addresses; with the same address for both they could not start. */
-async function startServers(options: RunOptions, controller: Controller): Promise<readonly RunningServer[]> {
-  const { registry } = controller.metrics;
+async function startServers(options: RunOptions, parts: ControllerParts): Promise<readonly RunningServer[]> {
+  const { registry } = parts.metrics;
+  const liveness = createLivenessChecks(parts);
+  const readiness = createReadinessChecks(parts);
   const health: Pages = {
-    '/healthz': () => answerHealth(controller.livenessChecks),
-    '/readyz': () => answerHealth(controller.readinessChecks),
+    '/healthz': () => answerHealth(liveness),
+    '/readyz': () => answerHealth(readiness),
   };
   const metrics: Pages = {
     '/metrics': async () => ({
@@ -67,7 +72,7 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<num
     userAgent: `backup-image-registry/${version}`,
   });
   const namespace = findNamespace(environment);
-  const controller = new Controller({
+  const parts = buildParts({
     connection,
     namespace,
     instance: environment['POD_NAME'] || hostname(),
@@ -78,13 +83,14 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<num
     clock: systemClock,
     log,
   });
-  const servers = await startServers(options, controller);
+  connectParts(parts);
+  const servers = await startServers(options, parts);
   log.info(
     { version, server: connection.server, namespace, listening: servers.map(({ url }) => url) },
     'starting',
   );
   try {
-    return await controller.run(signal);
+    return await runController(parts, signal);
   } finally {
     await Promise.all(servers.map((server) => server.close()));
   }

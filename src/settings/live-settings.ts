@@ -6,15 +6,21 @@ import { type Settings, parseSettings } from './settings.ts';
 export interface LiveSettingsOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+}
+
+export interface SettingsHandlers {
   /** `before` is undefined for the first settings. After a refused edit that was taken back both are the same. */
   readonly onChanged: (now: Settings, before: Settings | undefined) => void;
   /** `problem` names every bad key; the last good settings stay. */
   readonly onRefused: (problem: string) => void;
 }
 
+const NOBODY: SettingsHandlers = { onChanged: () => undefined, onRefused: () => undefined };
+
 /** The settings in force: all of an edit of the ConfigMap or nothing of it. */
 export class LiveSettings {
   readonly #options: LiveSettingsOptions;
+  #handlers = NOBODY;
   #settings: Settings | undefined;
   #problem: string | undefined;
 
@@ -39,6 +45,11 @@ export class LiveSettings {
     return this.#problem;
   }
 
+  /** From now on these are told. */
+  listen(handlers: SettingsHandlers): void {
+    this.#handlers = handlers;
+  }
+
   /** Takes the data of the ConfigMap; undefined when there is none (deleted: the last good settings stay). */
   apply(configMapData: Readonly<Record<string, string>> | undefined): void {
     if (configMapData === undefined && this.#settings) {
@@ -52,7 +63,7 @@ export class LiveSettings {
       this.#settings = settings;
       this.#problem = undefined;
       if (isNews) {
-        this.#options.onChanged(settings, before);
+        this.#handlers.onChanged(settings, before);
       }
     } catch (error) {
       if (!(error instanceof UsageError)) {
@@ -60,7 +71,7 @@ export class LiveSettings {
       }
       if (error.message !== this.#problem) {
         this.#problem = error.message;
-        this.#options.onRefused(error.message);
+        this.#handlers.onRefused(error.message);
       }
     }
   }

@@ -177,18 +177,26 @@ export type StateReader = () => {
   readonly isStopped: boolean;
 };
 
+export interface StateReaders {
+  readonly readState: StateReader;
+  readonly readRegistries: RegistriesReader;
+}
+
+const NOTHING: StateReaders = {
+  readState: () => ({ copies: {}, rollouts: 0, recorded: 0, isStopped: false }),
+  readRegistries: () => ({ copies: [], allowances: [] }),
+};
+
 /**
  * All metrics of the controller. Labels come from closed sets, never from image, namespace or workload names, and
  * every combination exists from the start, so that a rate is known before the first failure. Only what a few registries
  * tell about themselves is by host.
  */
-export function createMetrics(
-  version: string,
-  readState: StateReader,
-  readRegistries: RegistriesReader = () => ({ copies: [], allowances: [] }),
-) {
+export function createMetrics(version: string) {
   const registry = new Registry();
   const registers: Registers = { registers: [registry] };
+  let readers = NOTHING;
+  const readState: StateReader = () => readers.readState();
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: `${PREFIX}build_info`,
@@ -199,10 +207,14 @@ export function createMetrics(
   return {
     registry,
     ...createWorkMetrics(registers),
-    ...createCopyMetrics({ prefix: PREFIX, ...registers }, readRegistries),
+    ...createCopyMetrics({ prefix: PREFIX, ...registers }, () => readers.readRegistries()),
     ...createStateMetrics(registers, readState),
     ...createSwapGauges(registers, readState),
     forQueue: createQueueMetrics(registers),
+    /** From now on the state of things is read here. */
+    observe(things: StateReaders): void {
+      readers = things;
+    },
   };
 }
 

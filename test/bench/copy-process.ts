@@ -17,7 +17,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { CopyOrder, CopyOutcome } from './controller-process.ts';
 
 const log = createLog();
-const metrics = createMetrics('bench', () => ({ copies: {}, rollouts: 0, isStopped: false, recorded: 0 }));
+const metrics = createMetrics('bench');
 
 function toRequest({ source, digest }: CopyOrder['images'][number]): CopyRequest {
   const isProven = digest !== undefined;

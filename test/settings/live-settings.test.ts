@@ -10,9 +10,8 @@ let live: LiveSettings;
 
 beforeEach(() => {
   heard = [];
-  live = new LiveSettings({
-    environment: {},
-    log: pino({ enabled: false }),
+  live = new LiveSettings({ environment: {}, log: pino({ enabled: false }) });
+  live.listen({
     onChanged: (settings) => heard.push(`changed to ${settings.REGISTRY_PREFIX.host}`),
     onRefused: (problem) => heard.push(`refused: ${problem}`),
   });

@@ -21,7 +21,7 @@ import type { ClusterModel } from './cluster-model.ts';
 import { PLATFORMS, type RegistryModel } from './registry-model.ts';
 
 /** Counted by all together, and read by nobody. */
-const METRICS = createMetrics('0.0.0', () => ({ copies: {}, rollouts: 0, isStopped: false, recorded: 0 }));
+const METRICS = createMetrics('0.0.0');
 
 /** A request that is on its way. It takes effect, and is answered, when the world says so. */
 interface Request {
@@ -55,14 +55,7 @@ export class ControllerModel {
   constructor(world: ControllerWorld) {
     this.#world = world;
     const log = pino({ level: 'error' }, { write: (line) => this.#keepBug(line) });
-    this.#live = new LiveSettings({
-      environment: {},
-      log,
-      onChanged: (now, before) => this.#loops.applySettings(now, before),
-      onRefused: (problem) => {
-        throw new Error(problem);
-      },
-    });
+    this.#live = new LiveSettings({ environment: {}, log });
     let hasLease = false;
     const phase = new CurrentPhase(() => ({ isAllKnown: this.#live.isKnown, hasLease }));
     this.#loops = new Loops({
@@ -82,6 +75,12 @@ export class ControllerModel {
       log,
       metrics: METRICS,
       onSwappingStopped: () => world.tell('  swapping is stopped'),
+    });
+    this.#live.listen({
+      onChanged: (now, before) => this.#loops.applySettings(now, before),
+      onRefused: (problem) => {
+        throw new Error(problem);
+      },
     });
     this.#heardChanges = world.cluster.changes.length;
     this.applySettings(world.settings);

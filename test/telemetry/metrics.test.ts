@@ -4,11 +4,19 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 
 async function readOwn(): Promise<readonly string[]> {
   const copy = { layers: 5, layersDone: 2, bytesBegun: 900, bytesDone: 300 };
-  const metrics = createMetrics(
-    '1.2.3',
-    () => ({ copies: { pending: 2, verified: 1, failed: 0 }, rollouts: 3, isStopped: true, recorded: 4 }),
-    () => ({ copies: [copy, copy], allowances: [{ host: 'registry-1.docker.io', remaining: 76 }] }),
-  );
+  const metrics = createMetrics('1.2.3');
+  metrics.observe({
+    readState: () => ({
+      copies: { pending: 2, verified: 1, failed: 0 },
+      rollouts: 3,
+      isStopped: true,
+      recorded: 4,
+    }),
+    readRegistries: () => ({
+      copies: [copy, copy],
+      allowances: [{ host: 'registry-1.docker.io', remaining: 76 }],
+    }),
+  });
   metrics.forQueue('copies');
   const text = await metrics.registry.metrics();
   return text.split('\n').filter((line) => line.startsWith('backup_image_registry_'));

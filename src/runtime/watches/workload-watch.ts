@@ -14,6 +14,9 @@ export interface WorkloadWatchOptions {
   readonly log: Logger;
   /** Workloads out of scope are invisible to the loops, as if they did not exist. */
   readonly isInScope: (name: WorkloadName) => boolean;
+}
+
+export interface WorkloadHandlers {
   /** Told of every change of a workload in scope or of the policy of its namespace, and with undefined of its end. */
   readonly onChange: (key: string, workload: Workload | undefined) => void;
   /** Told when the workloads of all kinds are known, after a change of the kinds again. */
@@ -23,6 +26,10 @@ export interface WorkloadWatchOptions {
 }
 
 export interface WorkloadWatch extends WorkloadStore {
+  /** From now on these are told. */
+  listen(handlers: WorkloadHandlers): void;
+  /** Settles when all workloads are known for the first time. */
+  readonly synced: Promise<void>;
   /** Which kinds to watch from now on. Workloads of other kinds end, as far as the loops can see. */
   setKinds(kinds: readonly WorkloadKind[]): void;
   /** Ends all watches with the signal. */
@@ -39,12 +46,20 @@ export interface WorkloadWatch extends WorkloadStore {
   lastActivityAgeMs(): number;
 }
 
+const NOBODY: WorkloadHandlers = {
+  onChange: () => undefined,
+  onSynced: () => undefined,
+  onForbidden: () => undefined,
+};
+
 /** The workloads of the cluster, of the wanted kinds, kept up to date. */
 class KindWatches implements WorkloadWatch {
   readonly #options: WorkloadWatchOptions;
   readonly #watches = new Map<WorkloadKind, KindWatch>();
   readonly #ended: Promise<void>[] = [];
   readonly #namespaces: NamespaceWatch;
+  readonly #synced = Promise.withResolvers<void>();
+  #handlers = NOBODY;
   #areNamespacesKnown = false;
   #forbidden = '';
 
@@ -62,6 +77,14 @@ class KindWatches implements WorkloadWatch {
       this.#areNamespacesKnown = true;
       this.#onProgress();
     });
+  }
+
+  listen(handlers: WorkloadHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  get synced(): Promise<void> {
+    return this.#synced.promise;
   }
 
   setKinds(kinds: readonly WorkloadKind[]): void {
@@ -142,7 +165,7 @@ class KindWatches implements WorkloadWatch {
 
   #tell(workload: Workload, now: Workload | undefined): void {
     if (this.#options.isInScope(workload)) {
-      this.#options.onChange(formatWorkloadKey(workload), now);
+      this.#handlers.onChange(formatWorkloadKey(workload), now);
     }
   }
 
@@ -150,10 +173,11 @@ class KindWatches implements WorkloadWatch {
     const forbidden = this.listForbidden();
     if (forbidden.join() !== this.#forbidden) {
       this.#forbidden = forbidden.join();
-      this.#options.onForbidden(forbidden);
+      this.#handlers.onForbidden(forbidden);
     }
     if (this.hasSynced()) {
-      this.#options.onSynced();
+      this.#synced.resolve();
+      this.#handlers.onSynced();
     }
   }
 }

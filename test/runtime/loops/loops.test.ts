@@ -28,12 +28,10 @@ function createFollower(registry = new MemoryRegistry({})): {
   const log = createLog();
   log.level = 'silent';
   const workloads = new Map<string, Workload>();
-  const metrics = createMetrics('test', () => ({ copies: {}, rollouts: 0, recorded: 0, isStopped: false }));
+  const metrics = createMetrics('test');
   const settings = new LiveSettings({
     environment: { REGISTRY_PREFIX: 'backup.example/p' },
     log,
-    onChanged: (now, before) => loops.applySettings(now, before),
-    onRefused: () => undefined,
   });
   let hasLease = false;
   const phase = new CurrentPhase(() => ({ isAllKnown: true, hasLease }));
@@ -62,6 +60,10 @@ function createFollower(registry = new MemoryRegistry({})): {
     log,
     metrics,
     onSwappingStopped: () => undefined,
+  });
+  settings.listen({
+    onChanged: (now, before) => loops.applySettings(now, before),
+    onRefused: () => undefined,
   });
   settings.apply({});
   return {

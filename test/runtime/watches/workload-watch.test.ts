@@ -55,6 +55,8 @@ beforeEach(async () => {
     clock: systemClock,
     log: pino({ enabled: false }),
     isInScope: () => true,
+  });
+  watch.listen({
     onChange: (key, workload) => heard.push(`${key} ${workload ? 'is there' : 'is gone'}`),
     onSynced: () => heard.push('synced'),
     onForbidden: (kinds) => heard.push(`forbidden: ${kinds.join()}`),

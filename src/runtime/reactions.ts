@@ -1,0 +1,61 @@
+import { findKinds } from '../settings/scope.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { ControllerParts } from './wiring.ts';
+
+/** Once it leads it works, with all workloads that there are. */
+function advance({ phase, loops, deps }: ControllerParts): void {
+  if (phase.advance() === 'leading') {
+    deps.log.info('working');
+    loops.start();
+  }
+}
+
+/** An edit may have been refused, or a kind been forbidden, while nobody had the Lease. */
+function takeLease(parts: ControllerParts): void {
+  const { metrics, live, workloads, teller } = parts;
+  metrics.isLeader.set(1);
+  if (live.problem !== undefined) {
+    teller.tellRefused(live.problem);
+  }
+  teller.tellForbidden(workloads.listForbidden());
+  advance(parts);
+}
+
+function applySettings(parts: ControllerParts, now: Settings, before: Settings | undefined): void {
+  const { metrics, workloads, loops, deps } = parts;
+  deps.log.level = now.LOG_LEVEL;
+  const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded, REGISTRY_PREFIX: prefix } = now;
+  deps.log.info({ mode, prefix: `${prefix.host}/${prefix.path}`, excluded }, 'settings applied');
+  metrics.settingsReloads.inc({ result: 'applied' });
+  metrics.isSettingsApplied.set(1);
+  workloads.setKinds(findKinds(now));
+  loops.applySettings(now, before);
+  advance(parts);
+}
+
+function refuseSettings({ metrics, live, teller, deps }: ControllerParts, problem: string): void {
+  const kept = live.isKnown ? 'the last good settings stay' : 'waiting for an edit of the ConfigMap';
+  deps.log.error({ problem }, `settings refused, ${kept}`);
+  metrics.settingsReloads.inc({ result: 'refused' });
+  metrics.isSettingsApplied.set(0);
+  teller.tellRefused(problem);
+}
+
+/** Who hears of what. To be called once, before anything runs. */
+export function connectParts(parts: ControllerParts): void {
+  const { metrics, live, workloads, lease, teller, registry, loops } = parts;
+  metrics.observe({ readState: () => loops.readState(), readRegistries: () => registry.readState() });
+  live.listen({
+    onChanged: (now, before) => applySettings(parts, now, before),
+    onRefused: (problem) => refuseSettings(parts, problem),
+  });
+  workloads.listen({
+    onChange: (key, workload) => loops.observe(key, workload),
+    onSynced() {
+      loops.watchRestore();
+      advance(parts);
+    },
+    onForbidden: (kinds) => teller.tellForbidden(kinds),
+  });
+  void lease.taken.then(() => takeLease(parts));
+}
