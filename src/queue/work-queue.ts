@@ -28,7 +28,6 @@ export interface QueueMetrics {
 export interface WorkQueueOptions {
   /** For log lines. */
   readonly name: string;
-  readonly reconcile: Reconcile;
   readonly concurrency: number;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
@@ -61,7 +60,8 @@ const NO_METRICS: QueueMetrics = {
 /**
  * Keys waiting for a reconciler, with client-go's contract: adding a key that already waits changes nothing,
  * a key that is added while it is worked on is worked on once more afterwards, and no key is ever worked on
- * twice at the same time. Keys wait from the first `add`; work begins with `start`.
+ * twice at the same time. Keys wait from the first `add`; work begins with `start`, which says how: until then, whoever does
+ * the work may be built, and know the queue already.
  *
  * This is the one place that turns the outcome of a pass into a retry, a log line and a metric.
  */
@@ -79,6 +79,7 @@ export class WorkQueue {
   readonly #processing = new Map<string, number>();
   readonly #abort = new AbortController();
   #isShuttingDown = false;
+  #workOn: Reconcile = () => Promise.reject(new TypeError('the queue has not been started'));
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
@@ -90,7 +91,8 @@ export class WorkQueue {
   }
 
   /** Begins work; keys added before have been waiting. */
-  start(): void {
+  start(reconcile: Reconcile): void {
+    this.#workOn = reconcile;
     this.#pool.start();
   }
 
@@ -204,9 +206,9 @@ export class WorkQueue {
 
   /** Runs one pass, logs how it failed; never rejects. */
   async #reconcile(key: string): Promise<Outcome> {
-    const { clock, log, name, reconcile } = this.#options;
+    const { clock, log, name } = this.#options;
     try {
-      return judgeResult(await reconcile(key, this.#abort.signal));
+      return judgeResult(await this.#workOn(key, this.#abort.signal));
     } catch (error) {
       const outcome = judgeError(error, { nowMs: clock.nowMs(), stopping: this.#abort.signal.aborted });
       const facts = { queue: name, key, err: error, attempt: this.#failures.failures(key) + 1 };

@@ -1,5 +1,5 @@
 import { createEvent } from '../reconcile/events/create-event.ts';
-import type { ObjectEvent } from '../reconcile/ports.ts';
+import type { ObjectEvent } from '../reconcile/events/object-event.ts';
 import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 
 /** An edit of the ConfigMap is not in force. */

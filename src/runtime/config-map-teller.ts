@@ -1,4 +1,5 @@
-import type { EventRecorder, ObjectEvent } from '../reconcile/ports.ts';
+import type { ObjectEvent } from '../reconcile/events/object-event.ts';
+import type { EventRecorder } from '../reconcile/ports.ts';
 import type { WorkloadKind } from '../workloads/kinds.ts';
 import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import type { Lease } from './lease.ts';

@@ -24,9 +24,8 @@ const VOID: Readonly<Record<keyof Settings, 'copies' | 'nothing'>> = {
   SOURCE_HOSTS: 'copies',
   // The same: with observe or restore nothing is copied.
   MODE: 'copies',
-  // The same, and nobody tells of the workloads that are out of scope now: their copies would be looked up for ever.
-  NAMESPACES_EXCLUDE_LIST: 'copies',
-  // The watch tells of each workload whose kind is taken out, and so its copies are left.
+  // A workload that leaves the scope is forgotten, and its copies with it unless others need them.
+  NAMESPACES_EXCLUDE_LIST: 'nothing',
   WORKLOAD_KINDS: 'nothing',
   // Read when a copy is made. What is in the backup is not made again, forgotten or not.
   COPY_REFERRERS: 'nothing',

@@ -6,7 +6,12 @@
  * standard output, as they do in a cluster.
  */
 import { systemClock } from '../../src/clock.ts';
-import { createCopyQueue, planCopyPasses, toRegistrySettings } from '../../src/runtime/loops/copy-loop.ts';
+import {
+  createCopyLoop,
+  createCopyQueue,
+  planCopyPasses,
+  toRegistrySettings,
+} from '../../src/runtime/loops/copy-loop.ts';
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyRequest } from '../../src/reconcile/copies/copy-state.ts';
 import { CopyStore } from '../../src/reconcile/copies/copy-store.ts';
@@ -36,6 +41,7 @@ async function settleAll(order: CopyOrder): Promise<void> {
   });
   const waiting = new Set(order.images.map((_, index) => `Deployment/bench/${index}`));
   const allSettled = Promise.withResolvers<void>();
+  const queue = createCopyQueue({ clock: systemClock, log, metrics });
   const copies = new CopyStore({
     onWanted: (key) => queue.add(key),
     onSettled: (workloadKey) => {
@@ -45,16 +51,10 @@ async function settleAll(order: CopyOrder): Promise<void> {
       }
     },
   });
-  const queue = createCopyQueue({
-    copies,
-    registry,
-    settings: () => settings,
-    clock: systemClock,
-    log,
-    metrics,
-  });
   queue.setConcurrency(planCopyPasses(settings));
-  queue.start();
+  queue.start(
+    createCopyLoop({ copies, registry, settings: () => settings, clock: systemClock, log, metrics }),
+  );
   for (const [index, image] of order.images.entries()) {
     copies.want(`Deployment/bench/${index}`, [toRequest(image)]);
   }

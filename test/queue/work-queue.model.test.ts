@@ -37,15 +37,14 @@ class Real {
       backoff: { firstMs: 100, longestMs: 800 },
       // The shared rate has a test of its own; here it would hide the back-off of a key.
       retryRate: { perSecond: 1e9, burst: 1e9 },
-      reconcile: (key) => {
-        expect(this.passes.has(key), `${key} twice at once`).toBe(false);
-        this.begun.push(key);
-        return new Promise((end, fail) => {
-          this.passes.set(key, { end, fail });
-        });
-      },
     });
-    this.queue.start();
+    this.queue.start((key) => {
+      expect(this.passes.has(key), `${key} twice at once`).toBe(false);
+      this.begun.push(key);
+      return new Promise((end, fail) => {
+        this.passes.set(key, { end, fail });
+      });
+    });
   }
 
   finish(key: string, how: { readonly result?: ReconcileResult; readonly error?: Error }): void {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { ApiError, ConflictError, InvalidImageError } from '../../src/errors.ts';
 import type { ReconcileResult } from '../../src/queue/outcome.ts';
-import { type WorkQueueOptions, WorkQueue } from '../../src/queue/work-queue.ts';
+import { type Reconcile, type WorkQueueOptions, WorkQueue } from '../../src/queue/work-queue.ts';
 
 /** One pass that a test ends when it likes. */
 interface Pass {
@@ -31,6 +31,11 @@ afterEach(() => {
 
 const write = (level: string) => (_: unknown, message: string) => log.push({ level, message });
 
+const recordPass: Reconcile = (key, signal) =>
+  new Promise((resolve, reject) => {
+    passes.push({ key, signal, end: resolve, fail: reject });
+  });
+
 function createQueue(parts: Partial<WorkQueueOptions> = {}): WorkQueue {
   return new WorkQueue({
     name: 'test',
@@ -42,17 +47,13 @@ function createQueue(parts: Partial<WorkQueueOptions> = {}): WorkQueue {
       warn: write('warn'),
       error: write('error'),
     } as unknown as Logger,
-    reconcile: (key, signal) =>
-      new Promise((resolve, reject) => {
-        passes.push({ key, signal, end: resolve, fail: reject });
-      }),
     ...parts,
   });
 }
 
 function started(parts: Partial<WorkQueueOptions> = {}): WorkQueue {
   const queue = createQueue(parts);
-  queue.start();
+  queue.start(recordPass);
   return queue;
 }
 
@@ -77,7 +78,7 @@ describe('adding', () => {
       queue.add(key);
     }
     expect([queue.depth, keys()]).toEqual([3, '']);
-    queue.start();
+    queue.start(recordPass);
     expect([queue.depth, queue.running, keys()]).toEqual([2, 1, 'a']);
   });
 
@@ -259,11 +260,10 @@ describe('outcomes', () => {
   });
 
   it('a reconciler that throws before it returns a promise has failed too', async () => {
-    const queue = started({
-      reconcile: (key) => {
-        passes.push({ key } as Pass);
-        throw new TypeError('at once');
-      },
+    const queue = createQueue();
+    queue.start((key) => {
+      passes.push({ key } as Pass);
+      throw new TypeError('at once');
     });
     queue.add('a');
     await settle();

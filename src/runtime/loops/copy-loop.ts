@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { Clock } from '../../clock.ts';
-import { type QueueMetrics, WorkQueue } from '../../queue/work-queue.ts';
+import { type QueueMetrics, type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
 import { createCopyReconciler } from '../../reconcile/copies/copy-reconciler.ts';
 import type { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import type { ImageRegistry } from '../../reconcile/ports.ts';
@@ -20,45 +20,47 @@ export function planCopyPasses({ COPY_CONCURRENCY: copies }: Pick<Settings, 'COP
   return 3 * copies;
 }
 
+export interface CopyQueueDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: { forQueue(name: string): QueueMetrics };
+}
+
+/** The queue of copies; works on one at a time until its concurrency is set. */
+export function createCopyQueue({ clock, log, metrics }: CopyQueueDeps): WorkQueue {
+  return new WorkQueue({
+    name: 'copies',
+    concurrency: 1,
+    clock,
+    log,
+    backoff: COPY_BACKOFF,
+    metrics: metrics.forQueue('copies'),
+  });
+}
+
 export interface CopyLoopDeps {
   readonly copies: CopyStore;
   readonly registry: ImageRegistry;
   readonly settings: () => Settings;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration'> & { forQueue(name: string): QueueMetrics };
+  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration'>;
 }
 
-/** The loop over copies; it works on one at a time until its concurrency is set. */
-export function createCopyQueue({
-  copies,
-  registry,
-  settings,
-  clock,
-  log,
-  metrics,
-}: CopyLoopDeps): WorkQueue {
-  return new WorkQueue({
-    name: 'copies',
-    concurrency: 1,
-    reconcile: createCopyReconciler({
-      copies,
-      registry,
-      settings,
-      log: log.child({ component: 'copies' }),
-      nowMs: () => clock.nowMs(),
-      random: Math.random,
-      onCopied: (result, durationMs) => {
-        metrics.copies.inc({ result });
-        if (result === 'copied') {
-          metrics.copyDuration.observe(durationMs / 1000);
-        }
-      },
-    }),
-    clock,
-    log,
-    backoff: COPY_BACKOFF,
-    metrics: metrics.forQueue('copies'),
+/** What is done for one copy. */
+export function createCopyLoop(deps: CopyLoopDeps): Reconcile {
+  const { clock, log, metrics } = deps;
+  return createCopyReconciler({
+    ...deps,
+    log: log.child({ component: 'copies' }),
+    nowMs: () => clock.nowMs(),
+    random: Math.random,
+    onCopied: (result, durationMs) => {
+      metrics.copies.inc({ result });
+      if (result === 'copied') {
+        metrics.copyDuration.observe(durationMs / 1000);
+      }
+    },
   });
 }
 

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 
 import type { Clock } from '../../clock.ts';
 import type { LiveSettings } from '../../settings/live-settings.ts';
-import { type QueueMetrics, WorkQueue } from '../../queue/work-queue.ts';
+import { type QueueMetrics, type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
 import { isImageCopy } from '../../images/copy-name.ts';
 import { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
@@ -15,7 +15,7 @@ import { createWorkloadReconciler } from '../../reconcile/workload/workload-reco
 import type { Settings } from '../../settings/settings.ts';
 import { type Consequence, planConsequences } from '../../settings/settings-change.ts';
 import type { Metrics, StateReader } from '../../telemetry/metrics.ts';
-import { createCopyQueue, planCopyPasses } from './copy-loop.ts';
+import { createCopyLoop, createCopyQueue, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
@@ -55,7 +55,15 @@ export class Loops {
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
-    const { settings, clock } = deps;
+    const { settings, clock, log, metrics } = deps;
+    this.#copyQueue = createCopyQueue(deps);
+    this.#workloadQueue = new WorkQueue({
+      name: 'workloads',
+      concurrency: WORKLOAD_CONCURRENCY,
+      clock,
+      log,
+      metrics: metrics.forQueue('workloads'),
+    });
     this.#copies = new CopyStore({
       onWanted: (key) => this.#copyQueue.add(key),
       onSettled: (key) => this.#workloadQueue.add(key),
@@ -71,13 +79,7 @@ export class Loops {
       onStopped: deps.onSwappingStopped,
     });
     this.#memories = new WorkloadMemories(() => clock.nowMs());
-    this.#restoreProgress = new RestoreProgress(deps.log);
-    this.#copyQueue = createCopyQueue({
-      ...deps,
-      copies: this.#copies,
-      settings: () => settings.current,
-    });
-    this.#workloadQueue = this.#createWorkloadQueue();
+    this.#restoreProgress = new RestoreProgress(log);
   }
 
   /** Begins to work, with all workloads: until this phase none was waiting. */
@@ -85,8 +87,10 @@ export class Loops {
     this.watchRestore();
     this.#budget.start();
     this.#lookAtAll();
-    this.#workloadQueue.start();
-    this.#copyQueue.start();
+    this.#workloadQueue.start(this.#createWorkloadLoop());
+    this.#copyQueue.start(
+      createCopyLoop({ ...this.#deps, copies: this.#copies, settings: () => this.#deps.settings.current }),
+    );
     this.#deps.pullSecrets.start();
   }
 
@@ -203,28 +207,18 @@ export class Loops {
     this.#deps.pullSecrets.shutDown();
   }
 
-  #createWorkloadQueue(): WorkQueue {
-    const { workloads, client, registry, events, settings, clock, log, metrics } = this.#deps;
-    return new WorkQueue({
-      name: 'workloads',
-      concurrency: WORKLOAD_CONCURRENCY,
-      reconcile: createWorkloadReconciler({
-        workloads,
-        client,
-        registry,
-        copies: this.#copies,
-        budget: this.#budget,
-        memories: this.#memories,
-        pullSecrets: this.#deps.pullSecrets.secrets,
-        events,
-        settings: () => settings.current,
-        log: log.child({ component: 'workloads' }),
-        nowMs: () => clock.nowMs(),
-        onSwapped: (kind, result) => metrics.swaps.inc({ kind, result }),
-      }),
-      clock,
-      log,
-      metrics: metrics.forQueue('workloads'),
+  #createWorkloadLoop(): Reconcile {
+    const { settings, clock, log, metrics } = this.#deps;
+    return createWorkloadReconciler({
+      ...this.#deps,
+      copies: this.#copies,
+      budget: this.#budget,
+      memories: this.#memories,
+      pullSecrets: this.#deps.pullSecrets.secrets,
+      settings: () => settings.current,
+      log: log.child({ component: 'workloads' }),
+      nowMs: () => clock.nowMs(),
+      onSwapped: (kind, result) => metrics.swaps.inc({ kind, result }),
     });
   }
 }

@@ -39,6 +39,7 @@ export class PullSecretLoop {
   constructor(deps: PullSecretLoopDeps) {
     this.#deps = deps;
     const { connection, namespace: ownNamespace, assertMayWrite, workloads, clock, log } = deps;
+    this.#queue = new WorkQueue({ name: 'pull-secrets', concurrency: 1, clock, log, metrics: deps.metrics });
     this.#watch = new PullSecretWatch({
       connection,
       ownNamespace,
@@ -57,14 +58,6 @@ export class PullSecretLoop {
       events: deps.events,
       nowMs: () => clock.nowMs(),
     });
-    this.#queue = new WorkQueue({
-      name: 'pull-secrets',
-      concurrency: 1,
-      reconcile: (namespace, signal) => this.#secrets.reconcile(namespace, signal),
-      clock,
-      log,
-      metrics: deps.metrics,
-    });
   }
 
   get secrets(): SwapPullSecrets {
@@ -72,7 +65,7 @@ export class PullSecretLoop {
   }
 
   start(): void {
-    this.#queue.start();
+    this.#queue.start((namespace, signal) => this.#secrets.reconcile(namespace, signal));
   }
 
   applySettings(): void {

@@ -111,7 +111,7 @@ async function leadUntil(phase: 'verified' | 'failed', registry: MemoryRegistry)
   lead();
   const isSettled = (): boolean => loops.readState().copies[phase] === 1;
   await waitFor(isSettled, { what: `the copy to be ${phase}` });
-  return { loops, edit };
+  return { loops, workloads, edit };
 }
 
 it('an edit of the log level forgets no copy, and one of the prefix all of them', async () => {
@@ -132,5 +132,16 @@ it('any edit looks again at a copy that has failed', async () => {
   registry.put(parseReference(NGINX), DIGEST);
   edit({ LOG_LEVEL: 'error' });
   await waitFor(() => loops.readState().copies['verified'] === 1, { what: 'the copy' });
+  loops.shutDown();
+});
+
+it('a workload that leaves the scope takes its copies with it', async () => {
+  const registry = new MemoryRegistry({});
+  registry.put(parseReference(NGINX), DIGEST);
+  const { loops, workloads, edit } = await leadUntil('verified', registry);
+  // As with the watch: what is out of scope cannot be seen, and nobody tells that it has gone.
+  workloads.clear();
+  edit({ NAMESPACES_EXCLUDE_LIST: 'shop' });
+  await waitFor(() => loops.readState().copies['verified'] === 0, { what: 'the copy to be forgotten' });
   loops.shutDown();
 });
