@@ -3,8 +3,7 @@ import type { Platforms } from '../images/platforms.ts';
 import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
 import type { FormerTemplate, Pod, Slot, Workload } from '../workloads/workload.ts';
-import type { EventReason } from './events/catalogue.ts';
-import type { EventEntry } from './events/event-entry.ts';
+import type { ObjectEvent } from './events/object-event.ts';
 
 /** One manifest, for one platform; or an index, with the digests of all manifests and indexes below it, at any depth. */
 export type ImageParts =
@@ -183,12 +182,6 @@ export interface EventSubject {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
-}
-
-/** `note` says what happened, why, and what comes next. Made by `createEvent`, which knows type and action of a reason. */
-export interface ObjectEvent extends Pick<EventEntry, 'type' | 'action'> {
-  readonly reason: EventReason;
-  readonly note: string;
 }
 
 /** Events are told once per change of outcome, and never hold up the work: delivery is best effort. */

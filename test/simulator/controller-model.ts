@@ -6,13 +6,8 @@ import { CurrentPhase } from '../../src/runtime/phase.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/settings/live-settings.ts';
-import type {
-  ImageRegistry,
-  ObjectEvent,
-  PodPatch,
-  WorkloadClient,
-  WorkloadPatch,
-} from '../../src/reconcile/ports.ts';
+import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
+import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 
 import { type Clock, wait } from '../../clock.ts';
-import type { EventRecorder, EventSubject, ObjectEvent } from '../../reconcile/ports.ts';
+import type { EventRecorder, EventSubject } from '../../reconcile/ports.ts';
 import { type WorkloadKind, KINDS } from '../../workloads/kinds.ts';
 import type { Connection } from '../connection/api-client.ts';
 import { toPlainText } from '../connection/api-errors.ts';
@@ -117,6 +117,8 @@ class EventSender {
   }
 }
 
+type Recorded = Parameters<EventRecorder['record']>[1];
+
 /** Events of `events.k8s.io/v1`: best effort, and never a reason for the work to wait. */
 export function createEvents(options: {
   readonly connection: Pick<Connection, 'request'>;
@@ -131,7 +133,7 @@ export function createEvents(options: {
   const toSeries = (count: number): object => ({
     series: { count, lastObservedTime: formatMicroTime(clock.nowMs()) },
   });
-  const toEvent = (name: string, subject: EventSubject, event: ObjectEvent): object => ({
+  const toEvent = (name: string, subject: EventSubject, event: Recorded): object => ({
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
     metadata: { name, namespace: subject.namespace },

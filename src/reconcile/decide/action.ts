@@ -1,6 +1,7 @@
 import type { NotSwappable } from '../../workloads/rollout.ts';
 import type { Copy, CopyRequest } from '../copies/copy-state.ts';
-import type { ObjectEvent, PodPatch, WorkloadPatch } from '../ports.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
+import type { PodPatch, WorkloadPatch } from '../ports.ts';
 import type { PaceReason } from './pace-reason.ts';
 import type { CopiedSlot } from './slots/planned-slot.ts';
 

@@ -1,7 +1,7 @@
 import type { Destination } from '../../images/copy-name.ts';
 import type { Settings } from '../../settings/settings.ts';
 import type { Pod } from '../../workloads/workload.ts';
-import type { ObjectEvent } from '../ports.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
 import type { Action } from './action.ts';
 import type { PaceReason } from './pace-reason.ts';
 import type { AppliedPolicy } from './policy.ts';

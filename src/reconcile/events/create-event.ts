@@ -1,4 +1,4 @@
-import type { ObjectEvent } from '../ports.ts';
+import type { ObjectEvent } from './object-event.ts';
 import { type EventReason, EVENTS } from './catalogue.ts';
 
 /** An event as the catalogue knows it; `note` says what happened, why, and what comes next. */

@@ -1,5 +1,6 @@
 import type { Workload } from '../../workloads/workload.ts';
-import type { EventRecorder, ObjectEvent } from '../ports.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
+import type { EventRecorder } from '../ports.ts';
 import type { WorkloadMemory } from './workload-memory.ts';
 
 /**

@@ -1,7 +1,8 @@
 import type { WriteDeniedError } from '../../errors.ts';
 import type { EventReason } from '../events/catalogue.ts';
 import { createEvent } from '../events/create-event.ts';
-import type { ObjectEvent, PullSecret, PullSecretContent, PullSecretStore } from '../ports.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
+import type { PullSecret, PullSecretContent, PullSecretStore } from '../ports.ts';
 
 export interface HandOutFacts {
   /** The Secret in the namespace of the controller. */

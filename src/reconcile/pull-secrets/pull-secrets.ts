@@ -2,7 +2,8 @@ import { ConflictError, WriteDeniedError } from '../../errors.ts';
 import { type WorkloadKind, formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
 import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import type { EventRecorder, ObjectEvent, PullSecretClient, PullSecretStore } from '../ports.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
+import type { EventRecorder, PullSecretClient, PullSecretStore } from '../ports.ts';
 import { planHandOut, tellSecretDenied, tellProblem } from './distribution.ts';
 
 /** A swap is patched right after its Secret was made; until the patch is seen, the Secret counts as used. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import type { Connection } from '../../../src/kubernetes/connection/api-client.ts';
 import { type Events, createEvents, cutBytes } from '../../../src/kubernetes/events/events.ts';
-import type { ObjectEvent } from '../../../src/reconcile/ports.ts';
+import type { ObjectEvent } from '../../../src/reconcile/events/object-event.ts';
 import { aWorkload } from '../../support/builders.ts';
 import {
   type ScriptedApiServer,

@@ -1,7 +1,8 @@
 import { beforeEach, expect, it } from 'vitest';
 
 import { ConflictError, WriteDeniedError } from '../../../src/errors.ts';
-import type { ObjectEvent, PullSecret } from '../../../src/reconcile/ports.ts';
+import type { ObjectEvent } from '../../../src/reconcile/events/object-event.ts';
+import type { PullSecret } from '../../../src/reconcile/ports.ts';
 import { PullSecrets } from '../../../src/reconcile/pull-secrets/pull-secrets.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';

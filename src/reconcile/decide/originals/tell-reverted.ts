@@ -4,7 +4,7 @@ import { slotKey } from '../../../workloads/record.ts';
 import { POLICY } from '../../../workloads/user-annotations.ts';
 import type { Slot } from '../../../workloads/workload.ts';
 import { createEvent } from '../../events/create-event.ts';
-import type { ObjectEvent } from '../../ports.ts';
+import type { ObjectEvent } from '../../events/object-event.ts';
 
 /** What to configure where, by field manager; the first that matches. */
 const ADVICE: readonly (readonly [manager: RegExp, advice: string])[] = [

@@ -8,7 +8,7 @@ import {
   isForOnePlatform,
 } from '../../copies/copy-state.ts';
 import { createEvent } from '../../events/create-event.ts';
-import type { ObjectEvent } from '../../ports.ts';
+import type { ObjectEvent } from '../../events/object-event.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
 /** A registry that cannot be asked for a while says nothing about a copy in use. */

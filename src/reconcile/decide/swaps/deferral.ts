@@ -3,7 +3,7 @@ import { POLICY } from '../../../workloads/user-annotations.ts';
 import type { Workload } from '../../../workloads/workload.ts';
 import type { AppliedPolicy } from '../policy.ts';
 import { createEvent } from '../../events/create-event.ts';
-import type { ObjectEvent } from '../../ports.ts';
+import type { ObjectEvent } from '../../events/object-event.ts';
 import type { Waiting } from '../action.ts';
 
 const INSIST = `insist with the annotation ${POLICY}: swap`;

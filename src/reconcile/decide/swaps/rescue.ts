@@ -3,7 +3,7 @@ import { slotKey } from '../../../workloads/record.ts';
 import type { Pod, Slot } from '../../../workloads/workload.ts';
 import type { CopyState, VerifiedCopy } from '../../copies/copy-state.ts';
 import { createEvent } from '../../events/create-event.ts';
-import type { ObjectEvent } from '../../ports.ts';
+import type { ObjectEvent } from '../../events/object-event.ts';
 import type { PullFailure } from '../pods/pull-failure.ts';
 import { type CopiedSlot, type SlotPlan, findOther, isCopied } from '../slots/planned-slot.ts';
 
