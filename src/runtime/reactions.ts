@@ -1,5 +1,6 @@
 import { findKinds } from '../settings/scope.ts';
 import type { Settings } from '../settings/settings.ts';
+import { takeSnapshot } from './snapshot.ts';
 import type { ControllerParts } from './wiring.ts';
 
 /** Once it leads it works, with all workloads that there are. */
@@ -12,8 +13,7 @@ function advance({ phase, loops, deps }: ControllerParts): void {
 
 /** An edit may have been refused, or a kind been forbidden, while nobody had the Lease. */
 function takeLease(parts: ControllerParts): void {
-  const { metrics, live, workloads, teller } = parts;
-  metrics.isLeader.set(1);
+  const { live, workloads, teller } = parts;
   if (live.problem !== undefined) {
     teller.tellRefused(live.problem);
   }
@@ -27,7 +27,6 @@ function applySettings(parts: ControllerParts, now: Settings, before: Settings |
   const { MODE: mode, NAMESPACES_EXCLUDE_LIST: excluded, REGISTRY_PREFIX: prefix } = now;
   deps.log.info({ mode, prefix: `${prefix.host}/${prefix.path}`, excluded }, 'settings applied');
   metrics.settingsReloads.inc({ result: 'applied' });
-  metrics.isSettingsApplied.set(1);
   workloads.setKinds(findKinds(now));
   loops.applySettings(now, before);
   advance(parts);
@@ -37,14 +36,13 @@ function refuseSettings({ metrics, live, teller, deps }: ControllerParts, proble
   const kept = live.isKnown ? 'the last good settings stay' : 'waiting for an edit of the ConfigMap';
   deps.log.error({ problem }, `settings refused, ${kept}`);
   metrics.settingsReloads.inc({ result: 'refused' });
-  metrics.isSettingsApplied.set(0);
   teller.tellRefused(problem);
 }
 
 /** Who hears of what. To be called once, before anything runs. */
 export function connectParts(parts: ControllerParts): void {
-  const { metrics, live, workloads, lease, teller, registry, loops } = parts;
-  metrics.observe({ readState: () => loops.readState(), readRegistries: () => registry.readState() });
+  const { metrics, live, workloads, lease, teller, loops } = parts;
+  metrics.observe(() => takeSnapshot(parts));
   live.listen({
     onChanged: (now, before) => applySettings(parts, now, before),
     onRefused: (problem) => refuseSettings(parts, problem),

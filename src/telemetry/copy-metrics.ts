@@ -1,28 +1,15 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Of one copy that is being made. */
-interface CopyMeasures {
-  readonly layers: number;
-  readonly layersDone: number;
-  readonly bytesBegun: number;
-  readonly bytesDone: number;
-}
-
-/** What is read when somebody asks. */
-export type RegistriesReader = () => {
-  readonly copies: readonly CopyMeasures[];
-  /** Of the few hosts that tell. */
-  readonly allowances: readonly { readonly host: string; readonly remaining: number }[];
-};
+import type { CopyMeasures, SnapshotReader } from './snapshot.ts';
 
 interface Naming {
   readonly prefix: string;
   readonly registers: [Registry];
 }
 
-export function createCopyMetrics({ prefix, registers }: Naming, readRegistries: RegistriesReader) {
+export function createCopyMetrics({ prefix, registers }: Naming, readSnapshot: SnapshotReader) {
   const sum = (measure: keyof CopyMeasures): number =>
-    readRegistries().copies.reduce((total, copy) => total + copy[measure], 0);
+    readSnapshot().copiesInFlight.reduce((total, copy) => total + copy[measure], 0);
   return {
     copyBytes: new Counter({
       name: `${prefix}copy_bytes_total`,
@@ -34,7 +21,7 @@ export function createCopyMetrics({ prefix, registers }: Naming, readRegistries:
       help: 'Copies that are being made.',
       registers,
       collect() {
-        this.set(readRegistries().copies.length);
+        this.set(readSnapshot().copiesInFlight.length);
       },
     }),
     layersInFlight: new Gauge({
@@ -64,7 +51,7 @@ export function createCopyMetrics({ prefix, registers }: Naming, readRegistries:
       registers,
       collect() {
         this.reset();
-        for (const { host, remaining } of readRegistries().allowances) {
+        for (const { host, remaining } of readSnapshot().allowances) {
           this.set({ host }, remaining);
         }
       },

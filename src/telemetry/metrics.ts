@@ -3,7 +3,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { OUTCOME_RESULTS } from '../queue/outcome.ts';
 import type { QueueMetrics } from '../queue/work-queue.ts';
 import { KINDS } from '../workloads/kinds.ts';
-import { createCopyMetrics, type RegistriesReader } from './copy-metrics.ts';
+import { createCopyMetrics } from './copy-metrics.ts';
+import { EMPTY_SNAPSHOT, type SnapshotReader } from './snapshot.ts';
 
 const PREFIX = 'backup_image_registry_';
 const QUEUE_BUCKETS = [0.001, 0.01, 0.1, 1, 10, 60, 600];
@@ -46,13 +47,13 @@ function createWorkMetrics({ registers }: Registers) {
 }
 
 /** Counted when somebody asks. */
-function createSwapGauges({ registers }: Registers, readState: StateReader) {
+function createSwapGauges({ registers }: Registers, readSnapshot: SnapshotReader) {
   const rolloutsInFlight = new Gauge({
     name: `${PREFIX}rollouts_in_flight`,
     help: 'Workloads that roll out because of a swap.',
     registers,
     collect() {
-      this.set(readState().rollouts);
+      this.set(readSnapshot().rollouts);
     },
   });
   const recordedWorkloads = new Gauge({
@@ -60,7 +61,7 @@ function createSwapGauges({ registers }: Registers, readState: StateReader) {
     help: 'Workloads that bear the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
     registers,
     collect() {
-      this.set(readState().recorded);
+      this.set(readSnapshot().recorded);
     },
   });
   const isStopped = new Gauge({
@@ -68,13 +69,13 @@ function createSwapGauges({ registers }: Registers, readState: StateReader) {
     help: '1 while nothing is swapped because too many swaps in a row have failed.',
     registers,
     collect() {
-      this.set(Number(readState().isStopped));
+      this.set(Number(readSnapshot().isSwappingStopped));
     },
   });
   return { rolloutsInFlight, recordedWorkloads, isStopped };
 }
 
-function createStateMetrics({ registers }: Registers, readState: StateReader) {
+function createStateMetrics({ registers }: Registers, readSnapshot: SnapshotReader) {
   const settingsReloads = new Counter({
     name: `${PREFIX}config_reloads_total`,
     help: 'Edits of the ConfigMap that took effect, or were refused.',
@@ -89,7 +90,7 @@ function createStateMetrics({ registers }: Registers, readState: StateReader) {
     labelNames: ['state'],
     registers,
     collect() {
-      for (const [state, count] of Object.entries(readState().copies)) {
+      for (const [state, count] of Object.entries(readSnapshot().images)) {
         this.set({ state }, count);
       }
     },
@@ -101,11 +102,17 @@ function createStateMetrics({ registers }: Registers, readState: StateReader) {
       name: `${PREFIX}config_last_reload_successful`,
       help: '1 while the newest ConfigMap is in force, 0 while it is refused.',
       registers,
+      collect() {
+        this.set(Number(readSnapshot().areSettingsApplied));
+      },
     }),
     isLeader: new Gauge({
       name: `${PREFIX}leader`,
       help: '1 in the process that does the work.',
       registers,
+      collect() {
+        this.set(Number(readSnapshot().hasLease));
+      },
     }),
   };
 }
@@ -168,25 +175,6 @@ function createQueueMetrics({ registers }: Registers) {
   };
 }
 
-/** What is counted when somebody asks, instead of at every change. */
-export type StateReader = () => {
-  readonly copies: Readonly<Record<string, number>>;
-  readonly rollouts: number;
-  /** Workloads that bear the record of a swap. */
-  readonly recorded: number;
-  readonly isStopped: boolean;
-};
-
-export interface StateReaders {
-  readonly readState: StateReader;
-  readonly readRegistries: RegistriesReader;
-}
-
-const NOTHING: StateReaders = {
-  readState: () => ({ copies: {}, rollouts: 0, recorded: 0, isStopped: false }),
-  readRegistries: () => ({ copies: [], allowances: [] }),
-};
-
 /**
  * All metrics of the controller. Labels come from closed sets, never from image, namespace or workload names, and
  * every combination exists from the start, so that a rate is known before the first failure. Only what a few registries
@@ -195,8 +183,8 @@ const NOTHING: StateReaders = {
 export function createMetrics(version: string) {
   const registry = new Registry();
   const registers: Registers = { registers: [registry] };
-  let readers = NOTHING;
-  const readState: StateReader = () => readers.readState();
+  let takeSnapshot: SnapshotReader = () => EMPTY_SNAPSHOT;
+  const readSnapshot: SnapshotReader = () => takeSnapshot();
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: `${PREFIX}build_info`,
@@ -207,13 +195,13 @@ export function createMetrics(version: string) {
   return {
     registry,
     ...createWorkMetrics(registers),
-    ...createCopyMetrics({ prefix: PREFIX, ...registers }, () => readers.readRegistries()),
-    ...createStateMetrics(registers, readState),
-    ...createSwapGauges(registers, readState),
+    ...createCopyMetrics({ prefix: PREFIX, ...registers }, readSnapshot),
+    ...createStateMetrics(registers, readSnapshot),
+    ...createSwapGauges(registers, readSnapshot),
     forQueue: createQueueMetrics(registers),
-    /** From now on the state of things is read here. */
-    observe(things: StateReaders): void {
-      readers = things;
+    /** From now on the state of things is read there, when somebody asks for it. */
+    observe(reader: SnapshotReader): void {
+      takeSnapshot = reader;
     },
   };
 }

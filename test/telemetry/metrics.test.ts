@@ -5,18 +5,16 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 async function readOwn(): Promise<readonly string[]> {
   const copy = { layers: 5, layersDone: 2, bytesBegun: 900, bytesDone: 300 };
   const metrics = createMetrics('1.2.3');
-  metrics.observe({
-    readState: () => ({
-      copies: { pending: 2, verified: 1, failed: 0 },
-      rollouts: 3,
-      isStopped: true,
-      recorded: 4,
-    }),
-    readRegistries: () => ({
-      copies: [copy, copy],
-      allowances: [{ host: 'registry-1.docker.io', remaining: 76 }],
-    }),
-  });
+  metrics.observe(() => ({
+    hasLease: true,
+    areSettingsApplied: true,
+    images: { pending: 2, verified: 1, failed: 0 },
+    copiesInFlight: [copy, copy],
+    allowances: [{ host: 'registry-1.docker.io', remaining: 76 }],
+    rollouts: 3,
+    recorded: 4,
+    isSwappingStopped: true,
+  }));
   metrics.forQueue('copies');
   const text = await metrics.registry.metrics();
   return text.split('\n').filter((line) => line.startsWith('backup_image_registry_'));
@@ -47,6 +45,8 @@ it('counts the state of things when it is asked', async () => {
       'backup_image_registry_source_ratelimit_remaining{host="registry-1.docker.io"} 76',
       'backup_image_registry_workloads_recorded 4',
       'backup_image_registry_swapping_stopped 1',
+      'backup_image_registry_leader 1',
+      'backup_image_registry_config_last_reload_successful 1',
     ]),
   );
 });

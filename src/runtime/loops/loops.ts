@@ -14,7 +14,8 @@ import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { type Consequence, planConsequences } from '../../settings/settings-change.ts';
-import type { Metrics, StateReader } from '../../telemetry/metrics.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Snapshot } from '../../telemetry/snapshot.ts';
 import { createCopyLoop, createCopyQueue, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
@@ -179,12 +180,12 @@ export class Loops {
     this.#restoreProgress.update(isWatched, this.#memories.recorded);
   }
 
-  readState(): ReturnType<StateReader> {
+  readState(): Pick<Snapshot, 'images' | 'rollouts' | 'recorded' | 'isSwappingStopped'> {
     const { isKnown } = this.#deps.settings;
     return {
-      copies: this.#copies.countPhases(),
+      images: this.#copies.countPhases(),
       rollouts: isKnown ? this.#budget.countRolling() : 0,
-      isStopped: this.#budget.findStopEndMs() !== undefined,
+      isSwappingStopped: this.#budget.findStopEndMs() !== undefined,
       recorded: this.#memories.recorded,
     };
   }

@@ -109,7 +109,7 @@ async function leadUntil(phase: 'verified' | 'failed', registry: MemoryRegistry)
   const workload = aWorkload();
   workloads.set(formatWorkloadKey(workload), workload);
   lead();
-  const isSettled = (): boolean => loops.readState().copies[phase] === 1;
+  const isSettled = (): boolean => loops.readState().images[phase] === 1;
   await waitFor(isSettled, { what: `the copy to be ${phase}` });
   return { loops, workloads, edit };
 }
@@ -119,9 +119,9 @@ it('an edit of the log level forgets no copy, and one of the prefix all of them'
   registry.put(parseReference(NGINX), DIGEST);
   const { loops, edit } = await leadUntil('verified', registry);
   edit({ LOG_LEVEL: 'error' });
-  expect(loops.readState().copies['verified']).toBe(1);
+  expect(loops.readState().images['verified']).toBe(1);
   edit({ REGISTRY_PREFIX: 'backup.example/q' });
-  expect(loops.readState().copies['verified']).toBe(0);
+  expect(loops.readState().images['verified']).toBe(0);
   await waitFor(() => registry.uploads === 2, { what: 'the copy below the other prefix' });
   loops.shutDown();
 });
@@ -131,7 +131,7 @@ it('any edit looks again at a copy that has failed', async () => {
   const { loops, edit } = await leadUntil('failed', registry);
   registry.put(parseReference(NGINX), DIGEST);
   edit({ LOG_LEVEL: 'error' });
-  await waitFor(() => loops.readState().copies['verified'] === 1, { what: 'the copy' });
+  await waitFor(() => loops.readState().images['verified'] === 1, { what: 'the copy' });
   loops.shutDown();
 });
 
@@ -142,6 +142,6 @@ it('a workload that leaves the scope takes its copies with it', async () => {
   // As with the watch: what is out of scope cannot be seen, and nobody tells that it has gone.
   workloads.clear();
   edit({ NAMESPACES_EXCLUDE_LIST: 'shop' });
-  await waitFor(() => loops.readState().copies['verified'] === 0, { what: 'the copy to be forgotten' });
+  await waitFor(() => loops.readState().images['verified'] === 0, { what: 'the copy to be forgotten' });
   loops.shutDown();
 });

@@ -1,0 +1,38 @@
+/** Of one copy that is being made. */
+export interface CopyMeasures {
+  readonly layers: number;
+  readonly layersDone: number;
+  readonly bytesBegun: number;
+  readonly bytesDone: number;
+}
+
+/** How things are at one moment: the one model of the state for all that show it. */
+export interface Snapshot {
+  readonly hasLease: boolean;
+  /** The newest ConfigMap is in force. */
+  readonly areSettingsApplied: boolean;
+  /** Images that workloads wait for, by how far their copy is. */
+  readonly images: Readonly<Record<string, number>>;
+  readonly copiesInFlight: readonly CopyMeasures[];
+  /** Downloads that sources still allow, of the few hosts that tell. */
+  readonly allowances: readonly { readonly host: string; readonly remaining: number }[];
+  /** Workloads that roll out because of us. */
+  readonly rollouts: number;
+  /** Workloads that bear the record of a swap. */
+  readonly recorded: number;
+  readonly isSwappingStopped: boolean;
+}
+
+export type SnapshotReader = () => Snapshot;
+
+/** Before anything is known. */
+export const EMPTY_SNAPSHOT: Snapshot = {
+  hasLease: false,
+  areSettingsApplied: false,
+  images: {},
+  copiesInFlight: [],
+  allowances: [],
+  rollouts: 0,
+  recorded: 0,
+  isSwappingStopped: false,
+};
