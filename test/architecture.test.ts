@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 const SRC = join(import.meta.dirname, '../src');
 
@@ -159,4 +159,20 @@ it('decides without clock, network or cluster', () => {
 
 it('names Node modules as such', () => {
   expect(imports.filter(({ specifier }) => builtinModules.includes(specifier))).toEqual([]);
+});
+
+describe('the page on the architecture', () => {
+  const page = readFileSync(join(SRC, '../docs/architecture.md'), 'utf8');
+
+  it('names every room', () => {
+    const rooms = [...Object.keys(ALLOWED), ...RECONCILE_ROOMS.flat()];
+    expect(rooms.filter((room) => !page.includes(room))).toEqual([]);
+  });
+
+  it('names no file that is not there', () => {
+    const files = [...globSync('{src,test}/**/*.ts', { cwd: join(SRC, '..') })].map((file) => `/${file}`);
+    const named = [...page.matchAll(/`([\w./-]+\.ts)`/g)].map(([, name]) => name ?? '');
+    expect(named.length).toBeGreaterThan(40);
+    expect(named.filter((name) => !files.some((file) => file.endsWith(`/${name}`)))).toEqual([]);
+  });
 });
