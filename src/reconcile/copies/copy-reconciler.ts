@@ -3,7 +3,7 @@ import { formatReference } from '../../images/reference.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
-import { type EnsureCopyDeps, type EnsuredCopy, ensureCopy } from './ensure-copy.ts';
+import { type EnsureCopyDeps, type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage } from './identify-image.ts';
 import { findRescueCopy } from './rescue-copy.ts';
 
@@ -79,6 +79,13 @@ function tellIdentity({ unlike, isOnePlatform }: IdentifiedImage): Partial<Verif
   return { ...(unlike.length > 0 && { unlike }), ...(isOnePlatform && { isOnePlatform }) };
 }
 
+function chooseDepth(before: CopyState | undefined): LookDepth {
+  if (before?.phase === 'failed') {
+    return 'image';
+  }
+  return before?.phase === 'verified' ? 'parts' : 'tag';
+}
+
 async function verify(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
@@ -88,10 +95,12 @@ async function verify(
   const wasVerified = before?.phase === 'verified' ? before : undefined;
   const image = await identifyImage(deps, { request, before: wasVerified }, signal);
   const { digest, isProven, isOfTag } = image;
-  const isDoubtful = before?.phase === 'failed';
-  const isThorough = isDoubtful || wasVerified !== undefined;
   const proven = { ...request, isProven };
-  const copy = await ensureCopy(deps, { request: proven, digest, isDoubtful, isThorough, isOfTag }, signal);
+  const copy = await ensureCopy(
+    deps,
+    { request: proven, digest, depth: chooseDepth(before), isOfTag },
+    signal,
+  );
   if (!copy) {
     return missProof(deps, request);
   }

@@ -105,16 +105,19 @@ const MADE: Readonly<Record<Found, EnsuredCopy['made']>> = {
   nothing: 'whole',
 };
 
+/**
+ * How closely the backup is looked at. `tag`: one HEAD for the tag of the copy, and for the parts where not all platforms are
+ * copied. `parts`: for the parts in any case. What cleans up in a registry takes manifests without a tag, which those of the
+ * platforms are; layers go only with the last manifest that has them, so that nobody needs to ask for them. `image`: for what
+ * pods are pointed at as well, because the copy was missed before although its tag is there.
+ */
+export type LookDepth = 'tag' | 'parts' | 'image';
+
 export interface EnsureCopyJob {
   readonly request: CopyRequest;
   readonly digest: string;
-  /** The copy was missed before although its tag is there: the image that pods are pointed at is looked up as well. */
-  readonly isDoubtful?: boolean;
-  /**
-   * The parts are looked up as well. What cleans up in a registry takes manifests without a tag, which those of the
-   * platforms are; layers go only with the last manifest that has them, so that nobody needs to ask for them.
-   */
-  readonly isThorough?: boolean;
+  /** `tag` when it is left out. */
+  readonly depth?: LookDepth;
   /** False for what may be only a part of what the tag means: a rescue must not take it for that. */
   readonly isOfTag?: boolean;
 }
@@ -139,13 +142,13 @@ async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSig
 /** One HEAD, unless the parts matter, too. */
 async function lookUp(
   deps: EnsureCopyDeps,
-  { plan, isThorough }: { readonly plan: CopyPlan; readonly isThorough: boolean },
+  { plan, depth }: { readonly plan: CopyPlan; readonly depth: LookDepth },
   signal: AbortSignal,
 ): Promise<Found> {
   if ((await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal)) !== plan.digest) {
     return 'nothing';
   }
-  const isAsked = isThorough || plan.platforms !== 'all';
+  const isAsked = depth !== 'tag' || plan.platforms !== 'all';
   const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
   if (missing !== undefined) {
     deps.log.warn({ copy: plan.names.written, missing }, 'a part of the copy is not in the backup any more');
@@ -177,7 +180,7 @@ export async function findCopy(
   const plan = planCopy(deps, request, digest);
   const whole = { ...plan, names: planNames(deps, { request, digest, platforms: 'all' }) };
   for (const candidate of plan.platforms === 'all' ? [plan] : [plan, whole]) {
-    if ((await lookUp(deps, { plan: candidate, isThorough: false }, signal)) === 'all') {
+    if ((await lookUp(deps, { plan: candidate, depth: 'tag' }, signal)) === 'all') {
       return { digest, written: plan.names.written };
     }
   }
@@ -192,12 +195,12 @@ export async function findCopy(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, isDoubtful = false, isThorough = false, isOfTag = true }: EnsureCopyJob,
+  { request, digest, depth = 'tag', isOfTag = true }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
   const plan = { ...planCopy(deps, request, digest), isOfTag };
   const { written } = plan.names;
-  const found = await lookUp(deps, { plan, isThorough }, signal);
+  const found = await lookUp(deps, { plan, depth }, signal);
   if (found === 'all') {
     deps.log.debug({ source: formatReference(request.source), copy: written }, 'copy found');
     deps.onCopied('found', 0);
@@ -206,7 +209,7 @@ export async function ensureCopy(
   } else {
     await makeCopy(deps, { plan, found }, signal);
   }
-  if (isDoubtful) {
+  if (depth === 'image') {
     await checkWritten(deps, plan, signal);
   }
   return { digest, written, made: MADE[found] };
