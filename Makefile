@@ -18,16 +18,16 @@ help: ## Print this list.
 ##
 
 .PHONY: demo
-demo: tools ## Show the whole job on a real control plane and real registries; ARGS=--once ends by itself.
+demo: real-parts ## Show the whole job on a real control plane and real registries; ARGS=--once ends by itself.
 	@$(RUN) demo -- $(ARGS)
 
 .PHONY: test
-test: check-static tools ## Pass everything: check, and the tests on real parts and on a real node.
+test: check-static real-parts ## Pass everything: check, and the tests on real parts and on a real node.
 	@SIMULATOR_HISTORIES=2000 $(RUN) test
 	@$(MAKE) --no-print-directory test-node
 
 .PHONY: test-node
-test-node: tools ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbids the test kubelet in its place.
+test-node: real-parts ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbids the test kubelet in its place.
 	@VITEST_JSON_REPORT=$${VITEST_JSON_REPORT:+$$VITEST_JSON_REPORT.node} $(RUN) test:node
 
 .PHONY: check
@@ -35,11 +35,11 @@ check: check-static ## Format, lint, types, unused code and unit tests; under a 
 	@$(RUN) test:unit
 
 .PHONY: bench
-bench: tools ## Measure speed as ratios and counts, on real registries.
+bench: real-parts ## Measure speed as ratios and counts, on real registries.
 	@$(RUN) bench -- $(ARGS)
 
 .PHONY: soak
-soak: tools ## Let things go wrong at random for a while; ARGS='--minutes 30 --seed 7' repeats one order of events.
+soak: real-parts ## Let things go wrong at random for a while; ARGS='--minutes 30 --seed 7' repeats one order of events.
 	@$(RUN) soak -- $(ARGS)
 
 .PHONY: mutants
@@ -51,8 +51,8 @@ run: node_modules ## Run the controller here, against the cluster of your kubeco
 	@npm start --silent -- $(ARGS)
 
 .PHONY: tools
-tools: node_modules ## Build or find the real parts that demo and tests run, once per machine.
-	@$(RUN) tools
+tools: node_modules ## Build or find the real parts that demo and tests run, once per machine, and list them.
+	@$(RUN) tools -- --list
 
 .PHONY: format
 format: node_modules ## Format everything.
@@ -82,6 +82,10 @@ deploy: ## Install what the kustomize folder OVERLAY renders; IMG is the image, 
 undeploy: ## Remove what OVERLAY renders; workloads stay as they are.
 	$(KUBECTL) kustomize '$(OVERLAY)' | $(KUBECTL) delete --ignore-not-found -f -
 
+.PHONY: real-parts
+real-parts: node_modules
+	@$(RUN) tools
+
 .PHONY: check-static
 check-static: node_modules
 	@$(RUN) check
@@ -89,6 +93,7 @@ check-static: node_modules
 # npm ci leaves this file; --ignore-scripts is in .npmrc.
 node_modules: node_modules/.package-lock.json
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci
+	@echo 'Installing the packages of package-lock.json ...' >&2
+	@npm ci --loglevel error --no-progress
 	@$(RUN) check-node || { echo 'Node of the lockfile does not start here. On Debian: apt-get install libatomic1' >&2; exit 1; }
 	@touch $@

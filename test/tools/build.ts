@@ -8,7 +8,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { findNodeProblems, readMachineFacts } from '../support/node/conditions.ts';
+import { announceFallback, readMachineFacts } from '../support/node/conditions.ts';
 import { findInstalledTools, isProgram } from './found-tools.ts';
 import { buildWithGo, findGo, seconds } from './go-build.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -161,10 +161,17 @@ async function filter<T>(items: readonly T[], test: (item: T) => Promise<boolean
 
 if (process.argv[1] === import.meta.filename) {
   try {
+    const fallback = announceFallback(await readMachineFacts());
+    if (fallback !== undefined) {
+      process.stderr.write(`${fallback}\n`);
+    }
     const tools = await ensureTools();
-    const hasNode = findNodeProblems(await readMachineFacts()).length === 0;
-    for (const [name, path] of Object.entries({ ...tools, ...(hasNode && (await ensureNodeTools())) })) {
-      process.stdout.write(`${name.padEnd(24)} ${path}\n`);
+    const nodeTools = fallback === undefined && (await ensureNodeTools());
+    if (process.argv.includes('--list')) {
+      const lines = Object.entries({ ...tools, ...nodeTools }).map(
+        ([name, path]) => `${name.padEnd(24)} ${path}\n`,
+      );
+      process.stdout.write(lines.join(''));
     }
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

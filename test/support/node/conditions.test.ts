@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { describeProblems, findNodeProblems, type MachineFacts } from './conditions.ts';
+import { announceFallback, describeProblems, findNodeProblems, type MachineFacts } from './conditions.ts';
 
 const FIT: MachineFacts = {
   platform: 'linux',
@@ -37,6 +37,15 @@ it.each([
   ],
 ] as const)('names the one condition that is not met: %s', (_, facts, expected) => {
   expect(findNodeProblems({ ...FIT, ...facts })).toEqual([expect.stringMatching(expected)]);
+});
+
+it('announces in one line what to install for real containers, and that it goes on without', () => {
+  const programs = new Set([...FIT.programs].filter((name) => name !== 'runc' && name !== 'nft'));
+  expect(announceFallback({ ...FIT, programs, cniFolder: undefined })).toMatch(
+    /^No real containers here \(on Debian, "apt-get install runc nftables containernetworking-plugins".*goes on without/,
+  );
+  expect(announceFallback({ ...FIT, userId: 1000, programs })).toMatch(/needs root/);
+  expect(announceFallback(FIT)).toBeUndefined();
 });
 
 it('puts each of several conditions on a line of its own', () => {

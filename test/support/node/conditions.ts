@@ -65,6 +65,28 @@ export function findNodeProblems(facts: MachineFacts): readonly string[] {
   return problems;
 }
 
+/** Debian packages that are missing for a real node. */
+function listMissingPackages({ programs, cniFolder }: MachineFacts): readonly string[] {
+  const packages = Object.entries(PROGRAMS).flatMap(([program, name]) =>
+    programs.has(program) ? [] : [name],
+  );
+  return [...new Set([...packages, ...(cniFolder ? [] : ['containernetworking-plugins'])])];
+}
+
+/** One line for who is about to wait for a build: what they will not see, and how to see it. Undefined when all is there. */
+export function announceFallback(facts: MachineFacts): string | undefined {
+  const [problem] = findNodeProblems(facts);
+  if (problem === undefined) {
+    return undefined;
+  }
+  const packages = facts.platform === 'linux' && facts.userId === 0 ? listMissingPackages(facts) : [];
+  const why =
+    packages.length > 0
+      ? `on Debian, "apt-get install ${packages.join(' ')}" brings what is missing`
+      : problem;
+  return `No real containers here (${why}). Everything goes on without: a test kubelet says that pods run.`;
+}
+
 export async function readMachineFacts(): Promise<MachineFacts> {
   const names = Object.keys(PROGRAMS);
   const found = await Promise.all(names.map(findProgram));
