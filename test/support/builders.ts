@@ -1,5 +1,6 @@
 import { parseSettings } from '../../src/settings/settings.ts';
 import type { Settings } from '../../src/settings/settings.ts';
+import type { WorkloadPatch } from '../../src/reconcile/ports.ts';
 import type { VerifiedCopy } from '../../src/reconcile/copies/copy-state.ts';
 import { formatRecord, type SwapRecord } from '../../src/workloads/record.ts';
 import type { Pod, Rollout, Slot, Workload } from '../../src/workloads/workload.ts';
@@ -82,4 +83,13 @@ export function annotationsOf(record: SwapRecord): Record<string, string> {
     (entry): entry is [string, string] => entry[1] !== null,
   );
   return Object.fromEntries(entries);
+}
+
+/** The annotations of a workload after a patch. */
+export function patchAnnotations(
+  before: Workload['annotations'],
+  patch: WorkloadPatch['annotations'],
+): Workload['annotations'] {
+  const after = Object.entries({ ...before, ...patch });
+  return Object.fromEntries(after.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
 }

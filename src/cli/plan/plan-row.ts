@@ -127,14 +127,16 @@ function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): Act
   const all = decision.actions.flatMap((action) => toActionAndReasons(action, facts, slots) ?? []);
   const reasons = all.flatMap((one) => one.reasons);
   const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods') ?? all[0];
-  if (countIn(slots, 'to be copied') > 0 && (change === undefined || change.action === 'wait')) {
-    return { action: 'copy', reasons: [...tellSlots(slots), ...reasons] };
+  if (change === undefined || change.action === 'wait' || change.action === 'free pods') {
+    const toCopy = tellSlots(slots);
+    const action = toCopy.length > 0 && change?.action !== 'free pods' ? 'copy' : change?.action;
+    return action ? { action, reasons: [...toCopy, ...reasons] } : toRest(facts, slots);
   }
-  return change ? { action: change.action, reasons } : toRest(facts, slots);
+  return { action: change.action, reasons };
 }
 
 /** Why a copy that is there does not help pods that cannot pull the original. */
-function tellNotRescued({ events }: Decision): readonly string[] {
+function tellNotRescued({ events = [] }: Decision): readonly string[] {
   return events.flatMap(({ reason, note }) => (reason === 'NotRescued' ? [note] : []));
 }
 

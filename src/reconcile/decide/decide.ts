@@ -2,6 +2,7 @@ import { findSwappedSlots } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import { decideRestore } from './originals/decide-restore.ts';
 import type { Action, SlotSwap, Waiting } from './action.ts';
+import type { ObjectEvent } from '../events/object-event.ts';
 import type { Decision, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './swaps/deferral.ts';
 import { planObservation } from './observe.ts';
@@ -88,7 +89,7 @@ function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision,
   return earliestMs === Infinity ? {} : { lookAgainMs: earliestMs };
 }
 
-function collectEvents(facts: WorkloadFacts): Decision['events'] {
+function collectEvents(facts: WorkloadFacts): readonly ObjectEvent[] {
   return [
     ...planPolicyEvents(facts),
     ...facts.slots.flatMap(({ plan, copy }) => [
@@ -101,7 +102,7 @@ function collectEvents(facts: WorkloadFacts): Decision['events'] {
 }
 
 /** What the user should know about the wait. */
-function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events'] {
+function tellWaiting(facts: WorkloadFacts, waiting: Waiting): readonly ObjectEvent[] {
   const problem = waiting === 'no pull secret' ? facts.pullSecretProblem : undefined;
   return problem ? [problem] : planDeferral(waiting, facts);
 }
@@ -109,7 +110,7 @@ function tellWaiting(facts: WorkloadFacts, waiting: Waiting): Decision['events']
 function decideSwap(facts: WorkloadFacts): Decision {
   const undo = planUndo(facts);
   if (undo) {
-    return { actions: [undo], events: [] };
+    return { actions: [undo] };
   }
   const { actions, ...rest } = decideWithoutUndo(facts);
   return hasJustSucceeded(facts)

@@ -45,8 +45,8 @@ export interface WorkloadFacts extends SwapFacts {
 export interface Decision {
   /** What is done, in this order. */
   readonly actions: readonly Action[];
-  /** What the user should know as things are now; the same as before is not told again. */
-  readonly events: readonly ObjectEvent[];
+  /** What the user should know as things are now; the same as before is not told again. Undefined: that was not looked at. */
+  readonly events?: readonly ObjectEvent[];
   /** When to look again if nothing is heard before; undefined: only when something changes. */
   readonly lookAgainMs?: number;
 }

@@ -32,7 +32,8 @@ export class WorkloadMemories {
     const memory: WorkloadMemory = {
       uid: workload.uid,
       hasRecord: false,
-      wasRollingOut: false,
+      rolloutSightings: 0,
+      heededSightings: 0,
       toldNotes: new Set(),
     };
     this.#byKey.set(key, memory);
@@ -47,7 +48,7 @@ export class WorkloadMemories {
     }
     const memory = this.of(workload);
     memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
-    memory.wasRollingOut ||= KINDS[workload.kind].rollsOut && !isRolledOut(workload);
+    memory.rolloutSightings += Number(KINDS[workload.kind].rollsOut && !isRolledOut(workload));
     // What is being deleted needs no restore.
     this.#setRecorded(memory, !workload.rollout.terminating && bearsRecord(workload.annotations));
   }
@@ -62,11 +63,10 @@ export class WorkloadMemories {
     return dropped;
   }
 
-  /** The settings were edited: another prefix may be allowed, and what would be done may be something else. */
-  forgetAnswers(): void {
+  /** The settings were edited: another prefix may be allowed. */
+  forgetDenials(): void {
     for (const memory of this.#byKey.values()) {
       memory.denial = undefined;
-      memory.observation = undefined;
     }
   }
 

@@ -23,8 +23,9 @@ export interface WorkloadMemory {
   hasRecord: boolean;
   /** Since when it has had fewer pods than it wants: the API server does not tell. */
   missingSinceMs?: number | undefined;
-  /** It was seen to roll out since it was last looked at: a quick rollout begins and ends between two looks. */
-  wasRollingOut: boolean;
+  /** How often it was seen to roll out, and how often that was when it was last looked at: a quick rollout begins and ends between two looks. */
+  rolloutSightings: number;
+  heededSightings: number;
   /** The value of the annotation `refresh` that was heeded last. */
   refresh?: string | undefined;
   /** Notes of the events that hold now, and were told. */

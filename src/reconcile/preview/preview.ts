@@ -95,6 +95,7 @@ export async function preview(
   const memories = new WorkloadMemories(deps.nowMs);
   const factDeps: FactDeps = {
     ...common,
+    workloads: deps.workloads,
     client: rememberPods(deps.client),
     budget: createBudget(deps, all),
     // Secrets are not looked at here.
@@ -113,7 +114,7 @@ export async function preview(
     await forEachKey(unsettled, async (key) => {
       const workload = workloads.get(key);
       if (workload) {
-        const known = knowWorkload(deps.workloads, workload, memories.of(workload));
+        const known = knowWorkload(workload, memories.of(workload));
         const seen = await readSlots(factDeps, known, signal);
         copies.want(key, listWantedCopies(deps.settings.MODE, seen.plans));
         facts.set(key, await collectFacts(factDeps, seen, signal));

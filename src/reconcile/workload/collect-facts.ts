@@ -1,6 +1,4 @@
 import { listForeignPlatforms } from '../../images/platforms.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
-import { readRefresh } from '../../workloads/user-annotations.ts';
 import { isForOnePlatform } from '../copies/copy-state.ts';
 import type { WorkloadFacts } from '../decide/decision.ts';
 import { isOfSwap, listNewestOfPods, listNewestTemplates } from '../decide/pods/template-pods.ts';
@@ -12,7 +10,7 @@ import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { findDenialEndMs } from '../memory/denial.ts';
 import { type KnownWorkload, readFlight } from './known-workload.ts';
-import type { SeenPods, SeenWorkload, SlotDeps } from './read-slots.ts';
+import { type SeenPods, type SeenWorkload, type SlotDeps, findPolicyNow } from './read-slots.ts';
 
 export interface FactDeps extends SlotDeps {
   readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
@@ -69,19 +67,6 @@ async function findNewestTemplates(
     : undefined;
 }
 
-/** Whether somebody or something asks for another look at the copies. */
-function readRecheck({
-  workload,
-  memory,
-}: KnownWorkload): Pick<WorkloadFacts, 'isRefreshAsked' | 'hasJustRolledOut'> {
-  const refresh = readRefresh(workload.annotations);
-  return {
-    // The first value that this process sees counts as changed: that costs a look that is due anyway.
-    isRefreshAsked: refresh !== undefined && refresh !== memory.refresh,
-    hasJustRolledOut: memory.wasRollingOut && isRolledOut(workload),
-  };
-}
-
 /** What the settings and the other workloads have to do with it. */
 function readSurroundings(
   { settings, budget, pullSecrets, nowMs }: FactDeps,
@@ -107,16 +92,17 @@ export async function collectFacts(
   seen: SeenWorkload,
   signal: AbortSignal,
 ): Promise<WorkloadFacts> {
-  const { policy, plans, pods, memory } = seen;
+  const { workload, plans, pods, memory, recheck } = seen;
   const newestTemplates = await findNewestTemplates(deps, seen, signal);
   const platforms = await findPlatforms(deps, seen, signal);
   const { missingSinceMs } = memory;
   return {
     ...readFlight(deps, seen),
-    ...readRecheck(seen),
+    isRefreshAsked: recheck.isRefreshAsked,
+    hasJustRolledOut: recheck.hasJustRolledOut,
     ...readSurroundings(deps, seen),
     ...platforms,
-    policy,
+    policy: findPolicyNow(deps, workload),
     newestTemplates,
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
     pods: pods.unfinished,

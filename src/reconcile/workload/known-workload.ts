@@ -1,30 +1,49 @@
 import type { Settings } from '../../settings/settings.ts';
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import { readRefresh } from '../../workloads/user-annotations.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import { type AppliedPolicy, findPolicy } from '../decide/policy.ts';
+import type { WorkloadFacts } from '../decide/decision.ts';
 import type { FlightFacts } from '../decide/swaps/swap-in-flight.ts';
-import type { WorkloadStore } from '../ports.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
+
+/** Whether somebody or something asks for another look at the copies, as it was when the look began. */
+interface Recheck extends Pick<WorkloadFacts, 'isRefreshAsked' | 'hasJustRolledOut'> {
+  readonly refresh: string | undefined;
+  readonly sightings: number;
+}
 
 /** What is known of a workload without asking anybody. */
 export interface KnownWorkload {
   readonly workload: Workload;
   readonly record: SwapRecord;
-  readonly policy: AppliedPolicy;
   readonly memory: WorkloadMemory;
+  readonly recheck: Recheck;
 }
 
-export function knowWorkload(
-  workloads: Pick<WorkloadStore, 'findNamespacePolicy'>,
-  workload: Workload,
-  memory: WorkloadMemory,
-): KnownWorkload {
+function readRecheck(workload: Workload, memory: WorkloadMemory): Recheck {
+  const refresh = readRefresh(workload.annotations);
+  const { rolloutSightings: sightings, heededSightings } = memory;
   return {
-    workload,
-    record: parseRecord(workload.annotations),
-    policy: findPolicy(workload, workloads.findNamespacePolicy(workload.namespace)),
-    memory,
+    refresh,
+    sightings,
+    // The first value that this process sees counts as changed: that costs a look that is due anyway.
+    isRefreshAsked: refresh !== undefined && refresh !== memory.refresh,
+    hasJustRolledOut: sightings > heededSightings && isRolledOut(workload),
   };
+}
+
+export function knowWorkload(workload: Workload, memory: WorkloadMemory): KnownWorkload {
+  const record = parseRecord(workload.annotations);
+  return { workload, record, memory, recheck: readRecheck(workload, memory) };
+}
+
+/** It has been decided what to do about it: only what comes after it is news. */
+export function heedRecheck({ memory, recheck }: KnownWorkload): void {
+  memory.refresh = recheck.refresh;
+  if (recheck.hasJustRolledOut) {
+    memory.heededSightings = recheck.sightings;
+  }
 }
 
 /** What is known of the last swap of a workload. */

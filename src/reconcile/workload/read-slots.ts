@@ -1,6 +1,7 @@
 import type { Settings } from '../../settings/settings.ts';
-import type { Pod } from '../../workloads/workload.ts';
+import type { Pod, Workload } from '../../workloads/workload.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
+import { type AppliedPolicy, findPolicy } from '../decide/policy.ts';
 import { mayHaveStuckPods } from '../decide/pods/stuck-pods.ts';
 import { type SlotPlan, isCopied } from '../decide/slots/planned-slot.ts';
 import { planSlots } from '../decide/slots/slot-plan.ts';
@@ -8,7 +9,7 @@ import { needsRescue } from '../decide/swaps/rescue.ts';
 import { isSwapWatched } from '../decide/swaps/swap-in-flight.ts';
 import { isToBeSeen } from '../decide/swaps/swap-success.ts';
 import { makesCopies } from '../decide/wanted-copies.ts';
-import type { WorkloadClient } from '../ports.ts';
+import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { type KnownWorkload, readFlight } from './known-workload.ts';
@@ -16,6 +17,7 @@ import { findRunningPods } from './running-pods.ts';
 import { findUnfinishedPods } from './unfinished-pods.ts';
 
 export interface SlotDeps {
+  readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
   readonly client: Pick<WorkloadClient, 'listPods'>;
   readonly copies: Pick<CopyStore, 'get'>;
   readonly budget: Pick<RolloutBudget, 'findReasonToWait'>;
@@ -40,16 +42,17 @@ export interface SeenWorkload extends KnownWorkload {
 
 const NO_PODS: SeenPods = { running: [], unfinished: [] };
 
-function planAll(
-  deps: SlotDeps,
-  { workload, record, policy }: KnownWorkload,
-  pods: SeenPods,
-): readonly SlotPlan[] {
+/** The user may change it at any time, on the namespace as well. */
+export function findPolicyNow({ workloads }: Pick<SlotDeps, 'workloads'>, workload: Workload): AppliedPolicy {
+  return findPolicy(workload, workloads.findNamespacePolicy(workload.namespace));
+}
+
+function planAll(deps: SlotDeps, { workload, record }: KnownWorkload, pods: SeenPods): readonly SlotPlan[] {
   const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
   return planSlots({
     workload,
     record,
-    policy,
+    policy: findPolicyNow(deps, workload),
     pods: pods.running,
     unfinishedPods: pods.unfinished,
     prefix,
@@ -140,7 +143,8 @@ export async function readSlots(
 ): Promise<SeenWorkload> {
   const pods = await findPods(deps, known, signal);
   const plans = planAll(deps, known, pods);
-  if (!plans.some((plan) => needsPods(deps, plan))) {
+  const areNeededAgain = makesCopies(deps.settings().MODE) && plans.some((plan) => needsPods(deps, plan));
+  if (!areNeededAgain) {
     known.memory.runningPods = undefined;
   }
   return { ...known, pods, plans };

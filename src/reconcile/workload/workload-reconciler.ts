@@ -1,6 +1,4 @@
 import { formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
-import { readRefresh } from '../../workloads/user-annotations.ts';
-import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { type ApplyDeps, applyAction } from '../apply/apply-action.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
@@ -9,7 +7,7 @@ import { listWantedCopies } from '../decide/wanted-copies.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import { type FactDeps, collectFacts } from './collect-facts.ts';
 import { decideWithHistory } from './decide-with-history.ts';
-import { knowWorkload } from './known-workload.ts';
+import { heedRecheck, knowWorkload } from './known-workload.ts';
 import { readSlots } from './read-slots.ts';
 import { tellNews } from '../memory/tell-news.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
@@ -24,24 +22,20 @@ export interface WorkloadReconcilerDeps extends FactDeps, ApplyDeps {
   readonly memories: Pick<WorkloadMemories, 'of'>;
 }
 
-/** The facts of now have been looked at: only what comes after them is news. */
-function noteLook(memory: WorkloadMemory, workload: Workload): void {
-  memory.refresh = readRefresh(workload.annotations);
-  memory.wasRollingOut &&= !isRolledOut(workload);
-}
-
 /** Looks at a workload, asks for the copies that it needs, and decides. */
 async function look(
   deps: WorkloadReconcilerDeps,
   { workload, memory }: { readonly workload: Workload; readonly memory: WorkloadMemory },
   signal: AbortSignal,
 ): Promise<Decision> {
-  const seen = await readSlots(deps, knowWorkload(deps.workloads, workload, memory), signal);
+  const known = knowWorkload(workload, memory);
+  const seen = await readSlots(deps, known, signal);
   const wanted = listWantedCopies(deps.settings().MODE, seen.plans);
   deps.copies.want(formatWorkloadKey(workload), wanted);
   const facts = await collectFacts(deps, seen, signal);
-  noteLook(memory, workload);
-  return decideWithHistory(deps.client, facts, signal);
+  const decision = await decideWithHistory(deps.client, facts, signal);
+  heedRecheck(known);
+  return decision;
 }
 
 /** Returns when to look again. */
@@ -51,7 +45,12 @@ async function carryOut(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   const { workload, memory, decision } = job;
-  tellNews({ events: deps.events, memory }, workload, decision.events);
+  if (decision.events) {
+    tellNews({ events: deps.events, memory }, workload, decision.events);
+  }
+  if (!decision.actions.some(({ is }) => is === 'observe')) {
+    memory.observation = undefined;
+  }
   let { lookAgainMs } = decision;
   for (const action of decision.actions) {
     lookAgainMs = (await applyAction(deps, { workload, memory, action }, signal)) ?? lookAgainMs;

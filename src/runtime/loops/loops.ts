@@ -53,6 +53,8 @@ export class Loops {
   readonly #restoreProgress: RestoreProgress;
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
+  /** Of the settings that were taken last. */
+  #mode: Settings['MODE'] | undefined;
 
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
@@ -105,7 +107,11 @@ export class Loops {
     this.#memories.observe(key, workload);
     this.#budget.observe(key, workload);
     this.#deps.pullSecrets.observe(key, workload);
-    // A follower may wait for months: the keys of all workloads that came and went would wait with it.
+    this.#look(key);
+  }
+
+  /** A follower may wait for months: the keys of all workloads that came and went would wait with it. */
+  #look(key: string): void {
     if (this.#isLeading()) {
       this.#workloadQueue.add(key);
     }
@@ -118,6 +124,7 @@ export class Loops {
     for (const consequence of planConsequences(before, now)) {
       this.#carryOut(consequence);
     }
+    this.#mode = now.MODE;
     this.watchRestore();
   }
 
@@ -136,7 +143,7 @@ export class Loops {
         this.#copies.clear();
         return;
       case 'forgive failures':
-        this.#memories.forgetAnswers();
+        this.#memories.forgetDenials();
         this.#budget.forgiveFailures();
         this.#retryFailedCopies();
         return;
@@ -155,7 +162,8 @@ export class Loops {
   #observeAll(): void {
     const workloads = this.#deps.workloads.list();
     for (const key of this.#memories.keepOnly(workloads)) {
-      this.#see(key, undefined);
+      // It has left the scope, and not the cluster: only its copies are of no interest any more.
+      this.#look(key);
     }
     for (const workload of workloads) {
       this.#see(formatWorkloadKey(workload), workload);
@@ -174,9 +182,8 @@ export class Loops {
 
   /** To be called when all workloads are known: says when nothing is left to be restored. */
   watchRestore(): void {
-    const { settings, areWorkloadsKnown } = this.#deps;
-    const isRestoring = settings.isKnown && settings.current.MODE === 'restore';
-    const isWatched = isRestoring && this.#isLeading() && areWorkloadsKnown();
+    // Not before all workloads that the settings let it see were looked at.
+    const isWatched = this.#mode === 'restore' && this.#isLeading() && this.#deps.areWorkloadsKnown();
     this.#restoreProgress.update(isWatched, this.#memories.recorded);
   }
 

@@ -289,8 +289,8 @@ describe('a workload that runs from the backup', () => {
     written: `backup.example/p/docker.io/library/nginx:1.27@${OTHER_DIGEST}`,
   };
   const moved = { ...verified, sourceChange: { is: 'moved', copy: movedCopy } } as const;
-  const tell = (copy: CopyState): readonly string[] =>
-    decide(someFacts(swapped, { app: copy })).events.map(({ type, reason }) => `${type} ${reason}`);
+  const tell = (copy: CopyState) =>
+    decide(someFacts(swapped, { app: copy })).events?.map(({ type, reason }) => `${type} ${reason}`);
 
   it('has nothing to say while all is well', () => {
     expect(tell({ ...verified, copiedAtMs: 1_600_000_000_000 })).toEqual([]);

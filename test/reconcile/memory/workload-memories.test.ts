@@ -52,14 +52,14 @@ describe('a memory', () => {
     expect([memories.of(done).refresh, memories.of(other).refresh]).toEqual(['monday', undefined]);
   });
 
-  it('loses what the API server refused, and what would be done, when the settings are edited', () => {
+  it('loses what the API server refused when the settings are edited', () => {
     const { memories, observe } = remember();
     const memory = observe(done);
     memory.denial = { wanted: '', untilMs: 2_000 };
     memory.observation = 'copy';
     memory.refresh = 'monday';
-    memories.forgetAnswers();
-    expect(memory).toMatchObject({ denial: undefined, observation: undefined, refresh: 'monday' });
+    memories.forgetDenials();
+    expect(memory).toMatchObject({ denial: undefined, observation: 'copy', refresh: 'monday' });
   });
 });
 
@@ -96,15 +96,15 @@ describe('since when pods are missing', () => {
 describe('that a workload was seen to roll out', () => {
   it('is remembered once that is over', () => {
     const { observe } = remember();
-    expect(observe(done).wasRollingOut).toBe(false);
+    expect(observe(done).rolloutSightings).toBe(0);
     observe(rolling);
-    expect(observe(done).wasRollingOut).toBe(true);
+    expect(observe(done).rolloutSightings).toBe(1);
   });
 
   it('is not said of a run of a CronJob, of which there is one every minute', () => {
     const { observe } = remember();
     const run = { desired: 0, current: 1, updated: 1, available: 1 };
-    expect(observe(aWorkload({ kind: 'CronJob', rollout: run })).wasRollingOut).toBe(false);
+    expect(observe(aWorkload({ kind: 'CronJob', rollout: run })).rolloutSightings).toBe(0);
   });
 });
 

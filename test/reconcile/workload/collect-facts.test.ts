@@ -26,6 +26,7 @@ const TEMPLATES = [
 ];
 
 let asked: string[];
+let memory: WorkloadMemory;
 
 /** The facts of a workload in a cluster that has these pods, and says what it was asked for. */
 async function gather(
@@ -36,6 +37,7 @@ async function gather(
   asked = [];
   const signal = new AbortController().signal;
   const all: FactDeps = {
+    workloads: { findNamespacePolicy: () => undefined },
     client: {
       listPods: async () => {
         asked.push('pods');
@@ -54,8 +56,8 @@ async function gather(
     nowMs: () => SWAPPED_AT_MS + 60_000,
     ...deps,
   };
-  const memory = { ...new WorkloadMemories(all.nowMs).of(workload), ...remembered };
-  const known = knowWorkload({ findNamespacePolicy: () => undefined }, workload, memory);
+  memory = { ...new WorkloadMemories(all.nowMs).of(workload), ...remembered };
+  const known = knowWorkload(workload, memory);
   return collectFacts(all, await readSlots(all, known, signal), signal);
 }
 
@@ -106,4 +108,33 @@ describe('a swap that is rolled out', () => {
     await gather(swapped({}), [], { nowMs: () => SWAPPED_AT_MS + 3_600_000 });
     expect(asked).toEqual([]);
   });
+});
+
+describe('the pods that show what a workload runs', () => {
+  const runningPods = { generation: 1, pods: [] };
+
+  it.each([
+    ['stay in mind while they tell what to copy', 'swap', true],
+    ['are forgotten while nothing is copied', 'observe', false],
+  ])('%s', async (_, mode, isKept) => {
+    const settings = () => someSettings({ MODE: mode });
+    await gather(aWorkload(), [], { settings, remembered: { runningPods } });
+    expect(memory.runningPods !== undefined).toBe(isKept);
+  });
+});
+
+it('a policy that is written on the namespace while the pods are listed counts at once', async () => {
+  let policy: string | undefined;
+  const facts = await gather(aWorkload(), [], {
+    workloads: { findNamespacePolicy: () => policy },
+    client: {
+      listPods: async () => {
+        policy = 'copy';
+        return [];
+      },
+      listNodePlatforms: async () => [],
+      listFormerTemplates: async () => [],
+    },
+  });
+  expect(facts.policy).toMatchObject({ policy: 'copy', from: 'namespace' });
 });

@@ -21,6 +21,7 @@ import {
   aSlot,
   aWorkload,
   annotationsOf,
+  patchAnnotations,
   someSettings,
 } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
@@ -37,7 +38,7 @@ let cluster: Map<string, Workload>;
 let pods: readonly Pod[];
 let podLists: number;
 let nodeLists: number;
-let formers: readonly FormerTemplate[];
+let formers: () => readonly FormerTemplate[];
 let released: string[];
 let releaseDenial: Error | undefined;
 let denial: Error | undefined;
@@ -99,7 +100,7 @@ function buildWorld(data: Record<string, string> = {}) {
         nodeLists += 1;
         return nodePlatforms;
       },
-      listFormerTemplates: async () => formers,
+      listFormerTemplates: async () => formers(),
       releaseImages: async ({ name }) => {
         if (releaseDenial) {
           throw releaseDenial;
@@ -127,14 +128,6 @@ function buildWorld(data: Record<string, string> = {}) {
   return { copies, budget, memories, copyKeys, workloadKeys, reconcileCopy, reconcileWorkload };
 }
 
-function applyPatch(
-  before: Workload['annotations'],
-  patch: WorkloadPatch['annotations'],
-): Workload['annotations'] {
-  const after = Object.entries({ ...before, ...patch });
-  return Object.fromEntries(after.flatMap(([key, value]) => (value === null ? [] : [[key, value]])));
-}
-
 function patchWorkload(read: Workload, patch: WorkloadPatch): void {
   const key = formatWorkloadKey(read);
   const live = cluster.get(key);
@@ -149,7 +142,7 @@ function patchWorkload(read: Workload, patch: WorkloadPatch): void {
   cluster.set(key, {
     ...live,
     resourceVersion: `${Number(live.resourceVersion) + 1}`,
-    annotations: applyPatch(live.annotations, patch.annotations),
+    annotations: patchAnnotations(live.annotations, patch.annotations),
     slots: live.slots.map((slot) => ({ ...slot, image: images.get(slotKey(slot)) ?? slot.image })),
   });
 }
@@ -189,7 +182,7 @@ beforeEach(() => {
   podLists = 0;
   wantedSecret = undefined;
   nodeLists = 0;
-  formers = [];
+  formers = () => [];
   released = [];
   releaseDenial = undefined;
   denial = undefined;
@@ -466,7 +459,7 @@ describe('an original that is put back', () => {
   async function putBack(manager: string, { keeps = true } = {}): Promise<Workload> {
     const web = addWorkload();
     await settle(web);
-    formers = [{ slots: [aSlot(COPY)], annotations: annotations as Record<string, string> }];
+    formers = () => [{ slots: [aSlot(COPY)], annotations: annotations as Record<string, string> }];
     return addWorkload({
       annotations: keeps ? (annotations as Record<string, string>) : {},
       imageOwners: [{ manager, isApply: false }],
@@ -654,4 +647,21 @@ it('looks at a copy again after a rollout, be it over before anybody looks', asy
   world.memories.observe(formatWorkloadKey(web), web);
   await settle(web);
   expect(imagesOf(web)).toEqual([`backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
+});
+
+it('loses no wish for another look when a pass fails', async () => {
+  const slots = [aSlot('nginx:1.27'), aSlot('nginx:9', { name: 'side' })];
+  const rollout = { generation: 2, observedGeneration: 2 };
+  // The copy of one slot is verified, that of the other has failed: a swap is due, and the list of ReplicaSets with it.
+  const policy = { 'backup-image-registry/policy': 'copy' };
+  await settle(addWorkload({ name: 'other', slots, annotations: policy }));
+  const imageOwners = [{ manager: 'helm', isApply: true }];
+  const wish = { 'backup-image-registry/refresh': 'now' };
+  const web = addWorkload({ slots, rollout, imageOwners, annotations: wish });
+  registry.put(parseReference('nginx:9'), OTHER_DIGEST);
+  formers = () => expect.fail('no answer');
+  await expect(settle(web)).rejects.toThrow('no answer');
+  formers = () => [];
+  await settle(web);
+  expect(imagesOf(web)).toEqual([COPY, `backup.example/p/docker.io/library/nginx:9@${OTHER_DIGEST}`]);
 });

@@ -1,0 +1,49 @@
+import { beforeEach, expect, it } from 'vitest';
+
+import type { WorkloadMemory } from '../../../src/reconcile/memory/workload-memory.ts';
+import { findRunningPods } from '../../../src/reconcile/workload/running-pods.ts';
+import { DIGEST, aPodOf, aWorkload } from '../../support/builders.ts';
+
+const workload = aWorkload();
+const signal = new AbortController().signal;
+const client = {
+  listPods: async () => {
+    lists += 1;
+    return [aPodOf(workload, DIGEST)];
+  },
+};
+
+let lists: number;
+let memory: Pick<WorkloadMemory, 'runningPods'>;
+
+beforeEach(() => {
+  lists = 0;
+  memory = {};
+});
+
+async function find(parts: Parameters<typeof aWorkload>[0], mayBeOld: boolean): Promise<number> {
+  return (await findRunningPods({ client, memory }, { workload: aWorkload(parts), mayBeOld }, signal)).length;
+}
+
+it('a workload that waits for its turn has its pods listed once', async () => {
+  expect([await find({}, true), await find({}, true), lists]).toEqual([1, 1, 1]);
+});
+
+it('one whose turn it is has them listed again', async () => {
+  await find({}, true);
+  await find({}, false);
+  expect(lists).toBe(2);
+});
+
+it('another template has other pods', async () => {
+  await find({}, true);
+  await find({ rollout: { generation: 2, observedGeneration: 2 } }, true);
+  expect(lists).toBe(2);
+});
+
+it('while a workload rolls out nothing shows what it runs, and what it ran is forgotten', async () => {
+  await find({}, true);
+  expect(await find({ rollout: { updated: 0 } }, true)).toBe(0);
+  await find({}, true);
+  expect(lists).toBe(2);
+});
