@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 import { defineConfig } from 'vitest/config';
 
 const report = process.env['VITEST_JSON_REPORT'];
@@ -20,8 +22,9 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          // One cluster serves the whole run, and a controller sees all of it: one file at a time.
-          fileParallelism: false,
+          // Each worker has a cluster of its own, and spends most of its time waiting for it.
+          maxWorkers: Math.min(3, Math.max(2, availableParallelism())),
+          sequence: { groupOrder: 1 },
           // Longer than a wait that comes to nothing, which then says what it waited for.
           testTimeout: 120_000,
           hookTimeout: 120_000,

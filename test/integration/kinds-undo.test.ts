@@ -10,7 +10,6 @@ import {
 } from '../support/controller.ts';
 import { imagesOfRuns, readCronJob, startRun, waitForRun } from '../support/cron-jobs.ts';
 import { waitForEvent } from '../support/events.ts';
-import { waitForEmptied } from '../support/namespaces.ts';
 import { startRegistry } from '../support/registry.ts';
 import { createAndRollOut, listLivingPods, listPods, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -28,7 +27,6 @@ beforeAll(async () => {
   // Wants credentials that the controller has, and the nodes have not.
   const locked = await startRegistry({ tools, processes, name: 'kinds-undo', auth: true });
   // Three undos in a row stop all swaps, be they of workloads of another test.
-  await waitForEmptied(kube);
   await installController(cluster, {
     REGISTRY_PREFIX: `${locked.host}/kinds`,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,

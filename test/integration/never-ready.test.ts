@@ -11,7 +11,6 @@ import {
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { followObjects } from '../support/follow.ts';
 import { referenceTo } from '../support/kube.ts';
-import { waitForEmptied } from '../support/namespaces.ts';
 import type { PodSpec, Workload } from '../support/objects.ts';
 import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { listPodImages } from '../support/running-images.ts';
@@ -36,7 +35,6 @@ let edits = 1;
 
 beforeAll(async () => {
   // Three undos in a row stop all swaps, be they of workloads of another test.
-  await waitForEmptied(kube);
   await installController(cluster, {
     REGISTRY_PREFIX: PREFIX,
     INSECURE_REGISTRIES: `${source.host},${backup.host}`,

@@ -2,14 +2,15 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
-import { expect, inject, it } from 'vitest';
+import { expect, it } from 'vitest';
 
+import { findCluster } from '../support/test-cluster.ts';
 import { findDisagreements, generateReferenceTexts, type LibraryAnswer } from '../images/differential.ts';
 
 const COUNT = 20_000;
 
 async function askLibrary(texts: readonly string[]): Promise<readonly LibraryAnswer[]> {
-  const library = spawn(inject('cluster').tools.reference, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const library = spawn(findCluster().tools.reference, { stdio: ['pipe', 'pipe', 'inherit'] });
   library.stdin.end(texts.map((reference) => JSON.stringify(reference)).join('\n'));
   const lines = (await text(library.stdout)).trim().split('\n');
   return lines.map((line) => JSON.parse(line) as LibraryAnswer);

@@ -10,7 +10,6 @@ import {
 } from '../support/controller.ts';
 import { listEvents, waitForEvent } from '../support/events.ts';
 import { aPullSecret } from '../support/docker-config.ts';
-import { waitForEmptied } from '../support/namespaces.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
 import { createAndRollOut, waitForRollout } from '../support/rollout.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -29,7 +28,6 @@ beforeAll(async () => {
   locked = await startRegistry({ tools, processes, name: 'locked-backup', auth: true });
   prefix = `${locked.host}/undo`;
   // Three undos in a row stop all swaps, be they of workloads of another test.
-  await waitForEmptied(kube);
   await installController(cluster, {
     REGISTRY_PREFIX: prefix,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, inject } from 'vitest';
+import { afterAll, beforeAll, inject } from 'vitest';
 import type { ClusterConnection } from './cluster.ts';
 import { createKube, type Kube } from './kube.ts';
 import type { KubeConnection } from './kube-transport.ts';
-import { createNamespace, deleteNamespace } from './namespaces.ts';
+import { createNamespace, deleteNamespace, waitForEmptied } from './namespaces.ts';
 import { createProcesses, type Processes } from './processes.ts';
 
 /** A cluster as one test file sees it: what its connection has, and what the file does with it. */
@@ -21,7 +21,17 @@ export type TestCluster = Connected<ClusterConnection>;
 
 /** Call at the top of a test file or `describe`. */
 export function connectToCluster(): TestCluster {
-  return connectTo(inject('cluster'));
+  return connectTo(findCluster());
+}
+
+/** Each worker has a cluster of its own: a controller sees all of it. */
+export function findCluster(): ClusterConnection {
+  const worker = Number(process.env['VITEST_POOL_ID']);
+  const cluster = inject('clusters')[worker - 1];
+  if (!cluster) {
+    throw new Error(`no cluster for worker ${worker}`);
+  }
+  return cluster;
 }
 
 export function connectTo<Connection extends { readonly kube: KubeConnection }>({
@@ -31,6 +41,8 @@ export function connectTo<Connection extends { readonly kube: KubeConnection }>(
   const kube = createKube(connection);
   const processes = createProcesses();
   const namespaces: string[] = [];
+  // A controller of this file would look after what is left of the file before, and count its failures.
+  beforeAll(() => waitForEmptied(kube));
   afterAll(async () => {
     await processes.close();
     await Promise.all(namespaces.map(async (name) => deleteNamespace(kube, name)));
