@@ -46,7 +46,7 @@ one is REGISTRY_PREFIX, where the copies go:
   REGISTRY_PREFIX=registry.example.com/backup npm start -- --kubeconfig ~/.kube/config
 
 Credentials for registries come from config.json in the folder $DOCKER_CONFIG. The copies are made by
-regctl, which has to be in PATH. README explains every setting.
+regctl, which has to be in PATH. docs/reference/settings.md explains every setting.
 
 Exit codes: 0 done, or stopped by SIGTERM or SIGINT; 1 failed or lost the Lease; 2 wrong flag or setting.`;
 

@@ -3,49 +3,60 @@ import type { Settings } from './settings.ts';
 /** What is to be done about an edit of the settings. */
 export type Consequence = 'forget copies' | 'forgive failures' | 'look at all workloads';
 
+/** What an edit of a setting does to what is known of copies, and why. */
+export interface EditEffect {
+  readonly copies: 'forgotten' | 'kept';
+  /** In whole sentences, for the reference. */
+  readonly why: string;
+}
+
+const keeps = (why: string): EditEffect => ({ copies: 'kept', why });
+const forgets = (why: string): EditEffect => ({ copies: 'forgotten', why });
+
 /**
- * What a change of a setting makes void. Copies that are forgotten cost a request each until they are known again, so
- * that they are kept wherever what is known of them stays true.
+ * What an edit makes void. Copies that are forgotten cost a request each until they are known again, so that they are
+ * kept wherever what is known of them stays true.
  */
-const VOID: Readonly<Record<keyof Settings, 'copies' | 'nothing'>> = {
-  // They are elsewhere.
-  REGISTRY_PREFIX: 'copies',
-  // They have other names.
-  NAMING: 'copies',
-  // They have other names, and other parts that must be there.
-  PLATFORMS: 'copies',
-  // Another server may answer for the same host.
-  INSECURE_REGISTRIES: 'copies',
-  // What the source is known to mean was looked up, or was not, under the old rule.
-  ON_SOURCE_CHANGE: 'copies',
-  // The next look at each is planned already, hours from now.
-  RECHECK_INTERVAL: 'copies',
-  // What waits to be copied may not be copied any more, and must not be begun before its workloads are looked at.
-  SOURCE_HOSTS: 'copies',
-  // The same: with observe or restore nothing is copied.
-  MODE: 'copies',
-  // A workload that leaves the scope is forgotten, and its copies with it unless others need them.
-  NAMESPACES_EXCLUDE_LIST: 'nothing',
-  WORKLOAD_KINDS: 'nothing',
-  // Read when a copy is made. What is in the backup is not made again, forgotten or not.
-  COPY_REFERRERS: 'nothing',
-  // Read when a copy is made. One that took too long has failed, and failures are forgiven.
-  COPY_TIMEOUT: 'nothing',
-  COPY_CONCURRENCY: 'nothing',
-  // About workloads, and read when they are looked at.
-  REQUEUE_AFTER: 'nothing',
-  MAX_CONCURRENT_ROLLOUTS: 'nothing',
-  ROLLOUT_TIMEOUT: 'nothing',
-  // About nodes: the controller has credentials of its own.
-  PULL_SECRET: 'nothing',
-  LOG_LEVEL: 'nothing',
+export const EDIT_EFFECTS: Readonly<Record<keyof Settings, EditEffect>> = {
+  REGISTRY_PREFIX: forgets('The copies are elsewhere.'),
+  NAMING: forgets('The copies have other names.'),
+  PLATFORMS: forgets('The copies have other names, and other parts that must be there.'),
+  INSECURE_REGISTRIES: forgets('Another server may answer for the same host.'),
+  ON_SOURCE_CHANGE: forgets(
+    'What the source is known to mean was looked up, or was not, under the old rule.',
+  ),
+  RECHECK_INTERVAL: forgets('The next look at each copy is planned already, hours from now.'),
+  SOURCE_HOSTS: forgets(
+    'What waits to be copied may not be copied any more, and must not be begun before its workloads are looked at.',
+  ),
+  MODE: forgets(
+    'With observe or restore nothing is copied: what waits for it must not be begun before its workloads are looked at.',
+  ),
+  NAMESPACES_EXCLUDE_LIST: keeps(
+    'A workload that leaves the scope is forgotten, and its copies with it unless others need them.',
+  ),
+  WORKLOAD_KINDS: keeps(
+    'A workload that leaves the scope is forgotten, and its copies with it unless others need them.',
+  ),
+  COPY_REFERRERS: keeps(
+    'It is read when a copy is made. What is in the backup is not made again, forgotten or not.',
+  ),
+  COPY_TIMEOUT: keeps(
+    'It is read when a copy is made. One that took too long has failed, and failures are forgiven.',
+  ),
+  COPY_CONCURRENCY: keeps('It is read when a copy is made.'),
+  REQUEUE_AFTER: keeps('It is about workloads, and read when they are looked at.'),
+  MAX_CONCURRENT_ROLLOUTS: keeps('It is about workloads, and read when they are looked at.'),
+  ROLLOUT_TIMEOUT: keeps('It is about workloads, and read when they are looked at.'),
+  PULL_SECRET: keeps('It is about nodes: the controller has credentials of its own.'),
+  LOG_LEVEL: keeps('It is about the log alone.'),
 };
 
-const KEYS = Object.keys(VOID) as (keyof Settings)[];
+const KEYS = Object.keys(EDIT_EFFECTS) as (keyof Settings)[];
 
 function voidsCopies(before: Settings, now: Settings): boolean {
   const changed = KEYS.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
-  return changed.some((key) => VOID[key] === 'copies');
+  return changed.some((key) => EDIT_EFFECTS[key].copies === 'forgotten');
 }
 
 /**

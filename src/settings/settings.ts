@@ -2,109 +2,23 @@ import leven from 'leven';
 import { z } from 'zod';
 
 import { UsageError } from '../errors.ts';
-import { parsePrefix } from '../images/copy-name.ts';
-import { parsePlatforms } from '../images/platforms.ts';
-import { KIND_NAMES, type WorkloadKind } from '../workloads/kinds.ts';
+import {
+  backupPrefix,
+  choice,
+  durationMs,
+  list,
+  platforms,
+  readAllowed,
+  secretName,
+  trueOrFalse,
+  wholeNumber,
+  workloadKinds,
+} from './setting-values.ts';
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Go's notation, as the users of the original know it: `90s`, `1h30m`. */
-function parseDurationMs(text: string): number | undefined {
-  if (!/^(?:\d{1,9}(?:ms|s|m|h))+$/.test(text)) {
-    return undefined;
-  }
-  const parts = text.matchAll(/(\d+)(ms|s|m|h)/g);
-  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0);
-}
-
-function durationMs(fallback: string): z.ZodType<number, string | undefined> {
-  return z
-    .string()
-    .default(fallback)
-    .transform((text, context) => {
-      const ms = parseDurationMs(text);
-      if (ms === undefined || ms < 1000 || ms > 7 * 24 * 3_600_000) {
-        context.addIssue('must be a duration between 1s and 168h, such as 30s, 10m or 1h30m');
-        return z.NEVER;
-      }
-      return ms;
-    });
-}
-
-function wholeNumber(
-  fallback: string,
-  range: { min: number; max: number },
-): z.ZodType<number, string | undefined> {
-  return z
-    .string()
-    .default(fallback)
-    .transform((text, context) => {
-      const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-      if (!(value >= range.min && value <= range.max)) {
-        context.addIssue(`must be a whole number from ${range.min} to ${range.max}`);
-        return z.NEVER;
-      }
-      return value;
-    });
-}
-
-function list(
-  fallback: string,
-  entry: { pattern: RegExp; what: string },
-): z.ZodType<readonly string[], string | undefined> {
-  return z
-    .string()
-    .default(fallback)
-    .transform((text, context) => {
-      const entries = text.split(',').flatMap((part) => part.trim() || []);
-      if (!entries.every((item) => entry.pattern.test(item))) {
-        context.addIssue(`must be a comma-separated list of ${entry.what}`);
-        return z.NEVER;
-      }
-      return entries;
-    });
-}
-
-const workloadKinds: z.ZodType<readonly WorkloadKind[], string | undefined> = list('Deployment,DaemonSet', {
-  pattern: new RegExp(`^(?:${KIND_NAMES.join('|')})$`),
-  what: `kinds, of which there are ${KIND_NAMES.join(', ')}`,
-}).transform((names) => KIND_NAMES.filter((kind) => names.includes(kind)));
-
-const backupPrefix = z
-  .string({ error: 'is required: the registry, with a path if it has one, that keeps the copies' })
-  .transform((text, context) => {
-    if (/[<>]/.test(text)) {
-      context.addIssue(
-        'is still the example: put in the registry, with a path if it has one, that keeps the copies',
-      );
-      return z.NEVER;
-    }
-    try {
-      return parsePrefix(text);
-    } catch (error) {
-      if (error instanceof UsageError) {
-        context.addIssue(error.message.replace(/^REGISTRY_PREFIX /, ''));
-        return z.NEVER;
-      }
-      throw error;
-    }
-  });
-
-const platforms = z
-  .string()
-  .default('all')
-  .transform((text, context) => {
-    const parsed = parsePlatforms(text);
-    if (parsed === undefined) {
-      context.addIssue(
-        'must be all, or a comma-separated list of Linux platforms, such as linux/amd64 or linux/arm/v7',
-      );
-      return z.NEVER;
-    }
-    return parsed;
-  });
-
-/** Every key of the ConfigMap; the same names work as environment variables. `describe` is the text of README. */
+/**
+ * Every key of the ConfigMap; the same names work as environment variables. `describe` is the text of
+ * docs/reference/settings.md, in Markdown; its links begin at the top of the repository.
+ */
 const SCHEMA = z.object({
   REGISTRY_PREFIX: backupPrefix.describe(
     'Where the copies go: `registry.example.com/backup`, `registry.example.com:5000`, `docker.io/user`.',
@@ -113,26 +27,21 @@ const SCHEMA = z.object({
     pattern: /^[a-z0-9*?-]{1,63}$/,
     what: 'namespace names, in which * and ? may stand for other characters',
   }).describe('Namespaces whose workloads are left alone; `*` and `?` are allowed.'),
-  MODE: z
-    .enum(['swap', 'copy', 'observe', 'restore'], { error: 'must be swap, copy, observe or restore' })
-    .default('swap')
-    .describe(
-      '`swap` copies images and points workloads at the copies, `copy` only copies, `observe` only writes into the ' +
-        'log what it would do, `restore` puts every original back.',
-    ),
-  WORKLOAD_KINDS: workloadKinds.describe(
+  MODE: choice(['swap', 'copy', 'observe', 'restore'], 'swap').describe(
+    '`swap` copies images and points workloads at the copies, `copy` only copies, `observe` only writes into the log ' +
+      'what it would do, `restore` puts every original back.',
+  ),
+  WORKLOAD_KINDS: workloadKinds('Deployment,DaemonSet').describe(
     'Kinds of workload that are looked after: `Deployment`, `DaemonSet`, `StatefulSet`, `CronJob`.',
   ),
-  NAMING: z
-    .enum(['auto', 'nested', 'flat'], { error: 'must be auto, nested or flat' })
-    .default('auto')
-    .describe(
-      'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path ' +
-        'component of it, for registries that allow no deeper path; `auto` knows the common ones.',
-    ),
-  PLATFORMS: platforms.describe(
+  NAMING: choice(['auto', 'nested', 'flat'], 'auto').describe(
+    'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path component of ' +
+      'it, for registries that allow no deeper path; `auto` knows the common ones.',
+  ),
+  PLATFORMS: platforms('all').describe(
     'What is copied of images with several platforms: `all`, or a list such as `linux/amd64,linux/arm64`, which has to ' +
-      'name the platform of every node, and needs a backup registry that takes such copies (docs/registries.md).',
+      'name the platform of every node, and needs a backup registry that takes such copies ' +
+      '([which do](docs/registries.md#some-platforms-only)).',
   ),
   COPY_CONCURRENCY: wholeNumber('4', { min: 1, max: 64 }).describe('Copies made at the same time.'),
   COPY_TIMEOUT: durationMs('15m').describe(
@@ -144,32 +53,21 @@ const SCHEMA = z.object({
   RECHECK_INTERVAL: durationMs('6h').describe(
     'How often every copy in use is looked up again, and copied again when it is gone.',
   ),
-  ON_SOURCE_CHANGE: z
-    .enum(['ignore', 'copy', 'swap'], { error: 'must be ignore, copy or swap' })
-    .default('copy')
-    .describe(
-      'What happens when a tag means another image at its source, which is looked at together with the copy: ' +
-        '`copy` backs the new image up too, `swap` also rolls the workload to it, `ignore` does not look.',
-    ),
-  PULL_SECRET: z
-    .string()
-    .regex(/^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?$/, { error: 'must be the name of a Secret' })
-    .default('')
-    .describe(
-      'Name of a Secret of the type `kubernetes.io/dockerconfigjson` in the namespace of the controller, with which nodes ' +
-        'may pull the copies; see below.',
-    ),
+  ON_SOURCE_CHANGE: choice(['ignore', 'copy', 'swap'], 'copy').describe(
+    'What happens when a tag means another image at its source, which is looked at together with the copy: `copy` backs ' +
+      'the new image up too, `swap` also rolls the workload to it, `ignore` does not look.',
+  ),
+  PULL_SECRET: secretName('').describe(
+    'Name of a Secret of the type `kubernetes.io/dockerconfigjson` in the namespace of the controller, with which nodes ' +
+      'may pull the copies; see [Pull secret](README.md#pull-secret).',
+  ),
   SOURCE_HOSTS: list('*', {
     pattern: /^[A-Za-z0-9.\-[\]:*?]{1,255}$/,
     what: 'registry hosts, in which * and ? may stand for other characters',
   }).describe('Registries that may be copied from, as `docker.io` or `*.example.com:5000`.'),
-  COPY_REFERRERS: z
-    .string()
-    .default('false')
-    .pipe(z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'must be true or false' }))
-    .describe(
-      'Copy signatures, attestations and SBOMs along: referrers of OCI 1.1, and tags as cosign writes them.',
-    ),
+  COPY_REFERRERS: trueOrFalse('false').describe(
+    'Copy signatures, attestations and SBOMs along: referrers of OCI 1.1, and tags as cosign writes them.',
+  ),
   MAX_CONCURRENT_ROLLOUTS: wholeNumber('5', { min: 1, max: 1000 }).describe(
     'Workloads that may be rolling out at the same time because of a swap.',
   ),
@@ -181,10 +79,9 @@ const SCHEMA = z.object({
     pattern: /^[A-Za-z0-9.\-[\]:]{1,255}$/,
     what: 'registry hosts, with a port if they have one',
   }).describe('Registries spoken to over plain HTTP, as `host` or `host:port`.'),
-  LOG_LEVEL: z
-    .enum(['error', 'warn', 'info', 'debug'], { error: 'must be error, warn, info or debug' })
-    .default('info')
-    .describe('Least severe log lines that are written.'),
+  LOG_LEVEL: choice(['error', 'warn', 'info', 'debug'], 'info').describe(
+    'Least severe log lines that are written.',
+  ),
 });
 
 type Key = keyof typeof SCHEMA.shape;
@@ -195,13 +92,15 @@ const KEYS = Object.keys(SCHEMA.shape) as Key[];
 export type Settings = Readonly<z.output<typeof SCHEMA>>;
 
 export interface SettingDescription {
-  readonly key: string;
+  readonly key: Key;
   /** Undefined for a required setting. */
   readonly fallback: string | undefined;
+  /** What a value must be. */
+  readonly allowed: string;
   readonly meaning: string;
 }
 
-/** Name, default and meaning of every setting, in the order of README. */
+/** All that there is to say about every setting, in the order of the reference. */
 export function describeSettings(): readonly SettingDescription[] {
   return KEYS.map((key) => {
     const schema = SCHEMA.shape[key];
@@ -209,6 +108,7 @@ export function describeSettings(): readonly SettingDescription[] {
     return {
       key,
       fallback: typeof fallback === 'string' ? fallback : undefined,
+      allowed: readAllowed(schema),
       meaning: schema.description ?? '',
     };
   });

@@ -1,4 +1,5 @@
 import type { EventEntries } from '../../src/reconcile/events/event-entry.ts';
+import { formatMarkdownTable } from './markdown-table.ts';
 
 const INTRODUCTION = `<!-- Made by \`npm run reference\` from src/reconcile/events; do not edit. -->
 
@@ -19,16 +20,15 @@ A state that lasts is told once, and Kubernetes forgets events after an hour: no
 
 const COLUMNS = ['reason', 'type', 'about', 'what it means', 'what to do'];
 
-function formatRow(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
-}
-
 /** The page docs/reference/events.md. */
 export function formatEventsPage(events: EventEntries): string {
   const sorted = Object.entries(events).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const rows = sorted.map(([reason, { type, about, meaning, remedy }]) =>
-    formatRow([`\`${reason}\``, type, about, meaning, remedy]),
-  );
-  const head = [formatRow(COLUMNS), formatRow(COLUMNS.map(() => '---'))];
-  return [INTRODUCTION, ...head, ...rows, ''].join('\n');
+  const rows = sorted.map(([reason, { type, about, meaning, remedy }]) => [
+    `\`${reason}\``,
+    type,
+    about,
+    meaning,
+    remedy,
+  ]);
+  return `${INTRODUCTION}\n${formatMarkdownTable(COLUMNS, rows)}\n`;
 }

@@ -67,6 +67,10 @@ it.each([
   expect(refuse({ ...PREFIX, [key]: value })).toMatch(message);
 });
 
+it.each(['true', 'True', 'TRUE'])('takes %s for true', (text) => {
+  expect(parseSettings({ ...PREFIX, COPY_REFERRERS: text }, {}).COPY_REFERRERS).toBe(true);
+});
+
 it('asks for the prefix when there is none', () => {
   expect(refuse({})).toMatch(/^REGISTRY_PREFIX is required/);
 });
@@ -91,6 +95,7 @@ it('does not repeat a value, which may be a secret in the wrong place', () => {
 it('describes every setting, and every default is accepted', () => {
   const described = describeSettings();
   expect(described.every(({ meaning }) => meaning.endsWith('.'))).toBe(true);
+  expect(described.find(({ key }) => key === 'NAMING')?.allowed).toBe('auto, nested or flat');
   const defaults = described.flatMap(({ key, fallback }) =>
     fallback === undefined ? [] : [[key, fallback]],
   );
