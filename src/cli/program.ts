@@ -7,6 +7,7 @@ import type { Environment } from '../runtime/identity.ts';
 import { run } from '../runtime/run.ts';
 import { createLog } from '../telemetry/log.ts';
 import type { CommandOptions } from './cluster.ts';
+import { type CommandName, formatExitCodes } from './exit-codes.ts';
 import { createKubeconfigOption } from './kubeconfig-option.ts';
 import { type RunFlags, addRunFlags, parseRunFlags } from './run/run-flags.ts';
 import { parseSelection, type Selection } from './selection.ts';
@@ -34,8 +35,7 @@ const CONTROLLER_NAMESPACE =
 
 const COMMON_HELP = `
 Settings come from the ConfigMap of the controller, and below it from environment variables, as for run.
-WORKLOAD is kind/name, such as deployment/web, ds/agent or DaemonSet/agent, and needs --namespace.
-`;
+WORKLOAD is kind/name, such as deployment/web, ds/agent or DaemonSet/agent, and needs --namespace.`;
 
 const RUN_HELP = `
 Settings come from the ConfigMap k8s-backup-image-registry-controller-configuration in the namespace that
@@ -47,21 +47,21 @@ one is REGISTRY_PREFIX, where the copies go:
 
 Credentials for registries come from config.json in the folder $DOCKER_CONFIG. The copies are made by
 regctl, which has to be in PATH. docs/reference/settings.md explains every setting.
-
-Exit codes: 0 done, or stopped by SIGTERM or SIGINT; 1 failed or lost the Lease; 2 wrong flag or setting.`;
+${formatExitCodes('run')}`;
 
 function createOutputOption(outputs: readonly string[]): Option {
   return new Option('-o, --output <format>', 'how it is written').choices(outputs).default('table');
 }
 
-function addCommand(program: Command, name: string): Command {
+function addCommand(program: Command, name: CommandName): Command {
   return program
     .command(name)
     .argument('[workload]', 'only this one, as kind/name; default: all')
     .option('-n, --namespace <name>', 'only workloads of this namespace; default: all namespaces')
     .option('--controller-namespace <name>', CONTROLLER_NAMESPACE)
     .addOption(createKubeconfigOption())
-    .addHelpText('after', COMMON_HELP);
+    .addHelpText('after', COMMON_HELP)
+    .addHelpText('after', formatExitCodes(name));
 }
 
 function toOptions(
@@ -108,15 +108,11 @@ function addRestore(program: Command, deps: ProgramDeps): void {
     .description(
       'Puts the images back that the user wrote, exactly as they were, and takes our annotations off: of all workloads, ' +
         'excluded ones too, of a namespace, or of one workload. At most MAX_CONCURRENT_ROLLOUTS roll at the same time. ' +
-        'Refuses while the controller would swap again.',
+        'Refuses while the controller would swap again. The output json is for --dry-run.',
     )
     .option('--dry-run', 'print what would be put back, and change nothing', false)
     .option('-y, --yes', 'do not ask', false)
     .addOption(createOutputOption(['table', 'json']))
-    .addHelpText(
-      'after',
-      '\nThe output json is for --dry-run. Exit code 1: not everything is back and rolled out.',
-    )
     .action(async (workload: string | undefined, { output, dryRun, yes, ...flags }: RestoreFlags) => {
       const options = { ...toOptions(deps, flags, workload), output, dryRun, yes };
       deps.onDone(await restore(options, deps.createStopSignal()));
@@ -139,7 +135,8 @@ function addMap(program: Command, deps: ProgramDeps): void {
 function addRun(program: Command, deps: ProgramDeps): Command {
   const command = program
     .command('run', { isDefault: true })
-    .description('Runs the controller until it is stopped. This is what happens without a command.');
+    .description('Runs the controller until it is stopped. This is what happens without a command.')
+    .addHelpText('after', RUN_HELP);
   return addRunFlags(command).action(async (flags: RunFlags) => {
     const { environment, version } = deps;
     const options = { ...parseRunFlags(flags), environment, version, log: createLog() };

@@ -1,11 +1,28 @@
+import type { Command } from 'commander';
+
+import { createProgram } from '../../src/cli/program.ts';
+import { createTerminal } from '../../src/cli/terminal.ts';
 import { EVENTS } from '../../src/reconcile/events/catalogue.ts';
 import { EDIT_EFFECTS } from '../../src/settings/settings-change.ts';
 import { describeSettings } from '../../src/settings/settings.ts';
+import { formatCommandsPage } from './commands-page.ts';
 import { formatEventsPage } from './events-page.ts';
 import { formatSettingsPage } from './settings-page.ts';
 
+/** The commands as they are typed, none of which is run. */
+function createIdleProgram(): Command {
+  return createProgram({
+    environment: {},
+    version: '0.0.0',
+    terminal: createTerminal(process),
+    createStopSignal: () => new AbortController().signal,
+    onDone: () => undefined,
+  });
+}
+
 /** The pages of docs/reference by file name, each made from the source that it describes. */
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
+  'commands.md': () => formatCommandsPage(createIdleProgram()),
   'events.md': () => formatEventsPage(EVENTS),
   'settings.md': () => formatSettingsPage(describeSettings(), EDIT_EFFECTS),
 };
