@@ -1,9 +1,8 @@
+import { annotationKey } from './annotations.ts';
 import type { Slot } from './workload.ts';
 
-/** Annotations of this project all begin with this. */
-export const ANNOTATION_DOMAIN = 'backup-image-registry';
-const ORIGINAL_IMAGES = `${ANNOTATION_DOMAIN}/original-images`;
-const STATUS = `${ANNOTATION_DOMAIN}/status`;
+const ORIGINAL_IMAGES = annotationKey('original-images');
+const STATUS = annotationKey('status');
 /** Of the form of `status`; one that this version does not know is treated as absent. */
 const STATUS_VERSION = 1;
 

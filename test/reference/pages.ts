@@ -5,6 +5,8 @@ import { createTerminal } from '../../src/cli/terminal.ts';
 import { EVENTS } from '../../src/reconcile/events/catalogue.ts';
 import { EDIT_EFFECTS } from '../../src/settings/settings-change.ts';
 import { describeSettings } from '../../src/settings/settings.ts';
+import { ANNOTATIONS } from '../../src/workloads/annotations.ts';
+import { formatAnnotationsPage } from './annotations-page.ts';
 import { formatCommandsPage } from './commands-page.ts';
 import { formatEventsPage } from './events-page.ts';
 import { formatSettingsPage } from './settings-page.ts';
@@ -22,6 +24,7 @@ function createIdleProgram(): Command {
 
 /** The pages of docs/reference by file name, each made from the source that it describes. */
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
+  'annotations.md': () => formatAnnotationsPage(ANNOTATIONS),
   'commands.md': () => formatCommandsPage(createIdleProgram()),
   'events.md': () => formatEventsPage(EVENTS),
   'settings.md': () => formatSettingsPage(describeSettings(), EDIT_EFFECTS),

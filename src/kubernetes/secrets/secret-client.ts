@@ -1,13 +1,13 @@
 import type { PullSecret, PullSecretClient, PullSecretContent } from '../../reconcile/ports.ts';
 import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
-import { ANNOTATION_DOMAIN } from '../../workloads/record.ts';
+import { annotationKey } from '../../workloads/annotations.ts';
 import type { Connection } from '../connection/api-client.ts';
 import { asObject, asText } from '../decode/json.ts';
 import { explainRefusal } from '../connection/refusal.ts';
 
 /** A label, so that `kubectl get secrets -A -l` finds them all; the value is the namespace of the controller. */
-const OWNER_LABEL = `${ANNOTATION_DOMAIN}/pull-secret-of`;
-const USED_BY = `${ANNOTATION_DOMAIN}/used-by`;
+const OWNER_LABEL = annotationKey('pull-secret-of');
+const USED_BY = annotationKey('used-by');
 const TYPE = 'kubernetes.io/dockerconfigjson';
 const DATA_KEY = '.dockerconfigjson';
 

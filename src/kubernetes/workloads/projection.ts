@@ -1,7 +1,7 @@
 import { type CopyOnlyReason, findCopyOnlyReason } from '../../workloads/copy-only.ts';
 import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
 import { KINDS, type WorkloadKind } from '../../workloads/kinds.ts';
-import { ANNOTATION_DOMAIN } from '../../workloads/record.ts';
+import { isOwnAnnotation } from '../../workloads/annotations.ts';
 import type { FormerTemplate, Pod, PodContainer, Slot, Workload } from '../../workloads/workload.ts';
 import { projectImageOwners, projectTemplateChangedAtMs } from './image-owners.ts';
 import { type JsonObject, asArray, asCount, asObject, asText } from '../decode/json.ts';
@@ -75,9 +75,7 @@ function projectAnnotations(annotations: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(asObject(annotations)).filter(
       (entry): entry is [string, string] =>
-        entry[0].startsWith(`${ANNOTATION_DOMAIN}/`) &&
-        typeof entry[1] === 'string' &&
-        entry[1].length <= LONGEST_ANNOTATION,
+        isOwnAnnotation(entry[0]) && typeof entry[1] === 'string' && entry[1].length <= LONGEST_ANNOTATION,
     ),
   );
 }

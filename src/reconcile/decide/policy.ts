@@ -3,7 +3,7 @@ import { slotKey } from '../../workloads/record.ts';
 import { IGNORE_CONTAINERS, POLICY } from '../../workloads/user-annotations.ts';
 import type { Slot, Workload } from '../../workloads/workload.ts';
 
-const POLICIES = ['swap', 'copy', 'ignore'] as const;
+export const POLICIES = ['swap', 'copy', 'ignore'] as const;
 
 /** `copy`: copied, never swapped. `ignore`: neither; what runs from the backup already goes on doing so. */
 export type Policy = (typeof POLICIES)[number];
