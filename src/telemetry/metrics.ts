@@ -7,6 +7,9 @@ import { createCopyMetrics } from './copy-metrics.ts';
 import { EMPTY_SNAPSHOT, type SnapshotReader } from './snapshot.ts';
 
 const PREFIX = 'backup_image_registry_';
+/** Closed set: a label. */
+export const QUEUE_NAMES = ['workloads', 'copies', 'pull-secrets'] as const;
+type QueueName = (typeof QUEUE_NAMES)[number];
 const QUEUE_BUCKETS = [0.001, 0.01, 0.1, 1, 10, 60, 600];
 
 type Registers = { readonly registers: [Registry] };
@@ -158,7 +161,10 @@ function createQueueMetrics({ registers }: Registers) {
     labelNames: ['name', 'result'],
     registers,
   });
-  return (name: string): QueueMetrics => {
+  return (name: QueueName): QueueMetrics => {
+    depth.set({ name }, 0);
+    latency.zero({ name });
+    work.zero({ name });
     adds.inc({ name }, 0);
     retries.inc({ name }, 0);
     for (const result of OUTCOME_RESULTS) {

@@ -6,13 +6,16 @@ export interface CopyMeasures {
   readonly bytesDone: number;
 }
 
+/** How far the copy of an image is. Closed set: a label. */
+type ImageState = 'pending' | 'verified' | 'failed';
+
 /** How things are at one moment: the one model of the state for all that show it. */
 export interface Snapshot {
   readonly hasLease: boolean;
   /** The newest ConfigMap is in force. */
   readonly areSettingsApplied: boolean;
   /** Images that workloads wait for, by how far their copy is. */
-  readonly images: Readonly<Record<string, number>>;
+  readonly images: Readonly<Record<ImageState, number>>;
   readonly copiesInFlight: readonly CopyMeasures[];
   /** Downloads that sources still allow, of the few hosts that tell. */
   readonly allowances: readonly { readonly host: string; readonly remaining: number }[];
@@ -29,7 +32,7 @@ export type SnapshotReader = () => Snapshot;
 export const EMPTY_SNAPSHOT: Snapshot = {
   hasLease: false,
   areSettingsApplied: false,
-  images: {},
+  images: { pending: 0, verified: 0, failed: 0 },
   copiesInFlight: [],
   allowances: [],
   rollouts: 0,

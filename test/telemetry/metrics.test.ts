@@ -30,6 +30,8 @@ it('has every combination of labels from the start, so that a rate is known befo
       'backup_image_registry_swaps_total{kind="Deployment",result="rescued"} 0',
       'backup_image_registry_config_reloads_total{result="refused"} 0',
       'backup_image_registry_reconciles_total{name="copies",result="bug"} 0',
+      'backup_image_registry_workqueue_depth{name="copies"} 0',
+      'backup_image_registry_workqueue_work_duration_seconds_count{name="copies"} 0',
     ]),
   );
 });

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { Clock } from '../../clock.ts';
-import { type QueueMetrics, type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
+import { type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
 import { createCopyReconciler } from '../../reconcile/copies/copy-reconciler.ts';
 import type { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import type { ImageRegistry } from '../../reconcile/ports.ts';
@@ -23,7 +23,7 @@ export function planCopyPasses({ COPY_CONCURRENCY: copies }: Pick<Settings, 'COP
 export interface CopyQueueDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly metrics: { forQueue(name: string): QueueMetrics };
+  readonly metrics: Pick<Metrics, 'forQueue'>;
 }
 
 /** The queue of copies; works on one at a time until its concurrency is set. */

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 
 import type { Clock } from '../../clock.ts';
 import type { LiveSettings } from '../../settings/live-settings.ts';
-import { type QueueMetrics, type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
+import { type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
 import { isImageCopy } from '../../images/copy-name.ts';
 import { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
@@ -37,9 +37,7 @@ export interface LoopsDeps {
   readonly settings: LiveSettings;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps'> & {
-    forQueue(name: string): QueueMetrics;
-  };
+  readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps' | 'forQueue'>;
   /** Told when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
   readonly onSwappingStopped: (untilMs: number) => void;
 }
