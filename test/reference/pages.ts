@@ -12,6 +12,9 @@ import { formatAnnotationsPage } from './annotations-page.ts';
 import { formatCommandsPage } from './commands-page.ts';
 import { formatEventsPage } from './events-page.ts';
 import { formatMetricsPage, type MetricValues } from './metrics-page.ts';
+import { PERMISSION_REASONS } from './permission-reasons.ts';
+import { formatPermissionsPage } from './permissions-page.ts';
+import { readRoles } from './roles.ts';
 import { formatSettingsPage } from './settings-page.ts';
 
 /** The commands as they are typed, none of which is run. */
@@ -44,5 +47,6 @@ export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'commands.md': () => formatCommandsPage(createIdleProgram()),
   'events.md': () => formatEventsPage(EVENTS),
   'metrics.md': async () => formatMetricsPage(await readMetrics()),
+  'permissions.md': () => formatPermissionsPage(readRoles(), PERMISSION_REASONS),
   'settings.md': () => formatSettingsPage(describeSettings(), EDIT_EFFECTS),
 };
