@@ -75,7 +75,7 @@ export function parsePrefix(text: string): BackupPrefix {
   const problem = findPrefixTextProblem(written) ?? findReferenceProblem(example);
   if (problem !== undefined) {
     throw new UsageError(
-      `REGISTRY_PREFIX ${quote(text)} cannot be used: ${problem}; ` +
+      `REGISTRY_PREFIX cannot be used: ${problem}; ` +
         'write a registry and a path, such as registry.example.com/backup',
     );
   }
@@ -83,7 +83,7 @@ export function parsePrefix(text: string): BackupPrefix {
   const prefix = { host: host.toLowerCase(), path: repository.slice(0, -'/x'.length) };
   const limit = findPrefixLimit(prefix);
   if (limit !== undefined) {
-    throw new UsageError(`REGISTRY_PREFIX ${quote(text)} cannot be used: ${limit}`);
+    throw new UsageError(`REGISTRY_PREFIX cannot be used: ${limit}`);
   }
   return prefix;
 }

@@ -79,7 +79,7 @@ describe('REGISTRY_PREFIX', () => {
     [`b.example/${'p'.repeat(120)}`, 'it has more than 128 characters'],
   ])('%j is refused with what to do', (text, sentence) => {
     expect(() => parsePrefix(text)).toThrow(UsageError);
-    expect(() => parsePrefix(text)).toThrow(/^REGISTRY_PREFIX "[\x20-\x7e]*" cannot be used: /);
+    expect(() => parsePrefix(text)).toThrow(/^REGISTRY_PREFIX cannot be used: /);
     expect(() => parsePrefix(text)).toThrow(sentence);
   });
 });
