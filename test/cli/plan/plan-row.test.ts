@@ -3,9 +3,7 @@ import { expect, it } from 'vitest';
 import { toPlanRow } from '../../../src/cli/plan/plan-row.ts';
 import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
-import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
-import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
-import { parseRecord } from '../../../src/workloads/record.ts';
+import { type SlotPlan, isCopied } from '../../../src/reconcile/decide/slots/planned-slot.ts';
 import type { Settings } from '../../../src/settings/settings.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import {
@@ -16,8 +14,8 @@ import {
   aVerifiedCopy,
   aWorkload,
   annotationsOf,
-  someSettings,
 } from '../../support/builders.ts';
+import { factsOf } from '../../support/facts.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const nowMs = 1_700_000_000_000;
@@ -45,38 +43,14 @@ function rowOf(
   } = {},
 ) {
   const { pods = [], unfinishedPods = [], foreignPlatforms = [], mode = 'swap', namespacePolicy } = options;
-  const policy = findPolicy(workload, namespacePolicy);
-  const { REGISTRY_PREFIX: prefix, NAMING: naming } = someSettings();
-  const record = parseRecord(workload.annotations);
-  const plans = planSlots({
-    workload,
-    record,
-    policy,
-    pods,
+  const surroundings = {
+    copyOf: (plan: SlotPlan) => (isCopied(plan) ? copy : undefined),
+    namespacePolicy,
+    runningPods: pods,
     unfinishedPods,
-    prefix,
-    naming,
     sourceHosts: ['docker.io'],
-  });
-  const facts = {
-    workload,
-    record,
-    pods: unfinishedPods,
-    mode,
-    policy,
-    destination: { prefix, naming },
-    slots: plans.map((plan) => ({ plan, copy: 'request' in plan ? copy : undefined })),
-    followsTags: false,
-    isRefreshAsked: false,
-    hasJustRolledOut: false,
-    isPlaceFree: true,
-    pace: undefined,
-    deniedUntilMs: undefined,
-    foreignPlatforms,
-    requeueAfterMs: 30_000,
-    rolloutTimeoutMs: 600_000,
-    nowMs,
   };
+  const facts = factsOf(workload, surroundings, { mode, foreignPlatforms });
   return toPlanRow({ facts, decision: decide(facts) });
 }
 

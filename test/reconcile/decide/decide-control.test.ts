@@ -1,12 +1,9 @@
 /** What the user allows: MODE, policies, and the state the user has put a workload in. */
 import { describe, expect, it } from 'vitest';
 
-import { parsePrefix } from '../../../src/images/copy-name.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
 import type { WorkloadFacts } from '../../../src/reconcile/decide/decision.ts';
-import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
-import { isCopied } from '../../../src/reconcile/decide/slots/planned-slot.ts';
-import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
+import { type SlotPlan, isCopied } from '../../../src/reconcile/decide/slots/planned-slot.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
 import {
   DIGEST,
@@ -18,6 +15,7 @@ import {
   annotationsOf,
 } from '../../support/builders.ts';
 import { byKind, whyWaiting } from '../../support/decisions.ts';
+import { factsOf } from '../../support/facts.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const NOW_MS = 1_700_000_000_000;
@@ -36,31 +34,9 @@ interface Parts extends Partial<Omit<WorkloadFacts, 'workload' | 'policy'>> {
 
 /** All copies are verified. */
 function decideFor({ workload: parts = {}, namespacePolicy, ...facts }: Parts) {
-  const workload = aWorkload(parts);
-  const policy = findPolicy(workload, namespacePolicy);
-  const destination = { prefix: parsePrefix('backup.example/p'), naming: 'nested' } as const;
-  const record = parseRecord(workload.annotations);
-  const plans = planSlots({ workload, record, policy, pods: [], ...destination, sourceHosts: ['*'] });
-  const decision = decide({
-    workload,
-    record,
-    pods: [],
-    mode: 'swap',
-    policy,
-    destination,
-    slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? aVerifiedCopy(COPY) : undefined })),
-    followsTags: false,
-    isRefreshAsked: false,
-    hasJustRolledOut: false,
-    isPlaceFree: true,
-    pace: undefined,
-    deniedUntilMs: undefined,
-    requeueAfterMs: 30_000,
-    rolloutTimeoutMs: 600_000,
-    nowMs: NOW_MS,
-    ...facts,
-  });
-  return { ...decision, plans };
+  const copyOf = (plan: SlotPlan) => (isCopied(plan) ? aVerifiedCopy(COPY) : undefined);
+  const known = factsOf(aWorkload(parts), { copyOf, namespacePolicy }, facts);
+  return { ...decide(known), plans: known.slots.map(({ plan }) => plan) };
 }
 
 function withPolicy(policy: string) {

@@ -1,13 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { parsePrefix } from '../../../src/images/copy-name.ts';
 import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
 import { createEvent } from '../../../src/reconcile/events/create-event.ts';
 import type { Decision, WorkloadFacts } from '../../../src/reconcile/decide/decision.ts';
-import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
 import { planRestore } from '../../../src/reconcile/decide/originals/restore.ts';
-import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
 import { parseRecord, slotKey } from '../../../src/workloads/record.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import {
@@ -19,8 +16,8 @@ import {
   annotationsOf,
 } from '../../support/builders.ts';
 import { byKind, whyWaiting } from '../../support/decisions.ts';
+import { factsOf } from '../../support/facts.ts';
 
-const PREFIX = parsePrefix('backup.example/p');
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const SIDECAR_COPY = `backup.example/p/docker.io/library/envoy:1@${DIGEST}`;
 const FAILED: CopyState = {
@@ -36,36 +33,7 @@ type Copies = Readonly<Record<string, CopyState>>;
 
 /** Facts of a workload whose slots have the given copies, by slot name. */
 function someFacts(workload: Workload, copies: Copies, facts: Partial<WorkloadFacts> = {}): WorkloadFacts {
-  const record = parseRecord(workload.annotations);
-  const policy = findPolicy(workload, undefined);
-  const plans = planSlots({
-    workload,
-    record,
-    policy,
-    pods: [],
-    prefix: PREFIX,
-    naming: 'nested',
-    sourceHosts: ['*'],
-  });
-  return {
-    workload,
-    record,
-    pods: [],
-    mode: 'swap',
-    policy,
-    destination: { prefix: PREFIX, naming: 'nested' },
-    slots: plans.map((plan) => ({ plan, copy: copies[plan.slot.name] })),
-    followsTags: false,
-    isRefreshAsked: false,
-    hasJustRolledOut: false,
-    isPlaceFree: true,
-    pace: undefined,
-    deniedUntilMs: undefined,
-    requeueAfterMs: 30_000,
-    rolloutTimeoutMs: 600_000,
-    nowMs: 1_700_000_000_000,
-    ...facts,
-  };
+  return factsOf(workload, { copyOf: ({ slot }) => copies[slot.name] }, facts);
 }
 
 function imagesAfter(decision: Decision): Readonly<Record<string, string>> {

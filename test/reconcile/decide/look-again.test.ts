@@ -12,6 +12,7 @@ import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Rollout, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aVerifiedCopy, aWorkload, annotationsOf } from '../../support/builders.ts';
 import { byKind } from '../../support/decisions.ts';
+import { factsOf } from '../../support/facts.ts';
 
 const DESTINATION = { prefix: parsePrefix('backup.example/p'), naming: 'nested' } as const;
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -30,28 +31,7 @@ function decideOn(
   copies: readonly CopyState[] = [aVerifiedCopy(COPY)],
   facts: Partial<WorkloadFacts> = {},
 ): Decision {
-  const record = parseRecord(workload.annotations);
-  const policy = findPolicy(workload, undefined);
-  const plans = planSlots({ workload, record, policy, pods: [], ...DESTINATION, sourceHosts: ['*'] });
-  return decide({
-    workload,
-    record,
-    pods: [],
-    mode: 'swap',
-    policy,
-    destination: DESTINATION,
-    slots: plans.map((plan, index) => ({ plan, copy: copies[index] })),
-    followsTags: false,
-    isRefreshAsked: false,
-    hasJustRolledOut: false,
-    isPlaceFree: true,
-    pace: undefined,
-    deniedUntilMs: undefined,
-    requeueAfterMs: REQUEUE_MS,
-    rolloutTimeoutMs: 600_000,
-    nowMs: NOW_MS,
-    ...facts,
-  });
+  return decide(factsOf(workload, { copyOf: (_, index) => copies[index] }, facts));
 }
 
 function swapped(

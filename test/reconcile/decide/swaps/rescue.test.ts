@@ -17,6 +17,7 @@ import { parseRecord } from '../../../../src/workloads/record.ts';
 import type { Pod, Workload } from '../../../../src/workloads/workload.ts';
 import { DIGEST, OTHER_DIGEST, aPodOf, aSlot, aWorkload, annotationsOf } from '../../../support/builders.ts';
 import { byKind } from '../../../support/decisions.ts';
+import { factsOf } from '../../../support/facts.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const NOW_MS = 1_700_000_000_000;
@@ -49,26 +50,8 @@ function decideOn(
   facts: Partial<WorkloadFacts> = {},
   copy: VerifiedCopy = VERIFIED,
 ): Decision {
-  const pods = facts.pods ?? [aStuckPod(workload)];
-  return decide({
-    workload,
-    record: parseRecord(workload.annotations),
-    pods,
-    slots: plan(workload, pods).map((one) => ({ plan: one, copy })),
-    mode: 'swap',
-    policy: findPolicy(workload, undefined),
-    destination: DESTINATION,
-    followsTags: false,
-    isRefreshAsked: false,
-    hasJustRolledOut: false,
-    isPlaceFree: true,
-    pace: undefined,
-    deniedUntilMs: undefined,
-    requeueAfterMs: 30_000,
-    rolloutTimeoutMs: 600_000,
-    nowMs: NOW_MS,
-    ...facts,
-  });
+  const unfinishedPods = facts.pods ?? [aStuckPod(workload)];
+  return decide(factsOf(workload, { copyOf: () => copy, unfinishedPods }, facts));
 }
 
 describe('a workload whose original cannot be pulled', () => {
