@@ -9,21 +9,15 @@ export interface Selection {
 }
 
 /** As `kubectl api-resources` abbreviates them. */
-const SHORT_NAMES: Readonly<Record<string, string>> = {
-  deploy: 'deployment',
-  ds: 'daemonset',
-  sts: 'statefulset',
-  cj: 'cronjob',
-};
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 function findKind(text: string): WorkloadKind | undefined {
-  const lower = text.toLowerCase();
-  const word = SHORT_NAMES[lower] ?? lower;
+  const word = text.toLowerCase();
   return (Object.keys(KINDS) as WorkloadKind[]).find((kind) => {
-    const names = [kind.toLowerCase(), KINDS[kind].plural];
-    const group = KINDS[kind].apiVersion.replace(/\/.*/, '');
-    return names.some((name) => word === name || word === `${name}.${group}`);
+    const { plural, shortName, apiVersion } = KINDS[kind];
+    const names = [kind.toLowerCase(), plural];
+    const group = apiVersion.replace(/\/.*/, '');
+    return word === shortName || names.some((name) => word === name || word === `${name}.${group}`);
   });
 }
 

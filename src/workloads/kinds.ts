@@ -4,9 +4,14 @@ export interface KindTraits {
   /** Of its API group in the API server. */
   readonly path: string;
   readonly plural: string;
+  /** As kubectl knows it. */
+  readonly shortName: string;
   /** Where the pod template is, from the root of the object. */
   readonly template: readonly string[];
-  /** A changed template replaces pods; otherwise it only serves for pods to come. */
+  /**
+   * Its pods stay, and count as available or not, so that a rollout is over some day. False: each run makes pods of its own and
+   * ends them. A kind whose pods stay and are not replaced when the template changes is true here, and `Rollout.onDelete`.
+   */
   readonly rollsOut: boolean;
   /** Whatever its strategy: when the template is put back, a pod that never started keeps the image it has. */
   readonly alwaysKeepsStuckPods: boolean;
@@ -23,15 +28,34 @@ const APPS = {
 
 /** The kinds of workload. */
 export const KINDS = {
-  Deployment: { ...APPS, plural: 'deployments', alwaysKeepsStuckPods: false, undoLeavesAnnotations: false },
-  DaemonSet: { ...APPS, plural: 'daemonsets', alwaysKeepsStuckPods: false, undoLeavesAnnotations: true },
+  Deployment: {
+    ...APPS,
+    plural: 'deployments',
+    shortName: 'deploy',
+    alwaysKeepsStuckPods: false,
+    undoLeavesAnnotations: false,
+  },
+  DaemonSet: {
+    ...APPS,
+    plural: 'daemonsets',
+    shortName: 'ds',
+    alwaysKeepsStuckPods: false,
+    undoLeavesAnnotations: true,
+  },
   // One that starts its pods in order waits for the first of them for ever: kubernetes/kubernetes#67250.
-  StatefulSet: { ...APPS, plural: 'statefulsets', alwaysKeepsStuckPods: true, undoLeavesAnnotations: true },
+  StatefulSet: {
+    ...APPS,
+    plural: 'statefulsets',
+    shortName: 'sts',
+    alwaysKeepsStuckPods: true,
+    undoLeavesAnnotations: true,
+  },
   // The Job of a run keeps the template that it was made with.
   CronJob: {
     apiVersion: 'batch/v1',
     path: '/apis/batch/v1',
     plural: 'cronjobs',
+    shortName: 'cj',
     template: ['spec', 'jobTemplate', 'spec', 'template'],
     rollsOut: false,
     alwaysKeepsStuckPods: true,

@@ -21,7 +21,10 @@ export interface Workload extends WorkloadName {
   readonly slots: readonly Slot[];
   /** Only those of our domain. */
   readonly annotations: Readonly<Record<string, string>>;
-  /** The controller that owns the workload, as `Kind/name`; such a workload is copied, not swapped. */
+  /**
+   * The controller that owns the workload, as `Kind/name`. By default such a workload is copied, not swapped: an annotation
+   * `policy` counts more, and neither an undo nor a restore asks.
+   */
   readonly owner?: string;
   /** Why the workload is not swapped unless the user insists; undefined when nothing speaks against it. */
   readonly copyOnly?: CopyOnlyReason;

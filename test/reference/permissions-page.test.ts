@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
+import { KINDS, KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { PERMISSION_REASONS, type PermissionReason } from './permission-reasons.ts';
 import { compareGrants, formatPermissionsPage } from './permissions-page.ts';
-import { readRoles, type Role } from './roles.ts';
+import { listResources, readRoles, type Role } from './roles.ts';
 
 const ROLE: Role = {
   file: 'config/default/rbac.yaml',
@@ -21,6 +22,16 @@ const REASON: PermissionReason = {
 };
 
 describe('the manifests', () => {
+  it.each(KIND_NAMES)('let the controller see and patch every %s', (kind) => {
+    const { plural, apiVersion } = KINDS[kind];
+    const name = `${plural}.${apiVersion.split('/')[0]}`;
+    const rules = readRoles()
+      .filter(({ file }) => file === 'config/default/rbac.yaml')
+      .flatMap((role) => role.rules)
+      .filter((rule) => listResources(rule).includes(name));
+    expect(new Set(rules.flatMap(({ verbs }) => verbs))).toEqual(new Set(['list', 'watch', 'patch']));
+  });
+
   it('have roles', () => {
     expect(readRoles().map(({ kind, name }) => `${kind} ${name}`)).toEqual([
       'ClusterRole backup-image-registry-pod-dry-run-role',

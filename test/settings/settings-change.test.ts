@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
 
-import { planConsequences } from '../../src/settings/settings-change.ts';
+import { EDIT_EFFECTS, planConsequences } from '../../src/settings/settings-change.ts';
 import { someSettings } from '../support/builders.ts';
 
 const KEPT = ['forgive failures', 'look at all workloads'];
 const FORGOTTEN = ['forget copies', ...KEPT];
 
-it.each<[string, string]>([
+const KEEPS: readonly (readonly [string, string])[] = [
   ['LOG_LEVEL', 'debug'],
   ['COPY_CONCURRENCY', '8'],
   ['COPY_TIMEOUT', '1m'],
@@ -17,11 +17,9 @@ it.each<[string, string]>([
   ['PULL_SECRET', 'backup'],
   ['WORKLOAD_KINDS', 'Deployment'],
   ['NAMESPACES_EXCLUDE_LIST', 'shop'],
-])('keeps the copies when %s is edited, and looks at every workload again', (key, value) => {
-  expect(planConsequences(someSettings(), someSettings({ [key]: value }))).toEqual(KEPT);
-});
+];
 
-it.each<[string, string]>([
+const FORGETS: readonly (readonly [string, string])[] = [
   ['REGISTRY_PREFIX', 'backup.example/q'],
   ['NAMING', 'flat'],
   ['PLATFORMS', 'linux/amd64'],
@@ -30,7 +28,18 @@ it.each<[string, string]>([
   ['RECHECK_INTERVAL', '1m'],
   ['SOURCE_HOSTS', 'docker.io'],
   ['MODE', 'observe'],
-])('forgets the copies when %s is edited', (key, value) => {
+];
+
+it('is known of every setting', () => {
+  const tried = [...KEEPS, ...FORGETS].map(([key]) => key);
+  expect(tried.toSorted()).toEqual(Object.keys(EDIT_EFFECTS).toSorted());
+});
+
+it.each(KEEPS)('keeps the copies when %s is edited, and looks at every workload again', (key, value) => {
+  expect(planConsequences(someSettings(), someSettings({ [key]: value }))).toEqual(KEPT);
+});
+
+it.each(FORGETS)('forgets the copies when %s is edited', (key, value) => {
   expect(planConsequences(someSettings(), someSettings({ [key]: value }))).toEqual(FORGOTTEN);
 });
 

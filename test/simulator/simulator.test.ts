@@ -3,10 +3,11 @@
  * that chance decides (histories.ts), and here one thing after the other. What the models do not prove (that a real API server, kubelet or registry behaves like that) is
  * proven in test/integration.
  */
-import { it } from 'vitest';
+import { expect, it } from 'vitest';
 
 import { tell, useModelTime } from './histories.ts';
-import { KIND_NAMES, type KindName } from './kind-models.ts';
+import { KINDS } from '../../src/workloads/kinds.ts';
+import { KIND_MODELS, KIND_NAMES, type KindName } from './kind-models.ts';
 import { RUNTIMES } from './node-model.ts';
 import { type Conditions, NAMES, POD_PREVIEWS, TROUBLES, USUAL, World } from './world.ts';
 
@@ -19,6 +20,10 @@ function listKinds(name: KindName): readonly KindName[] {
 
 /** So that only what is known of the namespace keeps two workloads from being tried at once. */
 const IMPATIENT: Conditions = { ...USUAL, maxRollouts: 3 };
+
+it('knows every kind of workload', () => {
+  expect(new Set(Object.values(KIND_MODELS).map(({ kind }) => kind))).toEqual(new Set(Object.keys(KINDS)));
+});
 
 it.each(TROUBLES.flatMap((trouble) => KIND_NAMES.map((name) => [name, trouble] as const)))(
   'leaves no %s worse off where %s',

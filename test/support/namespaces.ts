@@ -1,3 +1,4 @@
+import { KINDS, KIND_NAMES } from '../../src/workloads/kinds.ts';
 import type { Kube } from './kube.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -18,10 +19,7 @@ export async function deleteNamespace(kube: Kube, name: string): Promise<void> {
   await kube.delete({ apiVersion: 'v1', kind: 'Namespace', name });
 }
 
-const WORKLOADS = [
-  ...['Deployment', 'DaemonSet', 'StatefulSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
-  { apiVersion: 'batch/v1', kind: 'CronJob' },
-];
+const WORKLOADS = KIND_NAMES.map((kind) => ({ apiVersion: KINDS[kind].apiVersion, kind }));
 
 /** Returns once no workload is left of earlier tests, which a new controller would look after as well. */
 export async function waitForEmptied(kube: Kube): Promise<void> {

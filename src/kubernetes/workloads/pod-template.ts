@@ -2,7 +2,7 @@ import type { WorkloadKind } from '../../workloads/kinds.ts';
 import { type JsonObject, asObject, asText } from '../decode/json.ts';
 
 /** The label that says of which template a pod was made, by the kind of the controller that has made it. */
-const LABELS: ReadonlyMap<string, string> = new Map([
+const TEMPLATE_LABEL_BY_POD_OWNER: ReadonlyMap<string, string> = new Map([
   ['ReplicaSet', 'pod-template-hash'],
   ['StatefulSet', 'controller-revision-hash'],
   ['DaemonSet', 'controller-revision-hash'],
@@ -10,7 +10,7 @@ const LABELS: ReadonlyMap<string, string> = new Map([
 
 /** Which template a pod was made of; undefined when nothing says so. */
 export function projectPodTemplate(ownerKind: string | undefined, metadata: JsonObject): string | undefined {
-  const label = LABELS.get(ownerKind ?? '');
+  const label = TEMPLATE_LABEL_BY_POD_OWNER.get(ownerKind ?? '');
   return label === undefined ? undefined : asText(asObject(metadata['labels'])[label]);
 }
 
