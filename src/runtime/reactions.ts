@@ -13,11 +13,11 @@ function advance({ phase, loops, deps }: ControllerParts): void {
 
 /** An edit may have been refused, or a kind been forbidden, while nobody had the Lease. */
 function takeLease(parts: ControllerParts): void {
-  const { live, workloads, teller } = parts;
+  const { live, workloads, configMapRecorder } = parts;
   if (live.problem !== undefined) {
-    teller.tellRefused(live.problem);
+    configMapRecorder.recordRefused(live.problem);
   }
-  teller.tellForbidden(workloads.listForbidden());
+  configMapRecorder.recordForbidden(workloads.listForbidden());
   advance(parts);
 }
 
@@ -32,16 +32,16 @@ function applySettings(parts: ControllerParts, now: Settings, before: Settings |
   advance(parts);
 }
 
-function refuseSettings({ metrics, live, teller, deps }: ControllerParts, problem: string): void {
+function refuseSettings({ metrics, live, configMapRecorder, deps }: ControllerParts, problem: string): void {
   const kept = live.isKnown ? 'the last good settings stay' : 'waiting for an edit of the ConfigMap';
   deps.log.error({ problem }, `settings refused, ${kept}`);
   metrics.settingsReloads.inc({ result: 'refused' });
-  teller.tellRefused(problem);
+  configMapRecorder.recordRefused(problem);
 }
 
 /** Who hears of what. To be called once, before anything runs. */
 export function connectParts(parts: ControllerParts): void {
-  const { metrics, live, workloads, lease, teller, loops } = parts;
+  const { metrics, live, workloads, lease, configMapRecorder, loops } = parts;
   metrics.observe(() => takeSnapshot(parts));
   live.listen({
     onChanged: (now, before) => applySettings(parts, now, before),
@@ -53,7 +53,7 @@ export function connectParts(parts: ControllerParts): void {
       loops.watchRestore();
       advance(parts);
     },
-    onForbidden: (kinds) => teller.tellForbidden(kinds),
+    onForbidden: (kinds) => configMapRecorder.recordForbidden(kinds),
   });
   void lease.taken.then(() => takeLease(parts));
 }

@@ -9,7 +9,7 @@ import { LiveSettings } from '../settings/live-settings.ts';
 import { createScope } from '../settings/scope.ts';
 import { type Metrics, createMetrics } from '../telemetry/metrics.ts';
 import { type Scope, isInScope } from '../workloads/scope.ts';
-import { type ConfigMapTeller, createConfigMapTeller } from './config-map-teller.ts';
+import { type ConfigMapRecorder, createConfigMapRecorder } from './config-map-recorder.ts';
 import { createControllerRegistry } from './controller-registry.ts';
 import { type Lease, createLoneLease, createSharedLease } from './lease.ts';
 import { toRegistrySettings } from './loops/copy-loop.ts';
@@ -46,7 +46,7 @@ interface Surroundings {
 /** Everything that runs. */
 export interface ControllerParts extends Surroundings {
   readonly deps: ControllerDeps;
-  readonly teller: ConfigMapTeller;
+  readonly configMapRecorder: ConfigMapRecorder;
   readonly registry: BackupImageRegistry;
   readonly pullSecrets: PullSecretLoop;
   readonly loops: Loops;
@@ -85,7 +85,7 @@ export function buildParts(deps: ControllerDeps): ControllerParts {
   const surroundings = buildSurroundings(deps);
   const { metrics, live, workloads, events, lease } = surroundings;
   const assertMayWrite = (): void => lease.assertMayWrite();
-  const teller = createConfigMapTeller(surroundings);
+  const configMapRecorder = createConfigMapRecorder(surroundings);
   const registry = createControllerRegistry({
     ...deps,
     settings: () => toRegistrySettings(live.current),
@@ -110,8 +110,8 @@ export function buildParts(deps: ControllerDeps): ControllerParts {
     log,
     onSwappingStopped(untilMs) {
       log.error({ until: new Date(untilMs).toISOString() }, 'swapping stopped');
-      teller.tellStopped(untilMs);
+      configMapRecorder.recordStopped(untilMs);
     },
   });
-  return { ...surroundings, deps, teller, registry, pullSecrets, loops };
+  return { ...surroundings, deps, configMapRecorder, registry, pullSecrets, loops };
 }

@@ -51,12 +51,12 @@ function listTrouble(slots: readonly SlotRow[]): readonly string[] {
   return slots.filter(isTrouble).map(({ slot, state, problem }) => `${slot} ${state}: ${problem}`);
 }
 
-function tellSlots(slots: readonly SlotRow[]): readonly string[] {
+function describeSlots(slots: readonly SlotRow[]): readonly string[] {
   const toCopy = countIn(slots, 'to be copied');
   return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied`];
 }
 
-function tellNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
+function describeNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
   const backedUp = countIn(slots, 'backed up');
   if (mode === 'restore') {
     return 'MODE restore, and it bears nothing of ours';
@@ -69,7 +69,7 @@ function tellNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
 }
 
 /** The reason to wait, with who is behind it. */
-function tellWaiting(waiting: Waiting, { workload, policy }: WorkloadFacts): string {
+function describeWaiting(waiting: Waiting, { workload, policy }: WorkloadFacts): string {
   const behind: Partial<Record<Waiting, string | undefined>> = {
     'policy copy': `of the ${policy.from}`,
     'owned by another controller': workload.owner,
@@ -97,14 +97,14 @@ function toActionAndReasons(
     case 'swap': {
       const images = `${count(action.slots.length, 'image')} to run from the backup`;
       const rescue = action.isRescue ? ['at once, because the original cannot be pulled'] : [];
-      return { action: 'swap', reasons: [images, ...rescue, ...tellSlots(slots)] };
+      return { action: 'swap', reasons: [images, ...rescue, ...describeSlots(slots)] };
     }
     case 'restore': {
       const images = count(action.patch.slots.length, 'image');
       return { action: 'restore', reasons: [`${images} back to what the user wrote`] };
     }
     case 'wait':
-      return { action: 'wait', reasons: [tellWaiting(action.reason, facts)] };
+      return { action: 'wait', reasons: [describeWaiting(action.reason, facts)] };
     case 'observe': {
       const would = action.would.length === 0 ? ['nothing to do'] : action.would;
       return { action: 'none', reasons: [`MODE observe, otherwise: ${would.join('; ')}`] };
@@ -119,7 +119,7 @@ function toActionAndReasons(
 
 /** What comes first for a workload of which nothing but a copy is to be made, if that. */
 function toRest(facts: WorkloadFacts, slots: readonly SlotRow[]): ActionAndReasons {
-  return { action: 'none', reasons: slots.some(isTrouble) ? [] : [tellNone(facts, slots)] };
+  return { action: 'none', reasons: slots.some(isTrouble) ? [] : [describeNone(facts, slots)] };
 }
 
 /** Of several actions, the one that changes most gives the row its name; each gives its reasons. */
@@ -128,7 +128,7 @@ function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): Act
   const reasons = all.flatMap((one) => one.reasons);
   const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods') ?? all[0];
   if (change === undefined || change.action === 'wait' || change.action === 'free pods') {
-    const toCopy = tellSlots(slots);
+    const toCopy = describeSlots(slots);
     const action = toCopy.length > 0 && change?.action !== 'free pods' ? 'copy' : change?.action;
     return action ? { action, reasons: [...toCopy, ...reasons] } : toRest(facts, slots);
   }
@@ -136,12 +136,12 @@ function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): Act
 }
 
 /** Why a copy that is there does not help pods that cannot pull the original. */
-function tellNotRescued({ events = [] }: Decision): readonly string[] {
+function describeNotRescued({ events = [] }: Decision): readonly string[] {
   return events.flatMap(({ reason, note }) => (reason === 'NotRescued' ? [note] : []));
 }
 
 /** A pod can come to any node, so one for which nothing is copied keeps the workload from the copies. */
-function tellForeign({ foreignPlatforms = [] }: WorkloadFacts): readonly string[] {
+function describeUncovered({ foreignPlatforms = [] }: WorkloadFacts): readonly string[] {
   return foreignPlatforms.length === 0
     ? []
     : [`PLATFORMS leaves out nodes of ${foreignPlatforms.join(', ')}`];
@@ -156,8 +156,8 @@ export function toPlanRow(one: Preview): PlanRow {
   const why = [
     ...reasons,
     ...troubles,
-    ...tellNotRescued(one.decision),
-    ...tellForeign(one.facts),
+    ...describeNotRescued(one.decision),
+    ...describeUncovered(one.facts),
     ...one.facts.policy.problems,
   ].join('; ');
   return { kind, namespace, name, action, why, slots };

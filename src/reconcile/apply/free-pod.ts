@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 
 import { WriteDeniedError } from '../../errors.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import { tellFreed } from '../decide/pods/stuck-pods.ts';
+import { planFreedEvent } from '../decide/pods/stuck-pods.ts';
 import type { EventRecorder, PodPatch, WorkloadClient } from '../ports.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function freePod(
 ): Promise<void> {
   try {
     await deps.client.patchPod(workload, patch, signal);
-    deps.events.record(workload, tellFreed(patch));
+    deps.events.record(workload, planFreedEvent(patch));
   } catch (err) {
     if (!(err instanceof WriteDeniedError)) {
       throw err;

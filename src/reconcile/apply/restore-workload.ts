@@ -23,7 +23,7 @@ export interface RestoreJob {
   readonly restore: Restore;
 }
 
-function tellRestored(deps: RestoreDeps, { workload, restore }: RestoreJob): void {
+function recordRestored(deps: RestoreDeps, { workload, restore }: RestoreJob): void {
   const { kind, namespace, name } = workload;
   const images = restore.patch.slots.map((slot) => `${slotKey(slot)} from ${slot.image}`);
   deps.log.info({ workload: { kind, namespace, name }, images }, 'workload restored');
@@ -34,7 +34,7 @@ function tellRestored(deps: RestoreDeps, { workload, restore }: RestoreJob): voi
   }
 }
 
-function tellRestoreDenied(deps: RestoreDeps, workload: Workload, error: WriteDeniedError): void {
+function recordRestoreDenied(deps: RestoreDeps, workload: Workload, error: WriteDeniedError): void {
   const note =
     `The originals cannot be put back, because the API server refuses them: ${error.message}. ` +
     'Allow them in the policy that refuses them; it is tried again by itself.';
@@ -68,10 +68,10 @@ export async function restoreWorkload(
   } catch (error) {
     deps.budget.release(key);
     if (error instanceof WriteDeniedError) {
-      tellRestoreDenied(deps, workload, error);
+      recordRestoreDenied(deps, workload, error);
     }
     throw error;
   }
-  tellRestored(deps, job);
+  recordRestored(deps, job);
   return true;
 }

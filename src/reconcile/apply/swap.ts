@@ -77,7 +77,7 @@ async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSig
   }
 }
 
-function tellSwapped(
+function recordSwapped(
   deps: SwapDeps,
   { workload, swap: { slots, patch, isRescue } }: SwapJob,
   hint: string,
@@ -94,7 +94,7 @@ function tellSwapped(
   deps.onSwapped(kind, isRescue ? 'rescued' : 'swapped');
 }
 
-function tellSwapDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
+function recordSwapDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
   const note =
     `Not swapped, the pods go on as they are. The copies are in the backup, but admission does not let them be used: ` +
     `${error.message}. Let the policy or webhook leave images of the backup registry as they are. It is tried again ` +
@@ -146,7 +146,7 @@ async function isAllowed(deps: SwapDeps, workload: Workload, request: Promise<vo
     if (!(error instanceof WriteDeniedError)) {
       throw error;
     }
-    tellSwapDenied(deps, workload, error);
+    recordSwapDenied(deps, workload, error);
     return false;
   }
 }
@@ -171,7 +171,7 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
   if (!(await isAllowed(deps, workload, deps.client.patch(workload, patch, signal)))) {
     return 'denied';
   }
-  tellSwapped(deps, job, isHintNeeded ? HINT : '');
+  recordSwapped(deps, job, isHintNeeded ? HINT : '');
   return 'swapped';
 }
 

@@ -63,7 +63,7 @@ async function recheckSource(
   }
 }
 
-function tellCopied(
+function toCopiedFields(
   { made }: EnsuredCopy,
   before: VerifiedCopy | undefined,
   nowMs: number,
@@ -75,7 +75,7 @@ function tellCopied(
   return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
 }
 
-function tellIdentity({ unlike, isOnePlatform }: IdentifiedImage): Partial<VerifiedCopy> {
+function toIdentityFields({ unlike, isOnePlatform }: IdentifiedImage): Partial<VerifiedCopy> {
   return { ...(unlike.length > 0 && { unlike }), ...(isOnePlatform && { isOnePlatform }) };
 }
 
@@ -110,8 +110,8 @@ async function verify(
     phase: 'verified',
     digest,
     written: copy.written,
-    ...tellIdentity(image),
-    ...tellCopied(copy, wasVerified, deps.nowMs()),
+    ...toIdentityFields(image),
+    ...toCopiedFields(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
   };
 }

@@ -13,7 +13,7 @@ import { type Revert, planRevert } from './originals/revert.ts';
 import { type PlannedSlot, findOther, isCopied } from './slots/planned-slot.ts';
 import { mayHaveStuckPods } from './pods/stuck-pods.ts';
 import { planSwapPatch } from './swaps/swap-patch.ts';
-import { planEvents, tellForeign, tellOnePlatform } from './slots/tell.ts';
+import { planEvents, planUncoveredEvents, planOnePlatformEvents } from './slots/copy-events.ts';
 import { isSwapWatched } from './swaps/swap-in-flight.ts';
 import { hasJustSucceeded, isToBeSeen } from './swaps/swap-success.ts';
 import { planUndo } from './originals/undo.ts';
@@ -96,13 +96,13 @@ function collectEvents(facts: WorkloadFacts): readonly ObjectEvent[] {
       ...planEvents(plan, copy, facts.record),
       ...planRescueEvents({ plan, copy, pods: facts.pods }),
     ]),
-    ...tellForeign(facts.slots, facts.foreignPlatforms ?? []),
-    ...tellOnePlatform(facts.slots, facts.nodePlatforms ?? []),
+    ...planUncoveredEvents(facts.slots, facts.foreignPlatforms ?? []),
+    ...planOnePlatformEvents(facts.slots, facts.nodePlatforms ?? []),
   ];
 }
 
 /** What the user should know about the wait. */
-function tellWaiting(facts: WorkloadFacts, waiting: Waiting): readonly ObjectEvent[] {
+function planWaitingEvents(facts: WorkloadFacts, waiting: Waiting): readonly ObjectEvent[] {
   const problem = waiting === 'no pull secret' ? facts.pullSecretProblem : undefined;
   return problem ? [problem] : planDeferral(waiting, facts);
 }
@@ -155,7 +155,7 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
   }
   return {
     actions: [...release, { is: 'wait', reason: waiting }],
-    events: [...events, ...tellWaiting(facts, waiting)],
+    events: [...events, ...planWaitingEvents(facts, waiting)],
     ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
   };
 }

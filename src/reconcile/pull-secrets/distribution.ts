@@ -80,7 +80,7 @@ function describeProblem({ name, ownNamespace, ...facts }: ProblemFacts): Object
 }
 
 /** Why a workload cannot have the pull secret now, and what to do; undefined when it can. */
-export function tellProblem(facts: ProblemFacts): ObjectEvent | undefined {
+export function planProblemEvent(facts: ProblemFacts): ObjectEvent | undefined {
   if (facts.isForeign && facts.isUsersEntry) {
     return undefined;
   }
@@ -93,7 +93,7 @@ export function tellProblem(facts: ProblemFacts): ObjectEvent | undefined {
   return describeProblem(facts);
 }
 
-export function tellSecretDenied(name: string, error: WriteDeniedError): ObjectEvent {
+export function planSecretDeniedEvent(name: string, error: WriteDeniedError): ObjectEvent {
   const note = `The Secret ${name} (PULL_SECRET) cannot be put into this namespace: ${error.message}. ${GRANT}`;
   return warn('PullSecretForbidden', note);
 }

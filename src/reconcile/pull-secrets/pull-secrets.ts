@@ -4,7 +4,7 @@ import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { EventRecorder, PullSecretClient, PullSecretStore } from '../ports.ts';
-import { planHandOut, tellSecretDenied, tellProblem } from './distribution.ts';
+import { planHandOut, planSecretDeniedEvent, planProblemEvent } from './distribution.ts';
 
 /** A swap is patched right after its Secret was made; until the patch is seen, the Secret counts as used. */
 const RESERVED_MS = 60_000;
@@ -50,7 +50,7 @@ export class PullSecrets {
       return undefined;
     }
     const found = store.get(workload.namespace);
-    return tellProblem({
+    return planProblemEvent({
       name,
       ownNamespace,
       state: store.state(),
@@ -80,7 +80,7 @@ export class PullSecrets {
       await this.#bringAbout(namespace, { isUsed: true, kinds: [kind] }, signal);
     } catch (error) {
       if (error instanceof WriteDeniedError) {
-        this.#deps.events.record(workload, tellSecretDenied(this.wanted, error));
+        this.#deps.events.record(workload, planSecretDeniedEvent(this.wanted, error));
       }
       throw error;
     }

@@ -58,7 +58,7 @@ export class RolloutBudget {
   readonly #breaker = new SwapBreaker();
   readonly #trials = new SwapTrials();
   #leadingSinceMs: number | undefined;
-  #isStopTold = false;
+  #isStopReported = false;
 
   constructor(options: RolloutBudgetOptions) {
     this.#options = options;
@@ -67,7 +67,7 @@ export class RolloutBudget {
   /** From now on only this process swaps. */
   start(): void {
     this.#leadingSinceMs = this.#options.nowMs();
-    this.#tellStop();
+    this.#reportStop();
   }
 
   /** To be told of every change of a workload, and with undefined of its end. */
@@ -162,13 +162,13 @@ export class RolloutBudget {
   noteFailure(key: string): void {
     const nowMs = this.#options.nowMs();
     this.#breaker.noteFailure(key, nowMs, nowMs);
-    this.#tellStop();
+    this.#reportStop();
   }
 
   /** The settings were edited: whatever made swaps fail may be mended. */
   forgiveFailures(): void {
     this.#breaker.reset(this.#options.nowMs());
-    this.#tellStop();
+    this.#reportStop();
     this.#wakeWaiting();
   }
 
@@ -230,7 +230,7 @@ export class RolloutBudget {
     }
     if (outcome === 'undone') {
       this.#breaker.noteFailure(key, atMs, nowMs);
-      this.#tellStop();
+      this.#reportStop();
     }
   }
 
@@ -248,12 +248,12 @@ export class RolloutBudget {
   }
 
   /** Once for every stop, and only by the process that leads. */
-  #tellStop(): void {
+  #reportStop(): void {
     const untilMs = this.findStopEndMs();
-    if (untilMs !== undefined && !this.#isStopTold && this.#leadingSinceMs !== undefined) {
+    if (untilMs !== undefined && !this.#isStopReported && this.#leadingSinceMs !== undefined) {
       this.#options.onStopped(untilMs);
     }
-    this.#isStopTold = untilMs !== undefined && this.#leadingSinceMs !== undefined;
+    this.#isStopReported = untilMs !== undefined && this.#leadingSinceMs !== undefined;
   }
 
   /** Namespaces in which another workload rolls out because of us, or has not been seen to run its copies yet. */

@@ -9,7 +9,7 @@ import { type FactDeps, collectFacts } from './collect-facts.ts';
 import { decideWithHistory } from './decide-with-history.ts';
 import { heedRecheck, knowWorkload } from './known-workload.ts';
 import { readSlots } from './read-slots.ts';
-import { tellNews } from '../memory/tell-news.ts';
+import { recordNewEvents } from '../memory/record-new-events.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
@@ -46,7 +46,7 @@ async function carryOut(
 ): Promise<number | undefined> {
   const { workload, memory, decision } = job;
   if (decision.events) {
-    tellNews({ events: deps.events, memory }, workload, decision.events);
+    recordNewEvents({ events: deps.events, memory }, workload, decision.events);
   }
   if (!decision.actions.some(({ is }) => is === 'observe')) {
     memory.observation = undefined;

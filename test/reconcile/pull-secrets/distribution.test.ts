@@ -4,7 +4,7 @@ import {
   type HandOutFacts,
   type ProblemFacts,
   planHandOut,
-  tellProblem,
+  planProblemEvent,
 } from '../../../src/reconcile/pull-secrets/distribution.ts';
 import type { PullSecret } from '../../../src/reconcile/ports.ts';
 
@@ -97,6 +97,6 @@ describe('why a workload cannot have it', () => {
     ['the user chose the one of the namespace', { isForeign: true, isUsersEntry: true }, undefined],
     ['the user chose one that is not there', { source: undefined, isUsersEntry: true }, 'PullSecretMissing'],
   ])('is said when %s', (__, facts, reason) => {
-    expect(tellProblem({ ...FACTS, ...facts })?.reason).toBe(reason);
+    expect(planProblemEvent({ ...FACTS, ...facts })?.reason).toBe(reason);
   });
 });

@@ -5,7 +5,7 @@ import { type Reverts, type SwapRecord, formatRecord, slotKey } from '../../../w
 import { readRefresh } from '../../../workloads/user-annotations.ts';
 import type { Slot, Workload } from '../../../workloads/workload.ts';
 import type { Hold } from '../action.ts';
-import { tellReverted } from './tell-reverted.ts';
+import { planRevertedEvent } from './reverted-event.ts';
 
 /** Swaps made again in a row; the next revert within the time leads to a hold. */
 const MOST_REVERTS = 3;
@@ -99,7 +99,7 @@ function planHold(
   const refresh = readRefresh(workload.annotations);
   const held = { ...reverts, holds: reverts.holds + 1, untilMs, refresh };
   const annotations = formatRecord({ ...record, reverts: held, uid: workload.uid });
-  const event = tellReverted({ ...cause, count: reverts.count, untilMs });
+  const event = planRevertedEvent({ ...cause, count: reverts.count, untilMs });
   return { is: 'to be held', hold: { is: 'hold', patch: { slots: [], annotations }, event } };
 }
 

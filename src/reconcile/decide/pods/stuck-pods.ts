@@ -134,7 +134,7 @@ export function planStuckPods(facts: StuckPodFacts): readonly PodPatch[] {
 }
 
 /** Says that one has got them. */
-export function tellFreed({ name }: PodPatch): ObjectEvent {
+export function planFreedEvent({ name }: PodPatch): ObjectEvent {
   return createEvent(
     'PodRestored',
     `The pod ${name} still waited for an image that the template does not name any more, or did not become ready ` +

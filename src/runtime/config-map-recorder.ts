@@ -5,27 +5,27 @@ import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config
 import type { Lease } from './lease.ts';
 import type { SettingsWatch } from './watches/settings-watch.ts';
 
-export interface ConfigMapTellerDeps {
+export interface ConfigMapRecorderDeps {
   readonly settingsWatch: Pick<SettingsWatch, 'findConfigMap'>;
   readonly events: EventRecorder;
   readonly lease: Pick<Lease, 'isLeader'>;
 }
 
 /** Events about the ConfigMap: there is no other object of ours that a user looks at. */
-export interface ConfigMapTeller {
+export interface ConfigMapRecorder {
   /** Says nothing without the Lease: of several replicas that see the same, one is to say so. */
-  tellRefused(problem: string): void;
+  recordRefused(problem: string): void;
   /** The same. */
-  tellForbidden(kinds: readonly WorkloadKind[]): void;
+  recordForbidden(kinds: readonly WorkloadKind[]): void;
   /** Only whoever swaps can find that out. */
-  tellStopped(untilMs: number): void;
+  recordStopped(untilMs: number): void;
 }
 
-export function createConfigMapTeller({
+export function createConfigMapRecorder({
   settingsWatch,
   events,
   lease,
-}: ConfigMapTellerDeps): ConfigMapTeller {
+}: ConfigMapRecorderDeps): ConfigMapRecorder {
   const tell = (event: ObjectEvent): void => {
     const configMap = settingsWatch.findConfigMap();
     if (configMap) {
@@ -33,16 +33,16 @@ export function createConfigMapTeller({
     }
   };
   return {
-    tellRefused(problem) {
+    recordRefused(problem) {
       if (lease.isLeader()) {
         tell(planRefusedEvent(problem));
       }
     },
-    tellForbidden(kinds) {
+    recordForbidden(kinds) {
       if (lease.isLeader() && kinds.length > 0) {
         tell(planForbiddenEvent(kinds));
       }
     },
-    tellStopped: (untilMs) => tell(planStoppedEvent(untilMs)),
+    recordStopped: (untilMs) => tell(planStoppedEvent(untilMs)),
   };
 }

@@ -47,7 +47,7 @@ export interface Reverted {
 }
 
 /** Says who has put the originals back, and what to configure there. */
-export function tellReverted({ slots, owner, isByHand, count, untilMs }: Reverted): ObjectEvent {
+export function planRevertedEvent({ slots, owner, isByHand, count, untilMs }: Reverted): ObjectEvent {
   const manager = owner?.manager ?? 'somebody';
   const images = slots.map((slot) => `${quote(slot.image)} in ${slotKey(slot)}`).join(', ');
   const until = new Date(untilMs).toISOString();

@@ -7,7 +7,7 @@ import type { WorkloadMemory } from './workload-memory.ts';
  * Tells the user of a workload only what has changed: a state that lasts is one event, however often it is looked at.
  * `events` is all there is to say now; what was said the last time is not said again.
  */
-export function tellNews(
+export function recordNewEvents(
   { events: recorder, memory }: { readonly events: EventRecorder; readonly memory: WorkloadMemory },
   workload: Workload,
   events: readonly ObjectEvent[],

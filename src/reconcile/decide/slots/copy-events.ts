@@ -12,7 +12,7 @@ import type { ObjectEvent } from '../../events/object-event.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
 /** A registry that cannot be asked for a while says nothing about a copy in use. */
-function tellFailed(
+function planFailedEvent(
   { is, slot }: CopiedSlot,
   { reason, message, isFinal }: FailedCopy,
 ): ObjectEvent | undefined {
@@ -36,7 +36,7 @@ function tellFailed(
   );
 }
 
-function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
+function planOtherImageEvent({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {
   const what = imageId === '' ? 'an image that they do not tell' : quote(imageId);
   return createEvent(
     'OtherImageRuns',
@@ -47,7 +47,7 @@ function tellOther({ slot, request }: CopiedSlot, imageId: string): ObjectEvent 
   );
 }
 
-function tellSourceChange({ slot, request }: CopiedSlot, change: SourceChange): ObjectEvent {
+function planSourceChangeEvent({ slot, request }: CopiedSlot, change: SourceChange): ObjectEvent {
   const source = formatReference(request.source);
   const name = slotKey(slot);
   if (change.is === 'gone') {
@@ -60,7 +60,11 @@ function tellSourceChange({ slot, request }: CopiedSlot, change: SourceChange): 
   return createEvent('TagMoved', note);
 }
 
-function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord): readonly ObjectEvent[] {
+function planVerifiedEvents(
+  plan: CopiedSlot,
+  copy: VerifiedCopy,
+  record: SwapRecord,
+): readonly ObjectEvent[] {
   if (plan.is !== 'backed up') {
     return [];
   }
@@ -73,12 +77,12 @@ function tellVerified(plan: CopiedSlot, copy: VerifiedCopy, record: SwapRecord):
   );
   return [
     ...(isRepaired ? [repair] : []),
-    ...(copy.sourceChange ? [tellSourceChange(plan, copy.sourceChange)] : []),
+    ...(copy.sourceChange ? [planSourceChangeEvent(plan, copy.sourceChange)] : []),
   ];
 }
 
 /** Copies that are proven, and that not all nodes could start a pod from. */
-export function tellForeign(
+export function planUncoveredEvents(
   slots: readonly PlannedSlot[],
   foreignPlatforms: readonly string[],
 ): readonly ObjectEvent[] {
@@ -94,7 +98,7 @@ export function tellForeign(
 }
 
 /** Copies that are the manifest of one platform, in a cluster of several. */
-export function tellOnePlatform(
+export function planOnePlatformEvents(
   slots: readonly PlannedSlot[],
   nodePlatforms: readonly string[],
 ): readonly ObjectEvent[] {
@@ -128,11 +132,11 @@ export function planEvents(
   }
   const other = findOther(plan, copy);
   if (other !== undefined) {
-    return [tellOther(plan, other)];
+    return [planOtherImageEvent(plan, other)];
   }
   if (copy?.phase === 'failed') {
-    const failure = tellFailed(plan, copy);
+    const failure = planFailedEvent(plan, copy);
     return failure ? [failure] : [];
   }
-  return copy?.phase === 'verified' ? tellVerified(plan, copy, record) : [];
+  return copy?.phase === 'verified' ? planVerifiedEvents(plan, copy, record) : [];
 }

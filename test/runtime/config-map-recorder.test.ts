@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { createConfigMapTeller } from '../../src/runtime/config-map-teller.ts';
+import { createConfigMapRecorder } from '../../src/runtime/config-map-recorder.ts';
 
 const CONFIG_MAP = {
   apiVersion: 'v1',
@@ -12,27 +12,27 @@ const CONFIG_MAP = {
 };
 
 /** Reasons of the events that a process tells which finds everything wrong. */
-function tellAll({ hasLease = true, hasConfigMap = true }): readonly string[] {
+function recordAll({ hasLease = true, hasConfigMap = true }): readonly string[] {
   const told: string[] = [];
-  const teller = createConfigMapTeller({
+  const configMapRecorder = createConfigMapRecorder({
     settingsWatch: { findConfigMap: () => (hasConfigMap ? CONFIG_MAP : undefined) },
     events: { record: (_, { reason }) => told.push(reason) },
     lease: { isLeader: () => hasLease },
   });
-  teller.tellRefused('NAMING must be auto, nested or flat');
-  teller.tellForbidden(['CronJob']);
-  teller.tellForbidden([]);
+  configMapRecorder.recordRefused('NAMING must be auto, nested or flat');
+  configMapRecorder.recordForbidden(['CronJob']);
+  configMapRecorder.recordForbidden([]);
   return told;
 }
 
 it('tells what is wrong with the settings while it has the Lease', () => {
-  expect(tellAll({})).toEqual(['ConfigInvalid', 'KindForbidden']);
+  expect(recordAll({})).toEqual(['ConfigInvalid', 'KindForbidden']);
 });
 
 it('leaves it to the holder of the Lease to tell', () => {
-  expect(tellAll({ hasLease: false })).toEqual([]);
+  expect(recordAll({ hasLease: false })).toEqual([]);
 });
 
 it('tells nobody when there is no ConfigMap', () => {
-  expect(tellAll({ hasConfigMap: false })).toEqual([]);
+  expect(recordAll({ hasConfigMap: false })).toEqual([]);
 });
