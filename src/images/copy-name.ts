@@ -49,7 +49,7 @@ export interface CopyNames {
   /** The latest copy of a tag; absent for a source that is pinned to a digest, which may not be the latest. */
   readonly moving?: Reference;
   /** Image for the pod template. */
-  readonly written: string;
+  readonly image: string;
 }
 
 /** Limit of host and repository together, as older clients count, kubelets among them. */
@@ -130,10 +130,10 @@ export function planCopyNames(request: CopyNamesRequest): CopyNames {
   const repository = copyRepositoryOf(source, destination);
   const immutable = { ...repository, tag: immutableTagOf(source, digest, isPartial) };
   // Always pinned: a later copy of the tag moves it, and a tag that pods run from must not move.
-  const written = formatReference({ ...repository, ...tagOf(source), digest });
+  const image = formatReference({ ...repository, ...tagOf(source), digest });
   return hasMovingTag(source)
-    ? { immutable, moving: { ...repository, ...tagOf(source) }, written }
-    : { immutable, written };
+    ? { immutable, moving: { ...repository, ...tagOf(source) }, image }
+    : { immutable, image };
 }
 
 /**

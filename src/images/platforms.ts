@@ -43,7 +43,7 @@ export function isWantedPlatform(platform: Platform | undefined, platforms: Plat
  * Those of the nodes' platforms (`linux/arm64`: what a node tells has no variant) that are not copied. A pod that
  * comes to such a node could not start from a copy.
  */
-export function listForeignPlatforms(nodes: readonly string[], platforms: Platforms): readonly string[] {
+export function listUncoveredPlatforms(nodes: readonly string[], platforms: Platforms): readonly string[] {
   if (platforms === 'all') {
     return [];
   }

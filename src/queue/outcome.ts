@@ -3,7 +3,7 @@ import { ApiError, ConflictError, ControllerError, RegistryError } from '../erro
 /** What a reconciler hands back when it did not fail. */
 export interface ReconcileResult {
   /** When to look again if nothing is heard before; undefined: only when something changes. */
-  readonly lookAgainMs?: number | undefined;
+  readonly requeueAfterMs?: number | undefined;
 }
 
 /** Closed set: a metric label. */
@@ -26,7 +26,7 @@ export type Outcome =
   | { readonly result: 'retry' | 'bug'; readonly notBeforeMs: number };
 
 export function judgeResult(result: ReconcileResult | void): Outcome {
-  const afterMs = result?.lookAgainMs;
+  const afterMs = result?.requeueAfterMs;
   return afterMs === undefined
     ? { result: 'success' }
     : { result: 'look_again', afterMs: Math.max(0, afterMs) };

@@ -4,11 +4,11 @@ import type { CopyInFlight, CopyJob } from '../reconcile/ports.ts';
 import { type CopyMeter, createCopyMeter } from './engine/copy-meter.ts';
 import type { TracedRequest } from './engine/trace-line.ts';
 import { parseAllowance } from './limits/host-allowances.ts';
-import { access, type Parts, politely } from './parts.ts';
+import { access, type RegistryContext, withHostBackoff } from './registry-context.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 
 /** Makes one copy when it is its turn. */
-export async function copyImage(parts: Parts, job: CopyJob, signal: AbortSignal): Promise<void> {
+export async function copyImage(parts: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
@@ -16,10 +16,10 @@ export async function copyImage(parts: Parts, job: CopyJob, signal: AbortSignal)
   const fromSource = (): Promise<void> => parts.sources.run(toApiHost(job.source.host), run, signal);
   // Two pushes of one layer into one repository get in each other's way in many registries.
   const inTurn = (): Promise<void> => parts.turns.run(repository, fromSource, signal);
-  await politely(parts, source, () => politely(parts, backup, inTurn));
+  await withHostBackoff(parts, source, () => withHostBackoff(parts, backup, inTurn));
 }
 
-async function copyNow(parts: Parts, job: CopyJob, signal: AbortSignal): Promise<void> {
+async function copyNow(parts: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
   const doing = describeCopy(job);
   parts.pauses.check(job.source.host, 'source', doing);
   parts.pauses.check(job.copy.host, 'backup', doing);
@@ -61,7 +61,7 @@ async function copyNow(parts: Parts, job: CopyJob, signal: AbortSignal): Promise
 
 /** Lets be seen how far the engine is while it runs. */
 async function runMetered<Result>(
-  { flights, clock, onSent, progressIntervalMs }: Parts,
+  { flights, clock, onSent, progressIntervalMs }: RegistryContext,
   job: CopyJob,
   run: (meter: CopyMeter) => Promise<Result>,
 ): Promise<Result> {
@@ -80,7 +80,7 @@ async function runMetered<Result>(
 }
 
 /** The engine's own requests count, and tell what is left: nobody else has to ask. */
-function noteAllowance({ allowances }: Parts, host: string, { url, headers }: TracedRequest): void {
+function noteAllowance({ allowances }: RegistryContext, host: string, { url, headers }: TracedRequest): void {
   // Go spells headers like this.
   const toGo = (name: string): string => name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
   const allowance = url.host === host ? parseAllowance((name) => headers[toGo(name)]?.[0]) : undefined;

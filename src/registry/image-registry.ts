@@ -14,7 +14,13 @@ import { createPartFinder } from './content/image-parts.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
 import { createNotFoundError, createManifestClient, type PinnedAccess } from './manifests/manifests.ts';
-import { access, type Look, type Parts, politely, type RegistrySettings } from './parts.ts';
+import {
+  access,
+  type ManifestLookup,
+  type RegistryContext,
+  withHostBackoff,
+  type RegistrySettings,
+} from './registry-context.ts';
 import { createTurnQueues, type TurnQueues } from './limits/turn-queues.ts';
 
 export interface ImageRegistryOptions {
@@ -75,7 +81,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const sources: TurnQueues = createTurnQueues(() =>
     Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
   );
-  const parts: Parts = {
+  const parts: RegistryContext = {
     settings,
     engine,
     manifests,
@@ -109,21 +115,21 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   };
 }
 
-async function fetchDigest(parts: Parts, look: Look): Promise<string | undefined> {
-  return politely(parts, look, async () => parts.manifests.fetchDigest(await access(parts, look)));
+async function fetchDigest(parts: RegistryContext, look: ManifestLookup): Promise<string | undefined> {
+  return withHostBackoff(parts, look, async () => parts.manifests.fetchDigest(await access(parts, look)));
 }
 
 async function askPinned<Result>(
-  parts: Parts,
-  look: Look & Pick<PinnedAccess, 'reference'>,
+  parts: RegistryContext,
+  look: ManifestLookup & Pick<PinnedAccess, 'reference'>,
   ask: (image: PinnedAccess) => Promise<Result>,
 ): Promise<Result> {
-  return politely(parts, look, async () => ask({ ...(await access(parts, look)), ...look }));
+  return withHostBackoff(parts, look, async () => ask({ ...(await access(parts, look)), ...look }));
 }
 
 /** Only asks without credentials when there are some: otherwise everything that can be read is public. */
-async function isPrivate(parts: Parts, look: Look): Promise<boolean> {
-  return politely(parts, look, async () => {
+async function isPrivate(parts: RegistryContext, look: ManifestLookup): Promise<boolean> {
+  return withHostBackoff(parts, look, async () => {
     const known = await access(parts, look);
     if (known.credential === undefined) {
       return false;
@@ -142,13 +148,13 @@ async function isPrivate(parts: Parts, look: Look): Promise<boolean> {
   });
 }
 
-async function tag(parts: Parts, look: Look, movingTag: string): Promise<void> {
+async function tag(parts: RegistryContext, look: ManifestLookup, movingTag: string): Promise<void> {
   const { host, repository, digest } = look.reference;
   if (digest === undefined) {
     throw new TypeError('only a copy with a digest can be given another tag');
   }
   const tagged = { ...look, reference: { host, repository, tag: movingTag } };
-  await politely(parts, look, async () => {
+  await withHostBackoff(parts, look, async () => {
     const copyAccess = await access(parts, look);
     const tagAccess = { ...copyAccess, reference: tagged.reference };
     const pinned = { ...copyAccess, reference: { ...look.reference, digest } };

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { type BackupImageRegistry, createImageRegistry } from '../registry/image-registry.ts';
-import type { RegistrySettings } from '../registry/parts.ts';
+import type { RegistrySettings } from '../registry/registry-context.ts';
 
 /** Before the queue stops waiting for an engine that was told to end. */
 const KILL_ENGINE_AFTER_MS = 4_000;

@@ -112,8 +112,8 @@ describe('whatever the source', () => {
     fc.assert(
       fc.property(anyRequest, fc.constantFrom(...NAMINGS), (request, naming) => {
         const digest = request.source.digest ?? request.digest;
-        const { immutable, moving, written } = planCopyNames({ ...request, naming, digest });
-        for (const copy of [immutable, moving ?? immutable, parseReference(written)]) {
+        const { immutable, moving, image } = planCopyNames({ ...request, naming, digest });
+        for (const copy of [immutable, moving ?? immutable, parseReference(image)]) {
           expect(isCopy(copy, request.prefix)).toBe(true);
           expect(isCopyOf(copy, request.source, request.prefix)).toBe(true);
           expect(() => planCopyNames({ ...request, source: copy })).toThrow('no copy can be named');
@@ -125,8 +125,8 @@ describe('whatever the source', () => {
   it('every name is one that clients and registries take', () => {
     fc.assert(
       fc.property(anyRequest, (request) => {
-        const { immutable, moving, written } = planCopyNames(request);
-        for (const copy of [immutable, moving ?? immutable, parseReference(written)]) {
+        const { immutable, moving, image } = planCopyNames(request);
+        for (const copy of [immutable, moving ?? immutable, parseReference(image)]) {
           const text = formatReference(copy);
           expect(formatReference(parseReference(text))).toBe(text);
           expect(`${copy.host}/${copy.repository}`.length).toBeLessThanOrEqual(255);

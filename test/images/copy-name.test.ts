@@ -27,7 +27,7 @@ function plan(source: string, request: Partial<CopyNamesRequest> = {}) {
   return {
     immutable: formatReference(names.immutable),
     moving: names.moving && formatReference(names.moving),
-    written: names.written,
+    image: names.image,
   };
 }
 
@@ -160,7 +160,7 @@ describe('the names of a copy', () => {
     expect(plan('nginx:1.27')).toEqual({
       immutable: `${repository}:1.27--3f2a9c1b4d5e`,
       moving: `${repository}:1.27`,
-      written: `${repository}:1.27@${DIGEST}`,
+      image: `${repository}:1.27@${DIGEST}`,
     });
   });
 
@@ -172,7 +172,7 @@ describe('the names of a copy', () => {
     expect(plan(source)).toEqual({
       immutable: `${repository}:${stem}--3f2a9c1b4d5e`,
       moving: undefined,
-      written: `${repository}${tag}@${DIGEST}`,
+      image: `${repository}${tag}@${DIGEST}`,
     });
   });
 
@@ -187,7 +187,7 @@ describe('the names of a copy', () => {
     expect(plan('nginx:1.27', partial)).toEqual({
       immutable: `${repository}:1.27--3f2a9c1b4d5e-partial`,
       moving: `${repository}:1.27`,
-      written: `${repository}:1.27@${DIGEST}`,
+      image: `${repository}:1.27@${DIGEST}`,
     });
     const longest = plan(`nginx:${'t'.repeat(128)}`, partial).immutable;
     expect(longest).toBe(`${repository}:${'t'.repeat(106)}--3f2a9c1b4d5e-partial`);

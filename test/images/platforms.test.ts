@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { isWantedPlatform, listForeignPlatforms, parsePlatforms } from '../../src/images/platforms.ts';
+import { isWantedPlatform, listUncoveredPlatforms, parsePlatforms } from '../../src/images/platforms.ts';
 
 describe('PLATFORMS', () => {
   it.each([
@@ -44,9 +44,9 @@ describe('the image of an index', () => {
 
 it('knows the nodes for which nothing is copied', () => {
   const nodes = ['windows/amd64', 'linux/arm64', 'linux/amd64', 'linux/arm', 'linux/arm64'];
-  expect(listForeignPlatforms(nodes, ['linux/amd64', 'linux/arm/v7'])).toEqual([
+  expect(listUncoveredPlatforms(nodes, ['linux/amd64', 'linux/arm/v7'])).toEqual([
     'linux/arm64',
     'windows/amd64',
   ]);
-  expect(listForeignPlatforms(nodes, 'all')).toEqual([]);
+  expect(listUncoveredPlatforms(nodes, 'all')).toEqual([]);
 });

@@ -16,8 +16,8 @@ describe('a pass that ends well', () => {
   it.each([
     [undefined, { result: 'success' }],
     [{}, { result: 'success' }],
-    [{ lookAgainMs: 30_000 }, { result: 'look_again', afterMs: 30_000 }],
-    [{ lookAgainMs: -5 }, { result: 'look_again', afterMs: 0 }],
+    [{ requeueAfterMs: 30_000 }, { result: 'look_again', afterMs: 30_000 }],
+    [{ requeueAfterMs: -5 }, { result: 'look_again', afterMs: 0 }],
   ])('with %j', (result, outcome) => {
     expect(judgeResult(result)).toEqual(outcome);
   });

@@ -130,16 +130,16 @@ const elapse = delay.map((ms) =>
   }),
 );
 
-const succeed = fc.tuple(key, fc.option(delay, { nil: undefined })).map(([of, lookAgainMs]) =>
+const succeed = fc.tuple(key, fc.option(delay, { nil: undefined })).map(([of, requeueAfterMs]) =>
   command(
-    `${of} succeeds, looks again after ${lookAgainMs}`,
+    `${of} succeeds, looks again after ${requeueAfterMs}`,
     (model, real) => {
       model.running.delete(of);
       model.failures.delete(of);
-      if (lookAgainMs !== undefined) {
-        owe(model, of, model.nowMs + lookAgainMs);
+      if (requeueAfterMs !== undefined) {
+        owe(model, of, model.nowMs + requeueAfterMs);
       }
-      real.finish(of, { result: { lookAgainMs } });
+      real.finish(of, { result: { requeueAfterMs } });
     },
     (model) => model.running.has(of),
   ),

@@ -181,7 +181,7 @@ describe('outcomes', () => {
 
   it('looking again happens when it was asked for', async () => {
     started().add('a');
-    await endPass(0, { lookAgainMs: 30_000 });
+    await endPass(0, { requeueAfterMs: 30_000 });
     await pass(29_999);
     expect(keys()).toBe('a');
     await pass(1);
@@ -192,7 +192,7 @@ describe('outcomes', () => {
     const queue = started({ concurrency: 1 });
     queue.add('a');
     queue.add('b');
-    await endPass(0, { lookAgainMs: 0 });
+    await endPass(0, { requeueAfterMs: 0 });
     expect([keys(), queue.depth]).toEqual(['a,b', 1]);
     await endPass(1);
     await endPass(2);
@@ -208,7 +208,7 @@ describe('outcomes', () => {
       await pass(1);
       expect(passes).toHaveLength(nth + 2);
     }
-    await endPass(4, { lookAgainMs: 1 });
+    await endPass(4, { requeueAfterMs: 1 });
     await pass(1);
     await failPass(5, busy);
     await pass(5);
@@ -299,7 +299,7 @@ describe('stopping', () => {
     queue.add('new');
     queue.addAfter('new', 10);
     await pass(1_000);
-    passes[0]?.end({ lookAgainMs: 10 });
+    passes[0]?.end({ requeueAfterMs: 10 });
     await expect(draining).resolves.toBe(true);
     await pass(60_000);
     expect(keys()).toBe('a');

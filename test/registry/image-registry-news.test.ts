@@ -12,7 +12,7 @@ import {
   createImageRegistry,
   type ImageRegistryOptions,
 } from '../../src/registry/image-registry.ts';
-import type { RegistrySettings } from '../../src/registry/parts.ts';
+import type { RegistrySettings } from '../../src/registry/registry-context.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { createFakeEngine, type FakeEngine } from './engine/fake-engine.ts';
 import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';

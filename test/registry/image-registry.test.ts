@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseReference } from '../../src/images/reference.ts';
 import type { CopyJob, ImageRegistry } from '../../src/reconcile/ports.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
-import type { RegistrySettings } from '../../src/registry/parts.ts';
+import type { RegistrySettings } from '../../src/registry/registry-context.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { createFakeEngine, type FakeEngine } from './engine/fake-engine.ts';
 import { startServer, type Answer, type Handler, type TestServer } from './servers.ts';

@@ -73,8 +73,8 @@ export function aPodOf(workload: Workload, digest: string, pod: Partial<Pod> = {
   };
 }
 
-export function aVerifiedCopy(written: string, digest: string = DIGEST): VerifiedCopy {
-  return { phase: 'verified', digest, written };
+export function aVerifiedCopy(image: string, digest: string = DIGEST): VerifiedCopy {
+  return { phase: 'verified', digest, image };
 }
 
 /** What the API server keeps of the annotations of a patch. */

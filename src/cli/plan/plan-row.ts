@@ -141,10 +141,10 @@ function describeNotRescued({ events = [] }: Decision): readonly string[] {
 }
 
 /** A pod can come to any node, so one for which nothing is copied keeps the workload from the copies. */
-function describeUncovered({ foreignPlatforms = [] }: WorkloadFacts): readonly string[] {
-  return foreignPlatforms.length === 0
+function describeUncovered({ uncoveredPlatforms = [] }: WorkloadFacts): readonly string[] {
+  return uncoveredPlatforms.length === 0
     ? []
-    : [`PLATFORMS leaves out nodes of ${foreignPlatforms.join(', ')}`];
+    : [`PLATFORMS leaves out nodes of ${uncoveredPlatforms.join(', ')}`];
 }
 
 /** What would happen to one workload, and why. */

@@ -55,15 +55,15 @@ function rateCopied(
   if (copy.phase === 'failed') {
     return { state: 'failed', problem: `${copy.reason}: ${copy.message}` };
   }
-  const { written } = copy;
+  const { image } = copy;
   const other = findOther(plan, copy);
   const problem = other !== undefined && {
     problem: `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`,
   };
   if (copy.copiedAtMs !== undefined) {
-    return { state: 'to be copied', copy: written, ...problem };
+    return { state: 'to be copied', copy: image, ...problem };
   }
-  return { state: plan.is === 'backed up' ? 'backed up' : 'copied', copy: written, ...problem };
+  return { state: plan.is === 'backed up' ? 'backed up' : 'copied', copy: image, ...problem };
 }
 
 /** Says how far one slot is. */

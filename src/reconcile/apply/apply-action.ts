@@ -6,7 +6,7 @@ import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import type { Action, RecheckCopies, Restore, Swap, Waiting } from '../decide/action.ts';
-import { isPaceReason } from '../decide/pace-reason.ts';
+import { isRolloutWait } from '../decide/rollout-wait.ts';
 import type { WorkloadClient } from '../ports.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { noteDenial } from '../memory/denial.ts';
@@ -69,8 +69,8 @@ async function applyRestore(
 
 function applyWait({ budget, settings, log }: ApplyDeps, workload: Workload, waiting: Waiting): void {
   const { kind, namespace, name } = workload;
-  if (isPaceReason(waiting)) {
-    budget.waitForPlace(workload, settings().MODE === 'restore' ? 'restore' : 'swap');
+  if (isRolloutWait(waiting)) {
+    budget.waitForPermit(workload, settings().MODE === 'restore' ? 'restore' : 'swap');
   }
   log.debug({ workload: { kind, namespace, name }, waiting }, 'workload waits');
 }

@@ -12,7 +12,7 @@ import type { OnSwapped } from './swap-result.ts';
 
 export interface RestoreDeps {
   readonly client: Pick<WorkloadClient, 'patch'>;
-  readonly budget: Pick<RolloutBudget, 'isFree' | 'waitForPlace' | 'reserve' | 'release'>;
+  readonly budget: Pick<RolloutBudget, 'isFree' | 'waitForPermit' | 'reserve' | 'release'>;
   readonly events: EventRecorder;
   readonly log: Pick<Logger, 'info'>;
   readonly onSwapped: OnSwapped;
@@ -43,7 +43,7 @@ function recordRestoreDenied(deps: RestoreDeps, workload: Workload, error: Write
 }
 
 /**
- * Puts the originals of a workload back, if the rollout budget has the place that this takes. Returns whether that has
+ * Puts the originals of a workload back, if the rollout budget has the permit that this takes. Returns whether that has
  * happened. Asks no registry.
  *
  * @throws {ConflictError} when the workload has changed in the meantime.
@@ -56,11 +56,11 @@ export async function restoreWorkload(
 ): Promise<boolean> {
   const { workload, restore } = job;
   const key = formatWorkloadKey(workload);
-  if (restore.place === 'awaited' && !deps.budget.isFree()) {
-    deps.budget.waitForPlace(workload, 'restore');
+  if (restore.permit === 'awaited' && !deps.budget.isFree()) {
+    deps.budget.waitForPermit(workload, 'restore');
     return false;
   }
-  if (restore.place !== 'none') {
+  if (restore.permit !== 'none') {
     deps.budget.reserve(key, workload);
   }
   try {

@@ -19,7 +19,7 @@ export interface SwapDeps {
   readonly client: Pick<WorkloadClient, 'dryRunPatch' | 'patch'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'isPrivate'>;
   readonly copies: Pick<CopyStore, 'get' | 'distrust'>;
-  readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPlace' | 'release'>;
+  readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPermit' | 'release'>;
   readonly pullSecrets: SwapPullSecrets;
   readonly events: EventRecorder;
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -42,16 +42,16 @@ function isUpToDate({ copies }: SwapDeps, { plan, copy }: SlotSwap): boolean {
   if (state?.phase !== 'verified') {
     return false;
   }
-  const moved = state.sourceChange?.is === 'moved' ? state.sourceChange.copy.written : undefined;
-  return state.written === copy.written || moved === copy.written;
+  const moved = state.sourceChange?.is === 'moved' ? state.sourceChange.copy.image : undefined;
+  return state.image === copy.image || moved === copy.image;
 }
 
 /** Asks the backup itself, now: a cache must never decide that a pod is pointed at a copy. */
 async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Promise<boolean> {
   const { plan, copy } = slot;
-  const digest = await deps.registry.fetchDigest(parseReference(copy.written), 'backup', signal);
+  const digest = await deps.registry.fetchDigest(parseReference(copy.image), 'backup', signal);
   if (digest !== copy.digest) {
-    deps.log.warn({ copy: copy.written }, 'copy is not in the backup any more');
+    deps.log.warn({ copy: copy.image }, 'copy is not in the backup any more');
     deps.copies.distrust(plan.request, deps.nowMs());
   }
   return digest === copy.digest && isUpToDate(deps, slot);
@@ -68,7 +68,7 @@ async function mayLackCredentials(deps: SwapDeps, job: SwapJob, signal: AbortSig
     return false;
   }
   try {
-    return await deps.registry.isPrivate(parseReference(first.copy.written), 'backup', signal);
+    return await deps.registry.isPrivate(parseReference(first.copy.image), 'backup', signal);
   } catch (error) {
     if (error instanceof RegistryError) {
       return false;
@@ -189,7 +189,7 @@ export async function swap(deps: SwapDeps, job: SwapJob, signal: AbortSignal): P
   } = job;
   const key = formatWorkloadKey(workload);
   if (!deps.budget.tryReserve(key, workload, { isUrgent: isRescue })) {
-    deps.budget.waitForPlace(workload, 'swap');
+    deps.budget.waitForPermit(workload, 'swap');
     return 'not yet';
   }
   let result: SwapResult = 'not yet';

@@ -43,7 +43,7 @@ async function checkSource(
   }
   // What the pods run proves nothing about what the tag means by now.
   const copy = await ensureCopy(deps, { request: { ...request, isProven: false }, digest: current }, signal);
-  return copy && { is: 'moved', copy: { digest: copy.digest, written: copy.written } };
+  return copy && { is: 'moved', copy: { digest: copy.digest, image: copy.image } };
 }
 
 /** A source that cannot be asked now says nothing new; that of a copy in use is no failure of the copy. */
@@ -109,7 +109,7 @@ async function verify(
   return {
     phase: 'verified',
     digest,
-    written: copy.written,
+    image: copy.image,
     ...toIdentityFields(image),
     ...toCopiedFields(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
@@ -153,18 +153,18 @@ function settleFailure(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
   error: RegistryError,
-): { lookAgainMs: number } {
+): { requeueAfterMs: number } {
   const { reason, side, message } = error;
   deps.onCopied('failed', 0);
   const before = deps.copies.findLast(request);
   const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
   deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
-  const lookAgainMs = planSecondLookMs(error, deps.nowMs());
-  if (lookAgainMs === undefined) {
+  const requeueAfterMs = planSecondLookMs(error, deps.nowMs());
+  if (requeueAfterMs === undefined) {
     throw error;
   }
-  deps.log.warn({ source: formatReference(request.source), err: error, lookAgainMs }, 'image not copied');
-  return { lookAgainMs };
+  deps.log.warn({ source: formatReference(request.source), err: error, requeueAfterMs }, 'image not copied');
+  return { requeueAfterMs };
 }
 
 /**
@@ -176,7 +176,10 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
   const { copies } = deps;
 
   /** @throws {RegistryError} when the same attempt can succeed later: the queue backs off. */
-  return async function reconcileCopy(key: string, signal: AbortSignal): Promise<{ lookAgainMs?: number }> {
+  return async function reconcileCopy(
+    key: string,
+    signal: AbortSignal,
+  ): Promise<{ requeueAfterMs?: number }> {
     const request = copies.findRequest(key);
     if (!request) {
       return {};
@@ -185,7 +188,7 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       const find = request.isRescue ? findRescueCopy : verify;
       const state = await find(deps, request, signal);
       copies.settle(request, state);
-      return state.phase === 'verified' ? { lookAgainMs: planRecheckMs(deps) } : {};
+      return state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps) } : {};
     } catch (error) {
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;

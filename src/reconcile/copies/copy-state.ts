@@ -27,7 +27,7 @@ export interface CopyRequest {
 /** A digest in the backup, and the image text with which a pod runs it. */
 export interface Copy {
   readonly digest: string;
-  readonly written: string;
+  readonly image: string;
 }
 
 /** What has become of the tag at the source since the copy was made; known from the first re-check on. */

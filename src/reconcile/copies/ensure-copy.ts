@@ -134,7 +134,7 @@ async function findMissingPart(
 async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
   const missing = await findMissingPart(deps, plan, signal);
   if (missing !== undefined) {
-    const message = `the backup has taken ${plan.names.written}, but does not have ${missing} of it`;
+    const message = `the backup has taken ${plan.names.image}, but does not have ${missing} of it`;
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
 }
@@ -151,7 +151,7 @@ async function lookUp(
   const isAsked = depth !== 'tag' || plan.platforms !== 'all';
   const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
   if (missing !== undefined) {
-    deps.log.warn({ copy: plan.names.written, missing }, 'a part of the copy is not in the backup any more');
+    deps.log.warn({ copy: plan.names.image, missing }, 'a part of the copy is not in the backup any more');
     return 'part';
   }
   return 'all';
@@ -159,9 +159,9 @@ async function lookUp(
 
 /** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
 async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
-  const { written } = plan.names;
-  if ((await deps.registry.fetchDigest(parseReference(written), 'backup', signal)) !== plan.digest) {
-    const message = `the backup has the tag of the copy, but not ${written}`;
+  const { image } = plan.names;
+  if ((await deps.registry.fetchDigest(parseReference(image), 'backup', signal)) !== plan.digest) {
+    const message = `the backup has the tag of the copy, but not ${image}`;
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
 }
@@ -181,7 +181,7 @@ export async function findCopy(
   const whole = { ...plan, names: planNames(deps, { request, digest, platforms: 'all' }) };
   for (const candidate of plan.platforms === 'all' ? [plan] : [plan, whole]) {
     if ((await lookUp(deps, { plan: candidate, depth: 'tag' }, signal)) === 'all') {
-      return { digest, written: plan.names.written };
+      return { digest, image: plan.names.image };
     }
   }
   return undefined;
@@ -199,10 +199,10 @@ export async function ensureCopy(
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
   const plan = { ...planCopy(deps, request, digest), isOfTag };
-  const { written } = plan.names;
+  const { image } = plan.names;
   const found = await lookUp(deps, { plan, depth }, signal);
   if (found === 'all') {
-    deps.log.debug({ source: formatReference(request.source), copy: written }, 'copy found');
+    deps.log.debug({ source: formatReference(request.source), copy: image }, 'copy found');
     deps.onCopied('found', 0);
   } else if (await lacksProof(deps, plan, signal)) {
     return undefined;
@@ -212,5 +212,5 @@ export async function ensureCopy(
   if (depth === 'image') {
     await checkWritten(deps, plan, signal);
   }
-  return { digest, written, made: MADE[found] };
+  return { digest, image, made: MADE[found] };
 }

@@ -94,13 +94,13 @@ async function isPublic(
 }
 
 function toVerified(
-  { digest, written, isShown, isOnePlatform, unlike = [] }: RescueCopy,
+  { digest, image, isShown, isOnePlatform, unlike = [] }: RescueCopy,
   isForAll: boolean,
 ): VerifiedCopy {
   return {
     phase: 'verified',
     digest,
-    written,
+    image,
     isPublic: isForAll,
     ...(isShown && { isShown }),
     ...(isOnePlatform && { isOnePlatform }),

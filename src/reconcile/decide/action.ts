@@ -2,7 +2,7 @@ import type { NotSwappable } from '../../workloads/rollout.ts';
 import type { Copy, CopyRequest } from '../copies/copy-state.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { PodPatch, WorkloadPatch } from '../ports.ts';
-import type { PaceReason } from './pace-reason.ts';
+import type { RolloutWait } from './rollout-wait.ts';
 import type { CopiedSlot } from './slots/planned-slot.ts';
 
 /** A slot, and the verified copy that it is to hold. */
@@ -25,7 +25,7 @@ export type Waiting =
   | 'refused by the API server'
   | 'no pull secret'
   | NotSwappable
-  | PaceReason;
+  | RolloutWait;
 
 /** Copies are looked at again, whatever was found the last time. */
 export interface RecheckCopies {
@@ -76,7 +76,7 @@ export interface Restore {
    * swap. `taken`: pods are being replaced already, or do not start: waiting would help nobody, but the others wait for this
    * one. `none`: no pod is replaced now.
    */
-  readonly place: 'awaited' | 'taken' | 'none';
+  readonly permit: 'awaited' | 'taken' | 'none';
 }
 
 /** Our ownership of the images is given up. */

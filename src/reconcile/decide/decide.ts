@@ -17,7 +17,7 @@ import { planEvents, planUncoveredEvents, planOnePlatformEvents } from './slots/
 import { isSwapWatched } from './swaps/swap-in-flight.ts';
 import { hasJustSucceeded, isToBeSeen } from './swaps/swap-success.ts';
 import { planUndo } from './originals/undo.ts';
-import { findLastingReason, findWaiting, isForeign, planLookAgainMs } from './swaps/waiting.ts';
+import { findLastingReason, findWaiting, hasUncoveredPlatform, planRequeueAfterMs } from './swaps/waiting.ts';
 
 /** The copy that a slot should hold and does not; undefined when there is none, or none that is verified. */
 function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): SlotSwap | undefined {
@@ -33,7 +33,7 @@ function findWantedSwap({ plan, copy }: PlannedSlot, followsTags: boolean): Slot
 
 /** Slots that only a rescue can help are not among them. */
 function findSwaps(facts: WorkloadFacts, revert: Revert | undefined): readonly SlotSwap[] {
-  const unaided = isForeign(facts) ? [] : facts.slots.filter(({ plan }) => !needsRescue(plan));
+  const unaided = hasUncoveredPlatform(facts) ? [] : facts.slots.filter(({ plan }) => !needsRescue(plan));
   const swaps = unaided.flatMap((slot) => findWantedSwap(slot, facts.followsTags) ?? []);
   return revert?.is === 'to be swapped again' ? keepKnown(swaps, facts) : swaps;
 }
@@ -56,7 +56,7 @@ function mayRescue(facts: WorkloadFacts): boolean {
  * proves yet that the workload may read their copies.
  */
 function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
-  if (!mayRescue(facts) || isForeign(facts)) {
+  if (!mayRescue(facts) || hasUncoveredPlatform(facts)) {
     return [];
   }
   // What a swap has put there and no node can pull is not to be rescued, but to be undone.
@@ -75,18 +75,18 @@ function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
 }
 
 /** Pods may get stuck without a word from the workload: on the copies of a swap, or on originals that are gone. */
-function watchPods(facts: WorkloadFacts, lookAgainMs = Infinity): Pick<Decision, 'lookAgainMs'> {
+function watchPods(facts: WorkloadFacts, requeueAfterMs = Infinity): Pick<Decision, 'requeueAfterMs'> {
   const { workload, record, nowMs } = facts;
   if (isSwapWatched(facts) || mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })) {
-    return { lookAgainMs: Math.min(facts.requeueAfterMs, planHasteMs(facts)) };
+    return { requeueAfterMs: Math.min(facts.requeueIntervalMs, planHasteMs(facts)) };
   }
   if (isToBeSeen(facts)) {
-    return { lookAgainMs: Math.min(facts.requeueAfterMs, lookAgainMs) };
+    return { requeueAfterMs: Math.min(facts.requeueIntervalMs, requeueAfterMs) };
   }
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
   const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
-  const earliestMs = Math.min(lookAgainMs, mayNeedRescue ? facts.requeueAfterMs : Infinity);
-  return earliestMs === Infinity ? {} : { lookAgainMs: earliestMs };
+  const earliestMs = Math.min(requeueAfterMs, mayNeedRescue ? facts.requeueIntervalMs : Infinity);
+  return earliestMs === Infinity ? {} : { requeueAfterMs: earliestMs };
 }
 
 function collectEvents(facts: WorkloadFacts): readonly ObjectEvent[] {
@@ -96,7 +96,7 @@ function collectEvents(facts: WorkloadFacts): readonly ObjectEvent[] {
       ...planEvents(plan, copy, facts.record),
       ...planRescueEvents({ plan, copy, pods: facts.pods }),
     ]),
-    ...planUncoveredEvents(facts.slots, facts.foreignPlatforms ?? []),
+    ...planUncoveredEvents(facts.slots, facts.uncoveredPlatforms ?? []),
     ...planOnePlatformEvents(facts.slots, facts.nodePlatforms ?? []),
   ];
 }
@@ -156,7 +156,7 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
   return {
     actions: [...release, { is: 'wait', reason: waiting }],
     events: [...events, ...planWaitingEvents(facts, waiting)],
-    ...watchPods(facts, planLookAgainMs(facts, waiting, revert)),
+    ...watchPods(facts, planRequeueAfterMs(facts, waiting, revert)),
   };
 }
 

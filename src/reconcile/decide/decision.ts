@@ -3,7 +3,7 @@ import type { Settings } from '../../settings/settings.ts';
 import type { Pod } from '../../workloads/workload.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { Action } from './action.ts';
-import type { PaceReason } from './pace-reason.ts';
+import type { RolloutWait } from './rollout-wait.ts';
 import type { AppliedPolicy } from './policy.ts';
 import type { PlannedSlot } from './slots/planned-slot.ts';
 import type { SwapFacts } from './swaps/swap-failure.ts';
@@ -23,9 +23,9 @@ export interface WorkloadFacts extends SwapFacts {
   /** A rollout has ended since the workload was last looked at. */
   readonly hasJustRolledOut: boolean;
   /** True when one more workload may roll out because of us. */
-  readonly isPlaceFree: boolean;
+  readonly isPermitFree: boolean;
   /** Why others come first; undefined when it is this workload's turn. */
-  readonly pace: PaceReason | undefined;
+  readonly rolloutWait: RolloutWait | undefined;
   /** Until when the API server is not asked again for a swap that it has refused. */
   readonly deniedUntilMs: number | undefined;
   /** PULL_SECRET, and why it cannot be used for this workload. */
@@ -33,9 +33,9 @@ export interface WorkloadFacts extends SwapFacts {
   readonly pullSecretProblem?: ObjectEvent | undefined;
   /** Names of the `imagePullSecrets` of its pods, as far as these had to be looked at. */
   readonly podSecrets?: readonly string[];
-  readonly requeueAfterMs: number;
+  readonly requeueIntervalMs: number;
   /** Of nodes that could not start a pod from a copy, because nothing is copied for them. */
-  readonly foreignPlatforms?: readonly string[];
+  readonly uncoveredPlatforms?: readonly string[];
   /** Of the nodes that its pods may come to, where a copy is for one platform only. */
   readonly nodePlatforms?: readonly string[];
   /** Pods of the workload, while it is not rolled out and they can tell why. */
@@ -48,5 +48,5 @@ export interface Decision {
   /** What the user should know as things are now; the same as before is not told again. Undefined: that was not looked at. */
   readonly events?: readonly ObjectEvent[];
   /** When to look again if nothing is heard before; undefined: only when something changes. */
-  readonly lookAgainMs?: number;
+  readonly requeueAfterMs?: number;
 }

@@ -4,7 +4,7 @@ import { createEvent } from '../events/create-event.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { PullSecret, PullSecretContent, PullSecretStore } from '../ports.ts';
 
-export interface HandOutFacts {
+export interface DistributionFacts {
   /** The Secret in the namespace of the controller. */
   readonly source: PullSecret | undefined;
   /** The Secret of that name in the namespace it is about. */
@@ -14,15 +14,15 @@ export interface HandOutFacts {
   readonly canSee: (kind: string) => boolean;
 }
 
-export type HandOut =
+export type Distribution =
   | { readonly is: 'nothing' }
   | { readonly is: 'create'; readonly content: PullSecretContent }
   | { readonly is: 'update'; readonly secret: PullSecret; readonly content: PullSecretContent }
   | { readonly is: 'remove'; readonly secret: PullSecret };
 
-const NOTHING: HandOut = { is: 'nothing' };
+const NOTHING: Distribution = { is: 'nothing' };
 
-function planUsed({ source, found, use }: HandOutFacts): HandOut {
+function planUsed({ source, found, use }: DistributionFacts): Distribution {
   if (source?.config === undefined) {
     // Without a source, those that were handed out go on working as long as they do.
     return NOTHING;
@@ -37,7 +37,7 @@ function planUsed({ source, found, use }: HandOutFacts): HandOut {
 }
 
 /** Decides what becomes of the Secret in one namespace. One that is not ours is never touched. */
-export function planHandOut(facts: HandOutFacts): HandOut {
+export function planDistribution(facts: DistributionFacts): Distribution {
   const { found, use, canSee } = facts;
   if (found && !found.isOurs) {
     return NOTHING;
@@ -55,7 +55,7 @@ export interface ProblemFacts {
   readonly state: ReturnType<PullSecretStore['state']>;
   readonly source: PullSecret | undefined;
   /** The namespace of the workload has a Secret of that name that is not ours. */
-  readonly isForeign: boolean;
+  readonly isUnmanaged: boolean;
   /** The user has written the entry into the template: whatever Secret is there is the user's choice. */
   readonly isUsersEntry: boolean;
 }
@@ -81,10 +81,10 @@ function describeProblem({ name, ownNamespace, ...facts }: ProblemFacts): Object
 
 /** Why a workload cannot have the pull secret now, and what to do; undefined when it can. */
 export function planProblemEvent(facts: ProblemFacts): ObjectEvent | undefined {
-  if (facts.isForeign && facts.isUsersEntry) {
+  if (facts.isUnmanaged && facts.isUsersEntry) {
     return undefined;
   }
-  if (facts.isForeign && facts.state === 'known') {
+  if (facts.isUnmanaged && facts.state === 'known') {
     const note =
       `The namespace has a Secret ${facts.name} of its own, which is not overwritten. Delete it, add it to ` +
       'imagePullSecrets of this workload if it is good for the backup registry, or give PULL_SECRET another name.';

@@ -4,7 +4,7 @@ import { parseRecord } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { EventRecorder, PullSecretClient, PullSecretStore } from '../ports.ts';
-import { planHandOut, planSecretDeniedEvent, planProblemEvent } from './distribution.ts';
+import { planDistribution, planSecretDeniedEvent, planProblemEvent } from './distribution.ts';
 
 /** A swap is patched right after its Secret was made; until the patch is seen, the Secret counts as used. */
 const RESERVED_MS = 60_000;
@@ -55,7 +55,7 @@ export class PullSecrets {
       ownNamespace,
       state: store.state(),
       source: store.get(ownNamespace),
-      isForeign: workload.namespace !== ownNamespace && found?.isOurs === false,
+      isUnmanaged: workload.namespace !== ownNamespace && found?.isOurs === false,
       isUsersEntry: this.#isUsersEntry(workload, name),
     });
   }
@@ -102,12 +102,12 @@ export class PullSecrets {
   }
 
   /** Brings the Secret of one namespace to what its workloads need. Returns when to look again. */
-  async reconcile(namespace: string, signal: AbortSignal): Promise<{ lookAgainMs?: number }> {
+  async reconcile(namespace: string, signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
     const kinds = this.#findUsers(namespace);
     const reservedMs = this.#findReservedMs(namespace);
     const isUsed = kinds.length > 0 || reservedMs > 0;
     await this.#bringAbout(namespace, { isUsed, kinds }, signal);
-    return reservedMs > 0 ? { lookAgainMs: reservedMs } : {};
+    return reservedMs > 0 ? { requeueAfterMs: reservedMs } : {};
   }
 
   async #bringAbout(
@@ -120,7 +120,7 @@ export class PullSecrets {
     if (this.wanted === undefined || store.state() !== 'known' || namespace === ownNamespace) {
       return;
     }
-    const plan = planHandOut({ source: store.get(ownNamespace), found, use, canSee });
+    const plan = planDistribution({ source: store.get(ownNamespace), found, use, canSee });
     if (plan.is === 'create') {
       await client.create({ namespace, name: this.wanted }, plan.content, signal);
     } else if (plan.is === 'update') {

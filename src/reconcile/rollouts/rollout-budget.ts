@@ -2,8 +2,8 @@ import { KINDS, type WorkloadName, formatWorkloadKey } from '../../workloads/kin
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import type { PaceReason } from '../decide/pace-reason.ts';
-import { type Waiter, chooseNext, findPaceReason, findRisk } from './pace.ts';
+import type { RolloutWait } from '../decide/rollout-wait.ts';
+import { type Waiter, chooseNext, findRolloutWait, findRisk } from './turns.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapBreaker } from './swap-breaker.ts';
 import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';
@@ -17,14 +17,14 @@ export interface RolloutBudgetOptions {
   /** Whether an image lies in the backup of today. */
   readonly isCopy: (image: string) => boolean;
   readonly nowMs: () => number;
-  /** Called with the key of a workload that waited for a place and may try again. */
+  /** Called with the key of a workload that waited for a permit and may try again. */
   readonly onFree: (workloadKey: string) => void;
   /** Called when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
   readonly onStopped: (untilMs: number) => void;
 }
 
 /** A workload that rolls out because of us. */
-interface Place {
+interface Permit {
   readonly namespace: string;
   /** When it is given up, whatever the rollout does. */
   readonly untilMs: number;
@@ -35,8 +35,8 @@ interface Place {
 interface OwnPatch {
   readonly generation: number;
   readonly atMs: number;
-  /** The place it had already, for a rollout that is not over. */
-  readonly before: Place | undefined;
+  /** The permit it had already, for a rollout that is not over. */
+  readonly before: Permit | undefined;
 }
 
 /** True once the rollout that a patch has started is over. */
@@ -48,11 +48,11 @@ function hasRolledOut(workload: Workload, generation: number): boolean {
  * Which workload may be swapped when. Derived from what the cluster shows (a swap and its undoing are recorded on the
  * workload), so that a restart or a new leader counts the same. Annotations are anybody's, though: once this process
  * leads, it is the only one that swaps, and a record that is newer than that and not its own is forged; a
- * restore leaves no record, so its place is held in memory.
+ * restore leaves no record, so its permit is held in memory.
  */
 export class RolloutBudget {
   readonly #options: RolloutBudgetOptions;
-  readonly #places = new Map<string, Place>();
+  readonly #permits = new Map<string, Permit>();
   readonly #waiting = new Map<string, Waiter>();
   readonly #proven = new ProvenNamespaces();
   readonly #breaker = new SwapBreaker();
@@ -73,7 +73,7 @@ export class RolloutBudget {
   /** To be told of every change of a workload, and with undefined of its end. */
   observe(key: string, workload: Workload | undefined): void {
     if (!workload) {
-      this.#places.delete(key);
+      this.#permits.delete(key);
       this.#waiting.delete(key);
       this.#proven.forget(key);
       this.#breaker.forget(key);
@@ -81,12 +81,12 @@ export class RolloutBudget {
       this.#wakeWaiting();
       return;
     }
-    const hadPlace = this.#places.has(key);
+    const hadPermit = this.#permits.has(key);
     const hadTrial = this.#trials.has(key);
     const record = parseRecord(workload.annotations);
-    this.#observePlace(key, workload, record);
+    this.#observePermit(key, workload, record);
     const isNews = this.#observeProof(key, workload);
-    const isOver = (hadPlace && !this.#places.has(key)) || (hadTrial && !this.#trials.has(key));
+    const isOver = (hadPermit && !this.#permits.has(key)) || (hadTrial && !this.#trials.has(key));
     if (isNews || isOver) {
       this.#wakeWaiting();
     }
@@ -108,7 +108,7 @@ export class RolloutBudget {
   }
 
   /** Undefined: it is this workload's turn, which always is that of one that does not roll out. */
-  findReasonToWait(workload: WorkloadName): PaceReason | undefined {
+  findReasonToWait(workload: WorkloadName): RolloutWait | undefined {
     const { kind, namespace } = workload;
     const isStopped = this.findStopEndMs() !== undefined;
     if (!KINDS[kind].rollsOut) {
@@ -116,16 +116,16 @@ export class RolloutBudget {
     }
     const key = formatWorkloadKey(workload);
     // A workload that rolls out because of us, and was changed by others meanwhile, need not wait for itself.
-    const ownPlaces = Number(this.#places.has(key));
-    return findPaceReason({
+    const ownPermits = Number(this.#permits.has(key));
+    return findRolloutWait({
       isStopped,
-      freePlaces: this.#countFree() + ownPlaces,
+      freePermits: this.#countFree() + ownPermits,
       isNamespaceProven: this.#proven.has(namespace),
       isNamespaceRolling: this.#listRolling(key).has(namespace),
     });
   }
 
-  /** Takes a place for the swap that is about to be made; false when it is not the workload's turn. */
+  /** Takes a permit for the swap that is about to be made; false when it is not the workload's turn. */
   tryReserve(key: string, workload: Workload, options: { readonly isUrgent?: boolean } = {}): boolean {
     if (options.isUrgent !== true && this.findReasonToWait(workload) !== undefined) {
       return false;
@@ -136,23 +136,23 @@ export class RolloutBudget {
     return true;
   }
 
-  /** Takes a place whether one is free or not. Returns the time at which it is taken. */
+  /** Takes a permit whether one is free or not. Returns the time at which it is taken. */
   reserve(key: string, workload: Workload): number {
     const atMs = this.#options.nowMs();
     const { namespace, rollout } = workload;
     const untilMs = atMs + this.#options.limits().timeoutMs;
-    const own = { atMs, generation: rollout.generation + 1, before: this.#places.get(key) };
-    this.#places.set(key, { namespace, untilMs, own });
+    const own = { atMs, generation: rollout.generation + 1, before: this.#permits.get(key) };
+    this.#permits.set(key, { namespace, untilMs, own });
     this.#waiting.delete(key);
     return atMs;
   }
 
-  /** Gives a place back, because the swap was not made. */
+  /** Gives a permit back, because the swap was not made. */
   release(key: string): void {
-    const own = this.#places.get(key)?.own;
-    this.#places.delete(key);
+    const own = this.#permits.get(key)?.own;
+    this.#permits.delete(key);
     if (own?.before) {
-      this.#places.set(key, own.before);
+      this.#permits.set(key, own.before);
     }
     this.#trials.revoke(key, own?.atMs);
     this.#wakeWaiting();
@@ -177,15 +177,15 @@ export class RolloutBudget {
     return this.#breaker.findStopEndMs(this.#options.nowMs());
   }
 
-  /** Asks to be called when it is the workload's turn. Only a swap waits for more than a place. */
-  waitForPlace(workload: Workload, purpose: Waiter['purpose']): void {
+  /** Asks to be called when it is the workload's turn. Only a swap waits for more than a permit. */
+  waitForPermit(workload: Workload, purpose: Waiter['purpose']): void {
     const key = formatWorkloadKey(workload);
     this.#waiting.set(key, { key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
   }
 
   countRolling(): number {
     this.#dropExpired();
-    return this.#places.size;
+    return this.#permits.size;
   }
 
   /** Returns whether the namespace is proven only by this. */
@@ -196,19 +196,19 @@ export class RolloutBudget {
     return this.#proven.observe(key, workload.namespace, runsCopy);
   }
 
-  #observePlace(key: string, workload: Workload, record: SwapRecord): void {
-    const own = this.#places.get(key)?.own;
+  #observePermit(key: string, workload: Workload, record: SwapRecord): void {
+    const own = this.#permits.get(key)?.own;
     if (own) {
       this.#observeOwn(key, workload, { record, own });
       return;
     }
-    this.#places.delete(key);
+    this.#permits.delete(key);
     const nowMs = this.#options.nowMs();
     const outcome = findSwapOutcome(workload, record);
     if (record.swappedAtMs <= (this.#leadingSinceMs ?? nowMs) + SKEW_MS) {
       this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs) });
     } else if (this.#trials.has(key)) {
-      // Of a swap of this process that has taken longer than its place was kept.
+      // Of a swap of this process that has taken longer than its permit was kept.
       this.#trials.observe(key, workload, { outcome, atMs: nowMs });
     }
   }
@@ -222,7 +222,7 @@ export class RolloutBudget {
     const nowMs = this.#options.nowMs();
     const untilMs = atMs + this.#options.limits().timeoutMs;
     if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
-      this.#places.set(key, { namespace, untilMs });
+      this.#permits.set(key, { namespace, untilMs });
     }
     this.#trials.observe(key, workload, { outcome, atMs });
     if (outcome === 'succeeded' && !this.#trials.isOwn(key)) {
@@ -243,7 +243,7 @@ export class RolloutBudget {
     if (!hasRolledOut(workload, own.generation)) {
       return;
     }
-    this.#places.delete(key);
+    this.#permits.delete(key);
     this.#trials.observe(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
   }
 
@@ -258,7 +258,7 @@ export class RolloutBudget {
 
   /** Namespaces in which another workload rolls out because of us, or has not been seen to run its copies yet. */
   #listRolling(ownKey?: string): ReadonlySet<string> {
-    const others = [...this.#places].filter(([key]) => key !== ownKey).map(([, { namespace }]) => namespace);
+    const others = [...this.#permits].filter(([key]) => key !== ownKey).map(([, { namespace }]) => namespace);
     return new Set([...others, ...this.#trials.listNamespaces(this.#options.nowMs(), ownKey)]);
   }
 
@@ -268,9 +268,9 @@ export class RolloutBudget {
 
   #dropExpired(): void {
     const nowMs = this.#options.nowMs();
-    for (const [key, { untilMs }] of this.#places) {
+    for (const [key, { untilMs }] of this.#permits) {
       if (untilMs <= nowMs) {
-        this.#places.delete(key);
+        this.#permits.delete(key);
       }
     }
   }

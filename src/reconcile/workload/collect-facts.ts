@@ -1,4 +1,4 @@
-import { listForeignPlatforms } from '../../images/platforms.ts';
+import { listUncoveredPlatforms } from '../../images/platforms.ts';
 import { isForOnePlatform } from '../copies/copy-state.ts';
 import type { WorkloadFacts } from '../decide/decision.ts';
 import { isOfSwap, listNewestOfPods, listNewestTemplates } from '../decide/pods/template-pods.ts';
@@ -28,7 +28,7 @@ async function findPlatforms(
   { client, copies, settings }: FactDeps,
   { workload, plans }: SeenWorkload,
   signal: AbortSignal,
-): Promise<Pick<WorkloadFacts, 'foreignPlatforms' | 'nodePlatforms'>> {
+): Promise<Pick<WorkloadFacts, 'uncoveredPlatforms' | 'nodePlatforms'>> {
   const { PLATFORMS: platforms, MODE: mode } = settings();
   const wanted = listWantedCopies(mode, plans);
   const isForOne = wanted.some((request) => isForOnePlatform(copies.get(request)));
@@ -38,7 +38,7 @@ async function findPlatforms(
   const all = await client.listNodePlatforms(signal);
   const { architecture } = workload;
   return {
-    foreignPlatforms: listForeignPlatforms(all, platforms),
+    uncoveredPlatforms: listUncoveredPlatforms(all, platforms),
     ...(isForOne && {
       nodePlatforms: all.filter((one) => architecture === undefined || one.endsWith(`/${architecture}`)),
     }),
@@ -77,12 +77,12 @@ function readSurroundings(
     mode,
     destination: { prefix, naming },
     followsTags: ON_SOURCE_CHANGE === 'swap',
-    isPlaceFree: budget.isFree(),
-    pace: budget.findReasonToWait(workload),
+    isPermitFree: budget.isFree(),
+    rolloutWait: budget.findReasonToWait(workload),
     deniedUntilMs: findDenialEndMs(memory, workload, nowMs()),
     pullSecret: pullSecrets.wanted,
     pullSecretProblem: pullSecrets.findProblem(workload),
-    requeueAfterMs: REQUEUE_AFTER,
+    requeueIntervalMs: REQUEUE_AFTER,
   };
 }
 

@@ -51,11 +51,11 @@ async function carryOut(
   if (!decision.actions.some(({ is }) => is === 'observe')) {
     memory.observation = undefined;
   }
-  let { lookAgainMs } = decision;
+  let { requeueAfterMs } = decision;
   for (const action of decision.actions) {
-    lookAgainMs = (await applyAction(deps, { workload, memory, action }, signal)) ?? lookAgainMs;
+    requeueAfterMs = (await applyAction(deps, { workload, memory, action }, signal)) ?? requeueAfterMs;
   }
-  return lookAgainMs;
+  return requeueAfterMs;
 }
 
 /**
@@ -66,7 +66,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
   return async function reconcileWorkload(
     key: string,
     signal: AbortSignal,
-  ): Promise<{ lookAgainMs?: number }> {
+  ): Promise<{ requeueAfterMs?: number }> {
     const workload = deps.workloads.get(parseWorkloadKey(key));
     if (!workload) {
       deps.copies.want(key, []);
@@ -74,7 +74,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
     }
     const memory = deps.memories.of(workload);
     const decision = await look(deps, { workload, memory }, signal);
-    const lookAgainMs = await carryOut(deps, { workload, memory, decision }, signal);
-    return lookAgainMs === undefined ? {} : { lookAgainMs };
+    const requeueAfterMs = await carryOut(deps, { workload, memory, decision }, signal);
+    return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   };
 }

@@ -5,7 +5,7 @@ import { type Reconcile, WorkQueue } from '../../queue/work-queue.ts';
 import { createCopyReconciler } from '../../reconcile/copies/copy-reconciler.ts';
 import type { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import type { ImageRegistry } from '../../reconcile/ports.ts';
-import type { RegistrySettings } from '../../registry/parts.ts';
+import type { RegistrySettings } from '../../registry/registry-context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 

@@ -89,7 +89,7 @@ function createSwappedDeployment(index: number, settings: Readonly<Record<string
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = parseSettings(settings, {});
   const image = index % IMAGES;
   const original = `${SOURCE_HOST}/team/image-${image}:1.0`;
-  const { written } = planCopyNames({
+  const { image: written } = planCopyNames({
     source: parseReference(original),
     digest: digestOf(image),
     prefix,

@@ -20,7 +20,7 @@ import { factsOf } from '../../support/facts.ts';
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const nowMs = 1_700_000_000_000;
 const THERE = aVerifiedCopy(COPY);
-const TO_MAKE: CopyState = { ...THERE, phase: 'verified', digest: DIGEST, written: COPY, copiedAtMs: nowMs };
+const TO_MAKE: CopyState = { ...THERE, phase: 'verified', digest: DIGEST, image: COPY, copiedAtMs: nowMs };
 const GONE: CopyState = {
   phase: 'failed',
   reason: 'NotFound',
@@ -37,12 +37,12 @@ function rowOf(
   options: {
     pods?: readonly Pod[];
     unfinishedPods?: readonly Pod[];
-    foreignPlatforms?: readonly string[];
+    uncoveredPlatforms?: readonly string[];
     mode?: Settings['MODE'];
     namespacePolicy?: string;
   } = {},
 ) {
-  const { pods = [], unfinishedPods = [], foreignPlatforms = [], mode = 'swap', namespacePolicy } = options;
+  const { pods = [], unfinishedPods = [], uncoveredPlatforms = [], mode = 'swap', namespacePolicy } = options;
   const surroundings = {
     copyOf: (plan: SlotPlan) => (isCopied(plan) ? copy : undefined),
     namespacePolicy,
@@ -50,7 +50,7 @@ function rowOf(
     unfinishedPods,
     sourceHosts: ['docker.io'],
   };
-  const facts = factsOf(workload, surroundings, { mode, foreignPlatforms });
+  const facts = factsOf(workload, surroundings, { mode, uncoveredPlatforms });
   return toPlanRow({ facts, decision: decide(facts) });
 }
 
@@ -155,7 +155,7 @@ it.each([
   ],
   [
     'nodes that no copy is for',
-    rowOf(aWorkload(), THERE, { foreignPlatforms: ['linux/s390x'] }),
+    rowOf(aWorkload(), THERE, { uncoveredPlatforms: ['linux/s390x'] }),
     'wait',
     'nodes of other platforms; PLATFORMS leaves out nodes of linux/s390x',
   ],
@@ -182,7 +182,7 @@ it('tells of a swap to the rescue', () => {
     ready: false,
     containers: [{ name: 'app', image: 'nginx:1.27', imageId: '', waiting }],
   });
-  const known: CopyState = { phase: 'verified', digest: DIGEST, written: COPY, isPublic: true };
+  const known: CopyState = { phase: 'verified', digest: DIGEST, image: COPY, isPublic: true };
   expect(rowOf(web, known, { unfinishedPods: [stuck] })).toMatchObject({
     action: 'swap',
     why: '1 image to run from the backup; at once, because the original cannot be pulled',

@@ -26,7 +26,7 @@ beforeEach(() => {
   outcomes = [];
 });
 
-async function reconcile(request: CopyRequest): Promise<{ lookAgainMs?: number }> {
+async function reconcile(request: CopyRequest): Promise<{ requeueAfterMs?: number }> {
   copies.want('Deployment/shop/web', [request]);
   const reconcileCopy = createCopyReconciler({
     copies,
@@ -47,7 +47,7 @@ it('copies an image under a tag that stays and under the tag that people know', 
   expect(copies.get(NGINX)).toEqual({
     phase: 'verified',
     digest: DIGEST,
-    written: `${COPY}:1.27@${DIGEST}`,
+    image: `${COPY}:1.27@${DIGEST}`,
     copiedAtMs: NOW_MS,
   });
 });
@@ -112,7 +112,7 @@ describe('a copy to the rescue', () => {
     expect(copies.get(RESCUE)).toEqual({
       phase: 'verified',
       digest: OTHER_DIGEST,
-      written: `${COPY}:1.27@${OTHER_DIGEST}`,
+      image: `${COPY}:1.27@${OTHER_DIGEST}`,
       isPublic: true,
     });
   });
@@ -214,7 +214,7 @@ describe('a copy to the rescue', () => {
     };
     registry.put(parseReference(`${COPY}:digest--3f2a9c1b4d5e`), DIGEST);
     await reconcile(pinned);
-    expect(copies.get(pinned)).toMatchObject({ phase: 'verified', written: `${COPY}@${DIGEST}` });
+    expect(copies.get(pinned)).toMatchObject({ phase: 'verified', image: `${COPY}@${DIGEST}` });
   });
 });
 
@@ -227,7 +227,7 @@ describe('a re-check', () => {
 
   it('comes in the second half of the interval', async () => {
     data = { RECHECK_INTERVAL: '4h' };
-    expect(await reconcile(RUNNING)).toEqual({ lookAgainMs: 3 * 3_600_000 });
+    expect(await reconcile(RUNNING)).toEqual({ requeueAfterMs: 3 * 3_600_000 });
   });
 
   it('finds nothing new when nothing is', async () => {
@@ -285,7 +285,7 @@ describe('a re-check', () => {
     expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
     expect(copies.get(RUNNING)).toMatchObject({
       digest: DIGEST,
-      sourceChange: { is: 'moved', copy: { digest: OTHER_DIGEST, written: `${COPY}:1.27@${OTHER_DIGEST}` } },
+      sourceChange: { is: 'moved', copy: { digest: OTHER_DIGEST, image: `${COPY}:1.27@${OTHER_DIGEST}` } },
     });
   });
 
@@ -312,7 +312,7 @@ describe('a copy of some platforms', () => {
     await reconcile(NGINX);
     expect(registry.lastJob).toMatchObject({ platforms: ['linux/amd64'] });
     expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e-partial`)).toBe(DIGEST);
-    expect(copies.get(NGINX)).toMatchObject({ digest: DIGEST, written: `${COPY}:1.27@${DIGEST}` });
+    expect(copies.get(NGINX)).toMatchObject({ digest: DIGEST, image: `${COPY}:1.27@${DIGEST}` });
   });
 
   it('is not believed to be there because its index is', async () => {
@@ -337,14 +337,14 @@ describe('a copy of some platforms', () => {
 describe('a failure', () => {
   it('of an image that does not exist is kept for the workloads, and looked at again in an hour', async () => {
     registry.digests.clear();
-    expect(await reconcile(NGINX)).toEqual({ lookAgainMs: 3_600_000 });
+    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 3_600_000 });
     expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
   });
 
   it('of a registry that asks for patience waits as long as it said', async () => {
     const retryAtMs = NOW_MS + 90_000;
     registry.failure = new RegistryError('429', { reason: 'RateLimited', side: 'source', retryAtMs });
-    expect(await reconcile(NGINX)).toEqual({ lookAgainMs: 90_000 });
+    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 90_000 });
   });
 
   it('that may pass is left to the back-off of the queue, and ends when it has passed', async () => {

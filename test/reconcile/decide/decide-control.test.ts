@@ -61,7 +61,7 @@ describe('MODE', () => {
     expect(byKind(decideFor({ workload, mode: 'copy', pods })).undo).toBeDefined();
     expect(byKind(decideFor({ workload, mode: 'observe', pods })).undo).toBeUndefined();
     expect(decideFor({ workload, mode: 'restore', pods })).toMatchObject({
-      actions: [{ is: 'restore', place: 'taken' }],
+      actions: [{ is: 'restore', permit: 'taken' }],
     });
   });
 
@@ -105,12 +105,12 @@ describe('a policy', () => {
   });
 
   it('copy leaves a swapped workload as it is, even when its tag has moved', () => {
-    const moved = { is: 'moved', copy: { digest: OTHER_DIGEST, written: 'x' } } as const;
+    const moved = { is: 'moved', copy: { digest: OTHER_DIGEST, image: 'x' } } as const;
     const annotations = { ...swappedAnnotations, ...withPolicy('copy').annotations };
     const workload = { slots: [aSlot(COPY)], annotations };
     const [plan] = decideFor({ workload }).plans;
     const slots = plan
-      ? [{ plan, copy: { phase: 'verified', digest: DIGEST, written: COPY, sourceChange: moved } as const }]
+      ? [{ plan, copy: { phase: 'verified', digest: DIGEST, image: COPY, sourceChange: moved } as const }]
       : [];
     const decision = decideFor({ workload, slots, followsTags: true });
     expect(decision).toMatchObject({ actions: [{ is: 'wait', reason: 'policy copy' }] });
@@ -129,7 +129,7 @@ describe('a policy', () => {
     const { plans, ...decision } = decideFor({ workload: { slots: [aSlot(COPY)], annotations } });
     expect(plans).toMatchObject([{ is: 'backed up' }]);
     // Its pods have not been seen to run the copy.
-    expect(decision).toEqual({ actions: [], events: [], lookAgainMs: 30_000 });
+    expect(decision).toEqual({ actions: [], events: [], requeueAfterMs: 30_000 });
   });
 
   it('of the namespace is told on its workloads', () => {

@@ -127,7 +127,7 @@ describe('with two containers', () => {
     const facts = someFacts(workload, { app: aVerifiedCopy(COPY), sidecar: limited });
     expect(decide(facts)).toMatchObject({
       actions: [{ is: 'wait', reason: 'copying' }],
-      lookAgainMs: 14 * 60_000,
+      requeueAfterMs: 14 * 60_000,
     });
     expect(imagesAfter(decide({ ...facts, nowMs: facts.nowMs + 14 * 60_000 }))).toEqual({ app: COPY });
   });
@@ -203,21 +203,21 @@ it('swaps a workload whose pods run the image of the copy, which a node reports 
 
 it('waits for its turn while too many workloads roll out', () => {
   const decision = decide(
-    someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { pace: 'too many rollouts' }),
+    someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, { rolloutWait: 'too many rollouts' }),
   );
   expect(decision).toEqual({
     actions: [{ is: 'wait', reason: 'too many rollouts' }],
     events: [],
-    lookAgainMs: 30_000,
+    requeueAfterMs: 30_000,
   });
 });
 
 it('does not swap while a node could not start a pod from the copy', () => {
-  const facts = { foreignPlatforms: ['linux/arm64'] };
+  const facts = { uncoveredPlatforms: ['linux/arm64'] };
   const decision = decide(someFacts(aWorkload(), { app: aVerifiedCopy(COPY) }, facts));
   expect(decision).toMatchObject({
     actions: [{ is: 'wait', reason: 'nodes of other platforms' }],
-    lookAgainMs: 30_000,
+    requeueAfterMs: 30_000,
   });
   expect(byKind(decision).swap).toBeUndefined();
   expect(decision.events).toMatchObject([
@@ -229,7 +229,7 @@ it('warns of nodes that cannot start a pod of a workload that was swapped before
   const workload = aWorkload();
   const copies = { app: aVerifiedCopy(COPY) };
   const swapped = applySwap(workload, decide(someFacts(workload, copies)));
-  const decision = decide(someFacts(swapped, copies, { foreignPlatforms: ['linux/arm64'] }));
+  const decision = decide(someFacts(swapped, copies, { uncoveredPlatforms: ['linux/arm64'] }));
   expect(decision.events).toMatchObject([
     { reason: 'PlatformNotCopied', note: expect.stringContaining('may not start') },
   ]);
@@ -251,10 +251,10 @@ it('says once per slot that an image is none', () => {
 describe('a workload that runs from the backup', () => {
   const workload = aWorkload();
   const swapped = applySwap(workload, decide(someFacts(workload, { app: aVerifiedCopy(COPY) })));
-  const verified = { phase: 'verified', digest: DIGEST, written: COPY } as const;
+  const verified = { phase: 'verified', digest: DIGEST, image: COPY } as const;
   const movedCopy = {
     digest: OTHER_DIGEST,
-    written: `backup.example/p/docker.io/library/nginx:1.27@${OTHER_DIGEST}`,
+    image: `backup.example/p/docker.io/library/nginx:1.27@${OTHER_DIGEST}`,
   };
   const moved = { ...verified, sourceChange: { is: 'moved', copy: movedCopy } } as const;
   const tell = (copy: CopyState) =>
@@ -287,7 +287,7 @@ describe('a workload that runs from the backup', () => {
 
   it('follows its tag when it is told to, and then stays', () => {
     const decision = decide(someFacts(swapped, { app: moved }, { followsTags: true }));
-    expect(imagesAfter(decision)).toEqual({ app: movedCopy.written });
+    expect(imagesAfter(decision)).toEqual({ app: movedCopy.image });
     const followed = applySwap(swapped, decision);
     expect(parseRecord(followed.annotations).originals.get('app')).toBe('nginx:1.27');
     expect(
@@ -337,7 +337,7 @@ describe('a workload whose original somebody has put back', () => {
     expect(decide(someFacts(paused, verified))).toMatchObject({
       actions: [{ is: 'wait', reason: 'paused' }],
     });
-    const full = someFacts(back({ rollout: rolling }), verified, { pace: 'too many rollouts' });
+    const full = someFacts(back({ rollout: rolling }), verified, { rolloutWait: 'too many rollouts' });
     expect(decide(full)).toMatchObject({ actions: [{ is: 'wait', reason: 'too many rollouts' }] });
   });
 
@@ -368,7 +368,7 @@ describe('a workload whose original somebody has put back', () => {
     expect(decide(someFacts(held, verified, { nowMs: 1_700_000_000_005 }))).toEqual({
       events: [],
       actions: [{ is: 'wait', reason: 'held after a swap that was reverted' }],
-      lookAgainMs: 86_400_000 - 1,
+      requeueAfterMs: 86_400_000 - 1,
     });
   });
 });
@@ -405,7 +405,7 @@ describe('the pull secret', () => {
       actions: [{ is: 'wait', reason: 'no pull secret' }],
       events: [pullSecretProblem],
     });
-    expect(decision.lookAgainMs).toBe(30_000);
+    expect(decision.requeueAfterMs).toBe(30_000);
     expect(byKind(decision)).not.toHaveProperty('swap');
   });
 

@@ -54,11 +54,11 @@ function swapped(
 describe('a workload is looked at again', () => {
   it('with less haste when the swap of a DaemonSet that updates on deletion was long ago', () => {
     const parts = { kind: 'DaemonSet', rollout: { ...ROLLING, onDelete: true } } as const;
-    const lookAgainMs = (agoMs: number): number | undefined =>
-      decideOn(swapped(agoMs, parts), undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs;
-    expect(lookAgainMs(5 * MINUTE_MS)).toBe(10_000);
-    expect(lookAgainMs(2 * HOUR_MS)).toBe(2 * MINUTE_MS);
-    expect(lookAgainMs(100 * HOUR_MS)).toBe(HOUR_MS);
+    const requeueAfterMs = (agoMs: number): number | undefined =>
+      decideOn(swapped(agoMs, parts), undefined, { requeueIntervalMs: HOUR_MS }).requeueAfterMs;
+    expect(requeueAfterMs(5 * MINUTE_MS)).toBe(10_000);
+    expect(requeueAfterMs(2 * HOUR_MS)).toBe(2 * MINUTE_MS);
+    expect(requeueAfterMs(100 * HOUR_MS)).toBe(HOUR_MS);
   });
 
   it.each([
@@ -66,14 +66,14 @@ describe('a workload is looked at again', () => {
     [5_000, 5_000],
   ])(
     'soon while a swap of it rolls out: with REQUEUE_AFTER %i ms after %i ms',
-    (requeueAfterMs, expected) => {
-      expect(decideOn(swapped(MINUTE_MS), undefined, { requeueAfterMs }).lookAgainMs).toBe(expected);
+    (requeueIntervalMs, expected) => {
+      expect(decideOn(swapped(MINUTE_MS), undefined, { requeueIntervalMs }).requeueAfterMs).toBe(expected);
     },
   );
 
   it('soon while a pod of it may be stuck that nobody replaces, also when the swap is no longer in flight', () => {
     const db = swapped(2 * HOUR_MS, { kind: 'StatefulSet' });
-    expect(decideOn(db, undefined, { requeueAfterMs: HOUR_MS }).lookAgainMs).toBe(2 * MINUTE_MS);
+    expect(decideOn(db, undefined, { requeueIntervalMs: HOUR_MS }).requeueAfterMs).toBe(2 * MINUTE_MS);
   });
 
   it('not at all for a pod that may be stuck a day after the swap', () => {
@@ -83,7 +83,7 @@ describe('a workload is looked at again', () => {
   it('not so soon when it rolls out for reasons of its own', () => {
     expect(decideOn(aWorkload({ kind: 'StatefulSet', rollout: ROLLING }))).toMatchObject({
       actions: [{ is: 'wait', reason: 'rolling out' }],
-      lookAgainMs: REQUEUE_MS,
+      requeueAfterMs: REQUEUE_MS,
     });
   });
 
@@ -96,7 +96,7 @@ describe('a workload is looked at again', () => {
   ] as const)('although it has no copy, because a pod may come to need a rescue: %s', (_, parts) => {
     expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).toMatchObject({
       actions: [{ is: 'wait', reason: 'no copy' }],
-      lookAgainMs: REQUEUE_MS,
+      requeueAfterMs: REQUEUE_MS,
     });
   });
 
@@ -105,7 +105,7 @@ describe('a workload is looked at again', () => {
     ['it is paused', { rollout: { ...ROLLING, paused: true } }],
     ['it is about to be deleted', { rollout: { ...ROLLING, terminating: true } }],
   ])('only when something is heard of it, when it has no copy and %s', (_, parts) => {
-    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).not.toHaveProperty('lookAgainMs');
+    expect(decideOn(aWorkload(parts), [failed(NOW_MS, true)])).not.toHaveProperty('requeueAfterMs');
   });
 
   it('only when something is heard of it, once it is backed up', () => {
@@ -119,7 +119,7 @@ describe('a workload is looked at again', () => {
     const annotations = { 'backup-image-registry/policy': 'copy' };
     const decision = decideOn(aWorkload({ annotations, rollout: ROLLING }));
     expect(decision).toMatchObject({ actions: [{ is: 'wait', reason: 'policy copy' }] });
-    expect(decision).not.toHaveProperty('lookAgainMs');
+    expect(decision).not.toHaveProperty('requeueAfterMs');
   });
 
   it('when the first of its copies is not waited for any longer', () => {
@@ -127,7 +127,7 @@ describe('a workload is looked at again', () => {
     const copies = [failed(NOW_MS - 5 * MINUTE_MS), failed(NOW_MS - 10 * MINUTE_MS)];
     expect(decideOn(workload, copies)).toMatchObject({
       actions: [{ is: 'wait', reason: 'copying' }],
-      lookAgainMs: 5 * MINUTE_MS,
+      requeueAfterMs: 5 * MINUTE_MS,
     });
   });
 
@@ -142,7 +142,7 @@ describe('a workload is looked at again', () => {
     const decision = decideOn(aWorkload(), undefined, { deniedUntilMs: NOW_MS + HOUR_MS });
     expect(decision).toMatchObject({
       actions: [{ is: 'wait', reason: 'refused by the API server' }],
-      lookAgainMs: HOUR_MS,
+      requeueAfterMs: HOUR_MS,
     });
   });
 
@@ -152,11 +152,11 @@ describe('a workload is looked at again', () => {
     const web = swapped(2 * HOUR_MS, { slots: [aSlot('nginx:1.27')], rollout: {} }, held);
     expect(decideOn(web)).toMatchObject({
       actions: [{ is: 'wait', reason: 'held after a swap that was reverted' }],
-      lookAgainMs: 20 * HOUR_MS,
+      requeueAfterMs: 20 * HOUR_MS,
     });
     expect(decideOn(web, [failed(NOW_MS)])).toMatchObject({
       actions: [{ is: 'wait', reason: 'copying' }],
-      lookAgainMs: 15 * MINUTE_MS,
+      requeueAfterMs: 15 * MINUTE_MS,
     });
   });
 });
@@ -215,8 +215,8 @@ describe('after a restore', () => {
       record: parseRecord({}),
       isRefreshAsked: false,
       hasJustRolledOut: false,
-      isPlaceFree: true,
-      requeueAfterMs: REQUEUE_MS,
+      isPermitFree: true,
+      requeueIntervalMs: REQUEUE_MS,
       nowMs: NOW_MS,
     };
     return decideRestore({ ...facts, workload: aWorkload(parts) });
@@ -231,7 +231,7 @@ describe('after a restore', () => {
     expect(decideAfter({ kind: 'StatefulSet', rollout: ROLLING })).toEqual({
       actions: [],
       events: [],
-      lookAgainMs: REQUEUE_MS,
+      requeueAfterMs: REQUEUE_MS,
     });
     expect(decideAfter({ rollout: ROLLING })).toEqual({ actions: [], events: [] });
   });

@@ -59,7 +59,7 @@ it('tells of a swap as if the missing copy had been made, and makes none', async
 it('tells a copy that is there from one that would be made', async () => {
   registry.put(IMMUTABLE, DIGEST);
   const [one] = await previewThese([aWorkload()]);
-  expect(one?.facts.slots[0]?.copy).toEqual({ phase: 'verified', digest: DIGEST, written: COPY });
+  expect(one?.facts.slots[0]?.copy).toEqual({ phase: 'verified', digest: DIGEST, image: COPY });
 });
 
 it('knows that nothing can be copied from a source that is gone, though a pod runs it', async () => {
@@ -133,6 +133,6 @@ it('takes a copy of some platforms for made, too, and knows which nodes it leave
   registry.missingParts.set(DIGEST, 'sha256:missing');
   const [one] = await previewThese([aWorkload()], undefined, { PLATFORMS: 'linux/arm64' });
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'verified', copiedAtMs: nowMs });
-  expect(one?.facts.foreignPlatforms).toEqual(['linux/amd64']);
+  expect(one?.facts.uncoveredPlatforms).toEqual(['linux/amd64']);
   expect(registry.uploads).toBe(0);
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  type HandOutFacts,
+  type DistributionFacts,
   type ProblemFacts,
-  planHandOut,
+  planDistribution,
   planProblemEvent,
 } from '../../../src/reconcile/pull-secrets/distribution.ts';
 import type { PullSecret } from '../../../src/reconcile/ports.ts';
@@ -27,8 +27,8 @@ const FOREIGN = aSecret({ isOurs: false, usedBy: [] });
 const USED = { isUsed: true, kinds: ['Deployment'] };
 const UNUSED = { isUsed: false, kinds: [] };
 
-function plan(facts: Partial<HandOutFacts>): unknown {
-  return planHandOut({ source: SOURCE, found: undefined, use: USED, canSee: () => true, ...facts });
+function plan(facts: Partial<DistributionFacts>): unknown {
+  return planDistribution({ source: SOURCE, found: undefined, use: USED, canSee: () => true, ...facts });
 }
 
 describe('the Secret of a namespace', () => {
@@ -63,7 +63,7 @@ describe('the Secret of a namespace', () => {
     expect(plan({ use: UNUSED })).toEqual({ is: 'nothing' });
   });
 
-  it.each<[string, Partial<HandOutFacts>]>([
+  it.each<[string, Partial<DistributionFacts>]>([
     ['another one of that name is', { found: FOREIGN }],
     ['another one of that name that nobody needs is', { found: FOREIGN, use: UNUSED }],
     ['one whose source is gone is', { found: aSecret({ config: 'b2xk' }), source: undefined }],
@@ -83,7 +83,7 @@ describe('why a workload cannot have it', () => {
     ownNamespace: 'backup',
     state: 'known',
     source: SOURCE,
-    isForeign: false,
+    isUnmanaged: false,
     isUsersEntry: false,
   };
 
@@ -93,8 +93,8 @@ describe('why a workload cannot have it', () => {
     ['there is no source', { source: undefined }, 'PullSecretMissing'],
     ['the source is of another type', { source: BROKEN }, 'PullSecretMissing'],
     ['nothing may be read', { state: 'forbidden', source: undefined }, 'PullSecretForbidden'],
-    ['the namespace has its own', { isForeign: true }, 'PullSecretConflict'],
-    ['the user chose the one of the namespace', { isForeign: true, isUsersEntry: true }, undefined],
+    ['the namespace has its own', { isUnmanaged: true }, 'PullSecretConflict'],
+    ['the user chose the one of the namespace', { isUnmanaged: true, isUsersEntry: true }, undefined],
     ['the user chose one that is not there', { source: undefined, isUsersEntry: true }, 'PullSecretMissing'],
   ])('is said when %s', (__, facts, reason) => {
     expect(planProblemEvent({ ...FACTS, ...facts })?.reason).toBe(reason);

@@ -64,7 +64,7 @@ const swapped = aWorkload({ pullSecrets: ['pull'], annotations: annotationsOf(re
 it('is there before the workload names it, and stays until that is seen', async () => {
   await secrets.prepare(aWorkload(), signal);
   expect(found.get('shop')).toMatchObject({ config: 'e30=', usedBy: ['Deployment'] });
-  expect(await secrets.reconcile('shop', signal)).toEqual({ lookAgainMs: 60_000 });
+  expect(await secrets.reconcile('shop', signal)).toEqual({ requeueAfterMs: 60_000 });
   workloads = [swapped];
   expect(secrets.observe(KEY, swapped)).toBe('shop');
   expect(await secrets.reconcile('shop', signal)).toEqual({});

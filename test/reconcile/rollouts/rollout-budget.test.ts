@@ -218,7 +218,7 @@ describe('a namespace in which no swap has succeeded', () => {
 
   it('has as many as allowed once a workload runs from the backup there, and wakes those that wait', () => {
     reserve(first);
-    budget.waitForPlace(second, 'swap');
+    budget.waitForPermit(second, 'swap');
     observe(swapped({ name: 'first', namespace: 'shop' }));
     // It is rolled out, and nobody has seen yet what its pods run.
     expect([freed, budget.findReasonToWait(second)]).toEqual([[], 'first swap of the namespace']);
@@ -294,7 +294,7 @@ describe('a namespace in which no swap has succeeded', () => {
   it('lets the next one try once the first, which was undone, has recovered', () => {
     reserve(first);
     observe(rolling({ name: 'first', namespace: 'shop' }));
-    budget.waitForPlace(second, 'swap');
+    budget.waitForPermit(second, 'swap');
     budget.noteFailure(formatWorkloadKey(first));
     observe(undone('first', nowMs, { namespace: 'shop', rollout: { updated: 1, available: 1 } }));
     expect([freed, budget.findReasonToWait(second)]).toEqual([[], expect.any(String)]);
@@ -330,7 +330,7 @@ describe('three failed swaps in a row', () => {
 
   it('stop swapping until the settings are edited', () => {
     observe(undone('a'), undone('b'), undone('c'));
-    budget.waitForPlace(OTHER, 'swap');
+    budget.waitForPermit(OTHER, 'swap');
     nowMs += 1;
     budget.forgiveFailures();
     observe(undone('a', START_MS), undone('b', START_MS), undone('c', START_MS));
@@ -359,14 +359,14 @@ describe('three failed swaps in a row', () => {
 
   it('are none when one of the workloads is gone, as a new leader would see it', () => {
     observe(undone('a'), undone('b'), undone('c'));
-    budget.waitForPlace(OTHER, 'swap');
+    budget.waitForPermit(OTHER, 'swap');
     budget.observe(formatWorkloadKey(undone('a')), undefined);
     expect(freed).toEqual(['other']);
   });
 
   it('leave those asleep that wait', () => {
     reserve(original('a'));
-    budget.waitForPlace(OTHER, 'swap');
+    budget.waitForPermit(OTHER, 'swap');
     observe(undone('b'), undone('c'), undone('d'));
     budget.release(formatWorkloadKey(original('a')));
     expect(freed).toEqual([]);
@@ -383,7 +383,7 @@ it('wakes as many waiting workloads as there are places, in order', () => {
   reserve(original('a'));
   reserve(original('b'));
   for (const name of ['c', 'd', 'e']) {
-    budget.waitForPlace(original(name), 'swap');
+    budget.waitForPermit(original(name), 'swap');
   }
   budget.release(formatWorkloadKey(original('a')));
   expect(freed).toEqual(['c']);
@@ -397,8 +397,8 @@ it('wakes what waits for a restore for nothing but a place', () => {
   for (const name of ['a', 'b', 'c']) {
     budget.reserve(name, original(name, { namespace: 'shop' }));
   }
-  budget.waitForPlace(original('d', { namespace: 'shop' }), 'restore');
-  budget.waitForPlace(original('e', { namespace: 'shop' }), 'swap');
+  budget.waitForPermit(original('d', { namespace: 'shop' }), 'restore');
+  budget.waitForPermit(original('e', { namespace: 'shop' }), 'swap');
   budget.release('a');
   expect(freed).toEqual(['d']);
 });
@@ -410,7 +410,7 @@ it('watches 10,000 workloads at the cost of looking at each', () => {
   );
   observe(...many);
   for (const workload of many) {
-    budget.waitForPlace(workload, 'swap');
+    budget.waitForPermit(workload, 'swap');
   }
   const startedAtMs = performance.now();
   for (const workload of many.slice(0, 1_000)) {

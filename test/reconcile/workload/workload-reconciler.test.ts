@@ -151,6 +151,8 @@ function imagesOf(workload: Workload): readonly string[] {
   return cluster.get(formatWorkloadKey(workload))?.slots.map((slot) => slot.image) ?? [];
 }
 
+const lookAt = (one: Workload) => world.reconcileWorkload(formatWorkloadKey(one), signal);
+
 /** Works on the keys until none is left. */
 async function settle(...workloads: readonly Workload[]): Promise<void> {
   for (const workload of workloads) {
@@ -285,7 +287,7 @@ describe('a swap that the API server refuses', () => {
     denial = undefined;
     const web = addWorkload({ resourceVersion: '101' });
     wallMs += 3_599_000;
-    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 1_000 });
+    expect(await lookAt(web)).toEqual({ requeueAfterMs: 1_000 });
     expect(imagesOf(web)).toEqual(['nginx:1.27']);
     wallMs += 1_000;
     await settle(web);
@@ -295,7 +297,7 @@ describe('a swap that the API server refuses', () => {
   it('waits for no longer when it is refused again: policies change', async () => {
     wallMs += 3_600_000;
     const web = addWorkload();
-    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 3_600_000 });
+    expect(await lookAt(web)).toEqual({ requeueAfterMs: 3_600_000 });
   });
 
   it('is tried again with another image', async () => {
@@ -386,7 +388,7 @@ describe('a workload that cannot pull its original', () => {
   });
 
   it('is not when it got over that while the copy was looked for', async () => {
-    await world.reconcileWorkload(formatWorkloadKey(web), signal);
+    await lookAt(web);
     pods = [aPodOf(web, OTHER_DIGEST)];
     await settle(web);
     expect(imagesOf(web)).toEqual(['nginx:1.27']);
@@ -396,7 +398,7 @@ describe('a workload that cannot pull its original', () => {
     pods = [];
     registry.failure = new RegistryError('no', { reason: 'Unauthorized', side: 'source' });
     await settle(web);
-    expect(await world.reconcileWorkload(formatWorkloadKey(web), signal)).toEqual({ lookAgainMs: 30_000 });
+    expect(await lookAt(web)).toEqual({ requeueAfterMs: 30_000 });
     pods = [stuckPod(web)];
     wallMs += 30_000;
     await settle(web);

@@ -12,12 +12,12 @@ export interface RestoreFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
   /** True when one more workload may roll out because of us. */
-  readonly isPlaceFree: boolean;
-  readonly requeueAfterMs: number;
+  readonly isPermitFree: boolean;
+  readonly requeueIntervalMs: number;
   readonly nowMs: number;
 }
 
-function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place'] {
+function findPermit(workload: Workload, { slots }: WorkloadPatch): Restore['permit'] {
   const { paused, onDelete, desired } = workload.rollout;
   if (slots.length === 0 || paused || onDelete || desired === 0) {
     return 'none';
@@ -26,11 +26,11 @@ function findPlace(workload: Workload, { slots }: WorkloadPatch): Restore['place
 }
 
 /**
- * Decides whether a workload gets its originals back now. It is the user's wish, so nothing but pace holds it up: neither
+ * Decides whether a workload gets its originals back now. It is the user's wish, so nothing but its turn holds it up: neither
  * a policy, nor a hold, nor a rollout that is stuck, nor a pause.
  */
 export function decideRestore(facts: RestoreFacts): Decision {
-  const { workload, record, isPlaceFree, requeueAfterMs, nowMs } = facts;
+  const { workload, record, isPermitFree, requeueIntervalMs, nowMs } = facts;
   const patch = workload.rollout.terminating ? undefined : planRestore(workload, record);
   if (!patch) {
     const isWatched = mayHaveStuckPods(workload, record, { isRestoring: true, nowMs });
@@ -38,11 +38,15 @@ export function decideRestore(facts: RestoreFacts): Decision {
       // What stands there now is what the user wrote: they, or their tool, should meet no conflict over it.
       actions: isReleaseDue(workload, record) ? [{ is: 'release images' }] : [],
       events: [],
-      ...(isWatched && { lookAgainMs: requeueAfterMs }),
+      ...(isWatched && { requeueAfterMs: requeueIntervalMs }),
     };
   }
-  const place = findPlace(workload, patch);
-  return place === 'awaited' && !isPlaceFree
-    ? { actions: [{ is: 'wait', reason: 'too many rollouts' }], events: [], lookAgainMs: requeueAfterMs }
-    : { actions: [{ is: 'restore', patch, place }], events: [] };
+  const permit = findPermit(workload, patch);
+  return permit === 'awaited' && !isPermitFree
+    ? {
+        actions: [{ is: 'wait', reason: 'too many rollouts' }],
+        events: [],
+        requeueAfterMs: requeueIntervalMs,
+      }
+    : { actions: [{ is: 'restore', patch, permit }], events: [] };
 }

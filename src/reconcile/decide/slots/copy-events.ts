@@ -55,7 +55,7 @@ function planSourceChangeEvent({ slot, request }: CopiedSlot, change: SourceChan
     return createEvent('SourceGone', note);
   }
   const note =
-    `${source} means another image at its source now, which is backed up as ${change.copy.written}. ` +
+    `${source} means another image at its source now, which is backed up as ${change.copy.image}. ` +
     `${name} goes on with the image it has; ON_SOURCE_CHANGE=swap would change that.`;
   return createEvent('TagMoved', note);
 }
@@ -84,16 +84,16 @@ function planVerifiedEvents(
 /** Copies that are proven, and that not all nodes could start a pod from. */
 export function planUncoveredEvents(
   slots: readonly PlannedSlot[],
-  foreignPlatforms: readonly string[],
+  uncoveredPlatforms: readonly string[],
 ): readonly ObjectEvent[] {
   const copied = slots.filter(({ copy }) => copy?.phase === 'verified');
-  if (foreignPlatforms.length === 0 || copied.length === 0) {
+  if (uncoveredPlatforms.length === 0 || copied.length === 0) {
     return [];
   }
   const next = copied.some(({ plan }) => plan.is === 'to be backed up')
     ? 'a pod there could not start from the backup, so the workload stays as it is.'
     : 'a pod of this workload that comes there may not start.';
-  const nodes = `The cluster has nodes of ${foreignPlatforms.join(', ')}, for which nothing is copied`;
+  const nodes = `The cluster has nodes of ${uncoveredPlatforms.join(', ')}, for which nothing is copied`;
   return [createEvent('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
 }
 

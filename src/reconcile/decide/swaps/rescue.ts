@@ -54,7 +54,7 @@ export function planRescueEvents({ plan, copy, pods }: RescueFacts): readonly Ob
   const note =
     `${explain(plan.slot, plan.stuck)}, and the backup has it. But ${formatReference(plan.request.source)} is not known ` +
     'to be public, and no ready pod shows that this workload may read it. ' +
-    `If it may, write ${copy.written} into the template.`;
+    `If it may, write ${copy.image} into the template.`;
   return [createEvent('NotRescued', note)];
 }
 

@@ -23,7 +23,7 @@ function planSwapRecord(
     [...entries].filter(([key]) => kept.has(key));
   const copies = new Map([
     ...keep(record.copies),
-    ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.written] as const),
+    ...swaps.map(({ plan, copy }) => [slotKey(plan.slot), copy.image] as const),
   ]);
   const former = planFormer(workload, record, copies);
   const isRescue = swaps.some(({ plan }) => plan.stuck !== undefined);
@@ -60,7 +60,7 @@ export function planSwapPatch(
     slots: swaps.map(({ plan: { slot }, copy }) => ({
       place: slot.place,
       name: slot.name,
-      image: copy.written,
+      image: copy.image,
     })),
     annotations: formatRecord({ ...planSwapRecord(facts, swaps, revert), ...entry.record }),
     ...entry.patch,

@@ -21,9 +21,13 @@ function isCopying({ plan, copy }: PlannedSlot, nowMs: number): boolean {
 }
 
 /** A pod can come to any node: while there is one that no copy is for, none is used. */
-export function isForeign({ foreignPlatforms = [], nodePlatforms = [], slots }: WorkloadFacts): boolean {
+export function hasUncoveredPlatform({
+  uncoveredPlatforms = [],
+  nodePlatforms = [],
+  slots,
+}: WorkloadFacts): boolean {
   const isForOne = slots.some(({ copy }) => isForOnePlatform(copy));
-  return foreignPlatforms.length > 0 || (nodePlatforms.length > 1 && isForOne);
+  return uncoveredPlatforms.length > 0 || (nodePlatforms.length > 1 && isForOne);
 }
 
 /** Why a copy is all that is wanted; undefined when the workload may be swapped. */
@@ -79,14 +83,14 @@ export function findWaiting(
   if (facts.slots.some((slot) => isCopying(slot, facts.nowMs))) {
     return 'copying';
   }
-  if (isForeign(facts)) {
+  if (hasUncoveredPlatform(facts)) {
     return 'nodes of other platforms';
   }
   if (swaps.length === 0) {
     return 'no copy';
   }
   const secret = facts.pullSecretProblem ? 'no pull secret' : undefined;
-  return findLastingReason(facts) ?? secret ?? findNotSwappable(facts, revert) ?? facts.pace;
+  return findLastingReason(facts) ?? secret ?? findNotSwappable(facts, revert) ?? facts.rolloutWait;
 }
 
 /** These end with something that is heard of. */
@@ -112,8 +116,12 @@ function findEndMs(facts: WorkloadFacts, waiting: Waiting, revert: Revert | unde
 }
 
 /** When to look again at a workload that waits; Infinity when it will be heard of. */
-export function planLookAgainMs(facts: WorkloadFacts, waiting: Waiting, revert: Revert | undefined): number {
+export function planRequeueAfterMs(
+  facts: WorkloadFacts,
+  waiting: Waiting,
+  revert: Revert | undefined,
+): number {
   const endMs = findEndMs(facts, waiting, revert);
-  const otherwiseMs = HEARD_OF.has(waiting) ? Infinity : facts.requeueAfterMs;
+  const otherwiseMs = HEARD_OF.has(waiting) ? Infinity : facts.requeueIntervalMs;
   return endMs === undefined ? otherwiseMs : endMs - facts.nowMs;
 }

@@ -13,10 +13,10 @@ const RECORD = {
   swappedAtMs: 1,
 };
 
-function decideFor(rollout: Partial<Rollout>, { isPlaceFree = true, image = COPY } = {}) {
+function decideFor(rollout: Partial<Rollout>, { isPermitFree = true, image = COPY } = {}) {
   const annotations = { ...annotationsOf(RECORD), 'backup-image-registry/policy': 'ignore' };
   const workload = aWorkload({ slots: [aSlot(image)], annotations, rollout, owner: 'Canary/web' });
-  return decideRestore({ workload, record: RECORD, isPlaceFree, requeueAfterMs: 30_000, nowMs: 0 });
+  return decideRestore({ workload, record: RECORD, isPermitFree, requeueIntervalMs: 30_000, nowMs: 0 });
 }
 
 it('puts the originals back, whatever the policy, and leaves the annotations of the user', () => {
@@ -27,10 +27,10 @@ it('puts the originals back, whatever the policy, and leaves the annotations of 
 });
 
 it('waits for its turn when pods that serve would be replaced', () => {
-  expect(decideFor({}, { isPlaceFree: false })).toEqual({
+  expect(decideFor({}, { isPermitFree: false })).toEqual({
     events: [],
     actions: [{ is: 'wait', reason: 'too many rollouts' }],
-    lookAgainMs: 30_000,
+    requeueAfterMs: 30_000,
   });
 });
 
@@ -44,8 +44,8 @@ it.each<[string, Partial<Rollout>, string]>([
   ['that is scaled to zero', { desired: 0, current: 0, updated: 0, available: 0 }, 'none'],
   ['that is being scaled to zero', { desired: 0 }, 'none'],
   ['that replaces pods only when they are deleted', { onDelete: true, updated: 0 }, 'none'],
-])('restores a workload %s, with a place in the rollout budget: %s', (_, rollout, place) => {
-  expect(byKind(decideFor(rollout)).restore?.place).toBe(place);
+])('restores a workload %s, with a permit in the rollout budget: %s', (_, rollout, permit) => {
+  expect(byKind(decideFor(rollout)).restore?.permit).toBe(permit);
 });
 
 it.each<[string, Partial<Rollout>]>([
@@ -53,12 +53,12 @@ it.each<[string, Partial<Rollout>]>([
   ['is paused', { paused: true }],
   ['has no pods', { desired: 0, current: 0, updated: 0, available: 0 }],
 ])('keeps nobody waiting whose workload %s', (_, rollout) => {
-  expect(byKind(decideFor(rollout, { isPlaceFree: false })).restore).toBeDefined();
+  expect(byKind(decideFor(rollout, { isPermitFree: false })).restore).toBeDefined();
 });
 
-it('needs no place to take annotations off a workload that has other images by now', () => {
-  const { restore } = byKind(decideFor({}, { isPlaceFree: false, image: 'nginx:1.28' }));
-  expect(restore).toMatchObject({ place: 'none', patch: { slots: [] } });
+it('needs no permit to take annotations off a workload that has other images by now', () => {
+  const { restore } = byKind(decideFor({}, { isPermitFree: false, image: 'nginx:1.28' }));
+  expect(restore).toMatchObject({ permit: 'none', patch: { slots: [] } });
 });
 
 it('leaves a workload alone that is being deleted', () => {

@@ -21,7 +21,7 @@ import { factsOf } from '../../../support/facts.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
 const NOW_MS = 1_700_000_000_000;
-const VERIFIED: VerifiedCopy = { phase: 'verified', digest: DIGEST, written: COPY, isPublic: true };
+const VERIFIED: VerifiedCopy = { phase: 'verified', digest: DIGEST, image: COPY, isPublic: true };
 const NO_SWAP = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
 const STUCK = aWorkload({ rollout: { available: 1 } });
 
@@ -58,9 +58,9 @@ describe('a workload whose original cannot be pulled', () => {
   it.each<[string, Workload, Partial<WorkloadFacts>]>([
     ['although it is not ready', STUCK, {}],
     ['although its status is old', aWorkload({ rollout: { generation: 2, available: 1 } }), {}],
-    ['although no place is free', STUCK, { pace: 'too many rollouts' }],
-    ['although swapping is stopped', STUCK, { pace: 'swapping stopped' }],
-    ['although none in its namespace has tried', STUCK, { pace: 'first swap of the namespace' }],
+    ['although no place is free', STUCK, { rolloutWait: 'too many rollouts' }],
+    ['although swapping is stopped', STUCK, { rolloutWait: 'swapping stopped' }],
+    ['although none in its namespace has tried', STUCK, { rolloutWait: 'first swap of the namespace' }],
   ])('is rescued %s', (_, workload, facts) => {
     expect(byKind(decideOn(workload, facts)).swap).toMatchObject({
       isRescue: true,
@@ -85,7 +85,7 @@ describe('a workload whose original cannot be pulled', () => {
       {},
     ],
     ['ignored', { ...STUCK, annotations: { 'backup-image-registry/policy': 'ignore' } }, {}],
-    ['on nodes for which nothing is copied', STUCK, { foreignPlatforms: ['linux/arm64'] }],
+    ['on nodes for which nothing is copied', STUCK, { uncoveredPlatforms: ['linux/arm64'] }],
     ['paused', aWorkload({ rollout: { available: 1, paused: true } }), {}],
     ['being deleted', aWorkload({ rollout: { available: 1, terminating: true } }), {}],
     ['one that waits for something else', STUCK, { pods: [aStuckPod(STUCK, 'CrashLoopBackOff')] }],
@@ -254,10 +254,10 @@ describe('what is asked of the backup for a rescue', () => {
 });
 
 it('looks at the pods of a workload again that is not rolled out, for they may get stuck without a word', () => {
-  expect(decideOn(STUCK, { pods: [], slots: [] })).not.toHaveProperty('lookAgainMs');
+  expect(decideOn(STUCK, { pods: [], slots: [] })).not.toHaveProperty('requeueAfterMs');
   expect(decideOn(STUCK, { pods: [] })).toMatchObject({
     actions: [{ is: 'wait', reason: 'rolling out' }],
-    lookAgainMs: 30_000,
+    requeueAfterMs: 30_000,
   });
   const failed = {
     phase: 'failed',
@@ -270,6 +270,6 @@ it('looks at the pods of a workload again that is not rolled out, for they may g
   const slots = plan(STUCK, []).map((one) => ({ plan: one, copy: failed }));
   expect(decideOn(STUCK, { pods: [], slots })).toMatchObject({
     actions: [{ is: 'wait', reason: 'no copy' }],
-    lookAgainMs: 30_000,
+    requeueAfterMs: 30_000,
   });
 });

@@ -21,7 +21,7 @@ export interface RegistrySettings {
 }
 
 /** What looking up and copying have in common. */
-export interface Parts {
+export interface RegistryContext {
   readonly settings: () => RegistrySettings;
   readonly engine: CopyEngine;
   readonly manifests: ManifestClient;
@@ -42,18 +42,18 @@ export interface Parts {
   readonly progressIntervalMs: number;
 }
 
-export type Look = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
+export type ManifestLookup = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
 
 /** @throws {UsageError} when the credentials cannot be read. */
-export async function access(parts: Parts, look: Look): Promise<ImageAccess> {
+export async function access(parts: RegistryContext, look: ManifestLookup): Promise<ImageAccess> {
   const credential = await parts.find(look.reference, look.side, look.signal);
   return { ...look, credential, insecureRegistries: parts.settings().insecureRegistries };
 }
 
 /** Leaves a registry alone that asked for it, and takes note when it asks. */
-export async function politely<Result>(
-  { pauses }: Parts,
-  { reference, side }: Look,
+export async function withHostBackoff<Result>(
+  { pauses }: RegistryContext,
+  { reference, side }: ManifestLookup,
   ask: () => Promise<Result>,
 ): Promise<Result> {
   pauses.check(reference.host, side, `looking up ${formatReference(reference)}`);

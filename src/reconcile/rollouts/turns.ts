@@ -1,10 +1,10 @@
 import type { Workload } from '../../workloads/workload.ts';
-import type { PaceReason } from '../decide/pace-reason.ts';
+import type { RolloutWait } from '../decide/rollout-wait.ts';
 
-export interface PaceFacts {
+export interface TurnFacts {
   /** Too many swaps in a row have failed. */
   readonly isStopped: boolean;
-  readonly freePlaces: number;
+  readonly freePermits: number;
   /** A workload of the namespace runs from the backup: its pods can pull there. */
   readonly isNamespaceProven: boolean;
   /** A workload of the namespace rolls out because of a swap. */
@@ -12,11 +12,11 @@ export interface PaceFacts {
 }
 
 /** Undefined: it is this workload's turn. Where nobody has pulled a copy yet, one workload tries it for all. */
-export function findPaceReason(facts: PaceFacts): PaceReason | undefined {
+export function findRolloutWait(facts: TurnFacts): RolloutWait | undefined {
   if (facts.isStopped) {
     return 'swapping stopped';
   }
-  if (facts.freePlaces <= 0) {
+  if (facts.freePermits <= 0) {
     return 'too many rollouts';
   }
   return facts.isNamespaceRolling && !facts.isNamespaceProven ? 'first swap of the namespace' : undefined;
@@ -52,16 +52,16 @@ export interface Waiter {
  */
 export function chooseNext(
   waiting: readonly Waiter[],
-  places: { readonly free: number; readonly isProven: (namespace: string) => boolean },
+  permits: { readonly free: number; readonly isProven: (namespace: string) => boolean },
 ): readonly Waiter[] {
   const chosen: Waiter[] = [];
   const tried = new Set<string>();
   for (const risk of RISKS) {
     for (const waiter of waiting) {
-      if (chosen.length >= places.free) {
+      if (chosen.length >= permits.free) {
         return chosen;
       }
-      const isSure = waiter.purpose === 'restore' || places.isProven(waiter.namespace);
+      const isSure = waiter.purpose === 'restore' || permits.isProven(waiter.namespace);
       const mayTry = isSure || !tried.has(waiter.namespace);
       if (waiter.risk === risk && mayTry) {
         chosen.push(waiter);

@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  type PaceFacts,
+  type TurnFacts,
   type Risk,
   type Waiter,
   chooseNext,
-  findPaceReason,
+  findRolloutWait,
   findRisk,
-} from '../../../src/reconcile/rollouts/pace.ts';
+} from '../../../src/reconcile/rollouts/turns.ts';
 import { aWorkload } from '../../support/builders.ts';
 
 describe("it is a workload's turn", () => {
-  const facts: PaceFacts = {
+  const facts: TurnFacts = {
     isStopped: false,
-    freePlaces: 1,
+    freePermits: 1,
     isNamespaceProven: false,
     isNamespaceRolling: false,
   };
 
-  it.each<[string, Partial<PaceFacts>, ReturnType<typeof findPaceReason>]>([
+  it.each<[string, Partial<TurnFacts>, ReturnType<typeof findRolloutWait>]>([
     ['when a place is free', {}, undefined],
     [
       'when others of a proven namespace roll',
@@ -30,11 +30,11 @@ describe("it is a workload's turn", () => {
       { isNamespaceRolling: true },
       'first swap of the namespace',
     ],
-    ['not while no place is free', { freePlaces: 0 }, 'too many rollouts'],
-    ['not while there are more rollouts than places', { freePlaces: -2 }, 'too many rollouts'],
+    ['not while no place is free', { freePermits: 0 }, 'too many rollouts'],
+    ['not while there are more rollouts than places', { freePermits: -2 }, 'too many rollouts'],
     ['not while swapping is stopped', { isStopped: true }, 'swapping stopped'],
   ])('%s', (_, parts, reason) => {
-    expect(findPaceReason({ ...facts, ...parts })).toBe(reason);
+    expect(findRolloutWait({ ...facts, ...parts })).toBe(reason);
   });
 });
 
