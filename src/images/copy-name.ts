@@ -163,7 +163,7 @@ export function isCopyOf(reference: Reference, source: Reference, prefix: Backup
   return isTagOfCopy(reference.tag, source);
 }
 
-/** Whether a reference bears the name that a copy of `source` has below any prefix, such as an earlier one. */
+/** Whether a reference has the name that a copy of `source` has below any prefix, such as an earlier one. */
 export function isNamedAsCopyOf(reference: Reference, source: Reference): boolean {
   const parts = reference.repository.split('/');
   return parts.some((_, length) =>

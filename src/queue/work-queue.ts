@@ -43,7 +43,7 @@ const BACKOFF = { firstMs: 5, longestMs: 1_000_000 };
 const RETRY_RATE = { perSecond: 10, burst: 100 };
 /** A conflict means that our cache was old: the news arrives within milliseconds, or something is wrong. */
 const CONFLICT_BACKOFF = { firstMs: 25, longestMs: 30_000 };
-/** Somebody has to mend something first; when that is done, nobody tells us. */
+/** Somebody has to fix something first; when that is done, nobody tells us. */
 const SECOND_LOOK_MS = 10 * 60_000;
 /** For work that was told to stop to do so: a child process gets a signal, then a harder one. */
 const ABORT_GRACE_MS = 5_000;

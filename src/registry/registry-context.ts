@@ -70,7 +70,7 @@ export async function withHostBackoff<Result>(
 
 /**
  * While the controller runs, a broken `config.json` or a missing helper is one more reason why a registry cannot be
- * used, and may be mended at any time. A host that no URL can hold will never do.
+ * used, and may be corrected at any time. A host that no URL can hold will never do.
  */
 function toRegistryError(error: unknown, side: RegistrySide): unknown {
   if (error instanceof UsageError) {

@@ -20,7 +20,7 @@ export function planStoppedEvent(untilMs: number): ObjectEvent {
 export function planForbiddenEvent(kinds: readonly WorkloadKind[]): ObjectEvent {
   const resources = kinds.map((kind) => KINDS[kind].plural).join(', ');
   const note =
-    `Workloads of the kind ${kinds.join(', ')} are not looked after: listing and watching ${resources} in all ` +
+    `Workloads of the kind ${kinds.join(', ')} are not managed: listing and watching ${resources} in all ` +
     'namespaces is not permitted. Apply config/default/rbac.yaml again, or take the kind out of WORKLOAD_KINDS. ' +
     'The other kinds are not affected, and nothing has to be restarted.';
   return createEvent('KindForbidden', note);

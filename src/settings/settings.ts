@@ -33,7 +33,7 @@ const SCHEMA = z.object({
       'what it would do, `restore` puts every original back.',
   ),
   WORKLOAD_KINDS: workloadKinds('Deployment,DaemonSet').describe(
-    `Kinds of workload that are looked after: ${KIND_NAMES.map((kind) => `\`${kind}\``).join(', ')}.`,
+    `Kinds of workload that are managed: ${KIND_NAMES.map((kind) => `\`${kind}\``).join(', ')}.`,
   ),
   NAMING: choice(['auto', 'nested', 'flat'], 'auto').describe(
     'How copies are named: `nested` keeps the path of the source below the prefix, `flat` makes one path component of ' +

@@ -61,7 +61,7 @@ function createSwapGauges({ registers }: Registers, readSnapshot: SnapshotReader
   });
   const recordedWorkloads = new Gauge({
     name: `${PREFIX}workloads_recorded`,
-    help: 'Workloads that bear the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
+    help: 'Workloads that have the record of a swap: those that run from the backup, or are held. 0 after MODE=restore.',
     registers,
     collect() {
       this.set(readSnapshot().recorded);

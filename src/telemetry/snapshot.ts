@@ -21,7 +21,7 @@ export interface Snapshot {
   readonly allowances: readonly { readonly host: string; readonly remaining: number }[];
   /** Workloads that roll out because of us. */
   readonly rollouts: number;
-  /** Workloads that bear the record of a swap. */
+  /** Workloads that have the record of a swap. */
   readonly recorded: number;
   readonly isSwappingStopped: boolean;
 }

@@ -20,7 +20,7 @@ export const ANNOTATIONS = {
     values: '`swap`, `copy` (copied, not swapped) or `ignore` (neither)',
     meaning:
       'What may be done from now on. That of the workload counts more than that of its namespace, and that more than what ' +
-      'the controller recognizes. A value that is none of the three counts as `ignore`, with the event `InvalidAnnotation`. ' +
+      'the controller recognizes. An invalid value is treated as `ignore` until corrected, with the event `InvalidAnnotation`. ' +
       'No value rolls out a workload: one that runs from the backup already goes on doing so.',
   },
   'ignore-containers': {

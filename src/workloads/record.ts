@@ -243,7 +243,7 @@ export function planNoRecord(
 }
 
 /** True when something of ours is written on a workload. */
-export function bearsRecord(annotations: Readonly<Record<string, string>>): boolean {
+export function hasRecord(annotations: Readonly<Record<string, string>>): boolean {
   return planNoRecord(annotations) !== undefined;
 }
 

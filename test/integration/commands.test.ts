@@ -404,7 +404,7 @@ describe('after the controller has stopped', () => {
     expect(most).toBe(1);
     expect((await readAll()).map(writtenByUsers)).toEqual(before.map(writtenByUsers));
     const again = await run(inPod, 'restore', '--yes', '-n', namespace);
-    expect(again.stdout).toBe('Nothing to restore: no workload bears a mark of the controller.\n');
+    expect(again.stdout).toBe('Nothing to restore: no workload has a mark of the controller.\n');
     const audit = await readAuditLog(cluster.auditLogFile, { since: startedAt });
     expect(
       audit.filter(({ annotations }) => annotations?.['authorization.k8s.io/decision'] === 'forbid'),

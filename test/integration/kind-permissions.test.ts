@@ -61,7 +61,7 @@ it('looks after the other kinds, says once what is missing, and goes on when it 
   await waitForImages(kube, web, [copyOf(singleManifest, PREFIX)]);
   const configMap = (await kube.get(CONFIG_MAP)) as KubeObject;
   expect(await waitForEvent(kube, configMap, 'KindForbidden')).toMatch(
-    /^Workloads of the kind StatefulSet are not looked after: listing and watching statefulsets/,
+    /^Workloads of the kind StatefulSet are not managed: listing and watching statefulsets/,
   );
   expect(imagesOf(await read(kube, db))).toEqual([singleManifest.reference]);
   const told = (await controller.log()).filter(({ message }) => String(message).startsWith('not permitted'));

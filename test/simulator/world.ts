@@ -4,7 +4,7 @@ import { parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { planRestore } from '../../src/reconcile/decide/originals/restore.ts';
 import { KIND_NAMES } from '../../src/workloads/kinds.ts';
-import { bearsRecord, parseRecord } from '../../src/workloads/record.ts';
+import { hasRecord, parseRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { POLICIES, type Policy, dropTag } from './admission-model.ts';
 import { ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
@@ -246,7 +246,7 @@ export class World implements ControllerWorld {
     for (const workload of this.cluster.workloads.values()) {
       const { name, images, written } = workload;
       demand(JSON.stringify(images) === JSON.stringify(written), `${name} has what the user wrote`);
-      demand(!bearsRecord(this.cluster.read(workload).annotations), `${name} bears nothing of ours`);
+      demand(!hasRecord(this.cluster.read(workload).annotations), `${name} bears nothing of ours`);
     }
   }
 

@@ -59,7 +59,7 @@ function describeSlots(slots: readonly SlotRow[]): readonly string[] {
 function describeNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
   const backedUp = countIn(slots, 'backed up');
   if (mode === 'restore') {
-    return 'MODE restore, and it bears nothing of ours';
+    return 'MODE restore, and it has nothing of ours';
   }
   if (backedUp > 0) {
     return `${count(backedUp, 'image')} from the backup`;

@@ -23,7 +23,7 @@ export function listLost(workload: Workload): readonly string[] {
     .map((slot) => `the original of ${slotKey(slot)} is not on record, it stays ${quote(slot.image)}`);
 }
 
-/** Undefined when the workload bears nothing of ours. */
+/** Undefined when the workload has nothing of ours. */
 export function toRestoreRow(workload: Workload): RestoreRow | undefined {
   const patch = planRestore(workload, parseRecord(workload.annotations));
   if (!patch) {

@@ -143,7 +143,7 @@ async function restoreIn(
     return 0;
   }
   if (rows.length === 0) {
-    await terminal.print('Nothing to restore: no workload bears a mark of the controller.\n');
+    await terminal.print('Nothing to restore: no workload has a mark of the controller.\n');
     return 0;
   }
   if (settings.MODE === 'swap') {

@@ -19,7 +19,7 @@ export function projectTemplateGeneration(metadata: JsonObject): string | undefi
   return asText(asObject(metadata['labels'])['pod-template-generation']);
 }
 
-/** What the pods of a workload's newest template bear, where the workload says so: a Deployment does not. */
+/** What the pods of a workload's newest template have as a label, where the workload says so: a Deployment does not. */
 export function projectNewestTemplate(kind: WorkloadKind, object: JsonObject): string | undefined {
   const { annotations, generation } = asObject(object['metadata']);
   const { updateRevision, observedGeneration } = asObject(object['status']);

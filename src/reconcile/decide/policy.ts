@@ -11,7 +11,7 @@ export type Policy = (typeof POLICIES)[number];
 /** What may be done with a workload, and who says so. */
 export interface AppliedPolicy {
   readonly policy: Policy;
-  /** `recognized`: the workload bears signs of somebody else who decides about its images. */
+  /** `recognized`: the workload shows signs of somebody else who decides about its images. */
   readonly from: 'workload' | 'namespace' | 'recognized' | 'default';
   /** Names of slots that are left alone, by name or by slot key. */
   readonly ignoredNames: ReadonlySet<string>;
@@ -35,7 +35,7 @@ function findPolicyProblem(text: string | undefined, where: string): readonly st
     ? []
     : [
         `The annotation ${POLICY}${where} must be swap, copy or ignore, and is ${quote(text)}: ` +
-          'it counts as ignore until it is mended.',
+          'it is treated as ignore until corrected.',
       ];
 }
 

@@ -9,7 +9,7 @@ export const COPY_EVENTS = {
     meaning:
       'An image could not be copied to the backup. The pods go on as they are, but this image has no backup.',
     remedy:
-      'The note names the registry error: mend the image name, the credentials in config.json or the registry. ' +
+      'The note names the registry error: correct the image name, the credentials in config.json or the registry. ' +
       'It is tried again by itself.',
   },
   CopyMissing: {

@@ -4,7 +4,7 @@ export interface EventEntry {
   readonly type: 'Normal' | 'Warning';
   /** What the controller did or tried. */
   readonly action: 'CopyImage' | 'SwapImage' | 'RestoreImage' | 'ReloadConfig' | 'ReadWorkloads';
-  /** The object that bears it: a workload, or the ConfigMap with the settings. */
+  /** The object that it is about: a workload, or the ConfigMap with the settings. */
   readonly about: 'workload' | 'ConfigMap';
   /** What happened, then what that means for the pods; in whole sentences. */
   readonly meaning: string;

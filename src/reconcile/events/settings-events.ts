@@ -17,7 +17,7 @@ export const SETTINGS_EVENTS = {
     about: 'ConfigMap',
     meaning:
       'The controller may not list and watch workloads of a kind in WORKLOAD_KINDS. They are neither copied nor swapped, ' +
-      'and their pods go on as they are. The other kinds are looked after.',
+      'and their pods go on as they are. The other kinds are managed.',
     remedy: 'Apply config/default/rbac.yaml again, or take the kind out of WORKLOAD_KINDS.',
   },
   SwappingStopped: {
@@ -28,7 +28,7 @@ export const SETTINGS_EVENTS = {
       'Three swaps in a row have failed, so no workload is pointed at its copy until the time in the note. Each was ' +
       'undone, and the pods go on as they are. Images are still copied.',
     remedy:
-      'Read the events SwapRolledBack of the workloads, and mend what they have in common. Swapping goes on by itself, or ' +
+      'Read the events SwapRolledBack of the workloads, and fix what they have in common. Swapping goes on by itself, or ' +
       'at once with an edit of the settings.',
   },
 } as const satisfies EventEntries;

@@ -36,7 +36,7 @@ export const SWAP_EVENTS = {
       'Pods cannot pull the original, and the backup has a copy, but the workload is not known to be allowed to read it. ' +
       'These pods do not start.',
     remedy:
-      'If the workload may read the image, write the copy that the note names into its template. Otherwise mend the ' +
+      'If the workload may read the image, write the copy that the note names into its template. Otherwise correct the ' +
       'image, or the access to its source.',
   },
   PullSecretConflict: {

@@ -19,7 +19,7 @@ export class RestoreProgress {
     this.#isTold &&= isRestoring;
     if (isRestoring && !this.#isTold && recorded === 0) {
       this.#isTold = true;
-      this.#log.info('all restored: no workload bears anything of this controller any more');
+      this.#log.info('all restored: no workload has anything of this controller any more');
     }
   }
 }

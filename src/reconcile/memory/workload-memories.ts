@@ -1,5 +1,5 @@
 import { KINDS, formatWorkloadKey } from '../../workloads/kinds.ts';
-import { bearsRecord } from '../../workloads/record.ts';
+import { hasRecord } from '../../workloads/record.ts';
 import { isRolledOut, lacksPods } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { WorkloadMemory } from './workload-memory.ts';
@@ -31,9 +31,9 @@ export class WorkloadMemories {
     this.#drop(key);
     const memory: WorkloadMemory = {
       uid: workload.uid,
-      hasRecord: false,
+      isRecorded: false,
       rolloutSightings: 0,
-      heededSightings: 0,
+      notedSightings: 0,
       toldNotes: new Set(),
     };
     this.#byKey.set(key, memory);
@@ -50,7 +50,7 @@ export class WorkloadMemories {
     memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
     memory.rolloutSightings += Number(KINDS[workload.kind].rollsOut && !isRolledOut(workload));
     // What is being deleted needs no restore.
-    this.#setRecorded(memory, !workload.rollout.terminating && bearsRecord(workload.annotations));
+    this.#setRecorded(memory, !workload.rollout.terminating && hasRecord(workload.annotations));
   }
 
   /** Drops the workloads that are not among these, as after a change of what is in scope. Returns their keys. */
@@ -70,9 +70,9 @@ export class WorkloadMemories {
     }
   }
 
-  #setRecorded(memory: WorkloadMemory, hasRecord: boolean): void {
-    this.#recorded += Number(hasRecord) - Number(memory.hasRecord);
-    memory.hasRecord = hasRecord;
+  #setRecorded(memory: WorkloadMemory, isRecorded: boolean): void {
+    this.#recorded += Number(isRecorded) - Number(memory.isRecorded);
+    memory.isRecorded = isRecorded;
   }
 
   #drop(key: string): void {

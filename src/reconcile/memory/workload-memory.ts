@@ -20,13 +20,13 @@ export interface WorkloadMemory {
   /** Another workload of the same name has a memory of its own. */
   readonly uid: string;
   /** It has something of ours in its annotations, and is not being deleted. */
-  hasRecord: boolean;
+  isRecorded: boolean;
   /** Since when it has had fewer pods than it wants: the API server does not tell. */
   missingSinceMs?: number | undefined;
   /** How often it was seen to roll out, and how often that was when it was last looked at: a quick rollout begins and ends between two looks. */
   rolloutSightings: number;
-  heededSightings: number;
-  /** The value of the annotation `refresh` that was heeded last. */
+  notedSightings: number;
+  /** The value of the annotation `refresh` that was acted on last. */
   refresh?: string | undefined;
   /** Notes of the events that hold now, and were told. */
   toldNotes: ReadonlySet<string>;

@@ -165,7 +165,7 @@ export class RolloutBudget {
     this.#reportStop();
   }
 
-  /** The settings were edited: whatever made swaps fail may be mended. */
+  /** The settings were edited: whatever made swaps fail may be fixed. */
   forgiveFailures(): void {
     this.#breaker.reset(this.#options.nowMs());
     this.#reportStop();

@@ -23,13 +23,13 @@ export interface KnownWorkload {
 
 function readRecheck(workload: Workload, memory: WorkloadMemory): Recheck {
   const refresh = readRefresh(workload.annotations);
-  const { rolloutSightings: sightings, heededSightings } = memory;
+  const { rolloutSightings: sightings, notedSightings } = memory;
   return {
     refresh,
     sightings,
     // The first value that this process sees counts as changed: that costs a look that is due anyway.
     isRefreshAsked: refresh !== undefined && refresh !== memory.refresh,
-    hasJustRolledOut: sightings > heededSightings && isRolledOut(workload),
+    hasJustRolledOut: sightings > notedSightings && isRolledOut(workload),
   };
 }
 
@@ -39,10 +39,10 @@ export function knowWorkload(workload: Workload, memory: WorkloadMemory): KnownW
 }
 
 /** It has been decided what to do about it: only what comes after it is news. */
-export function heedRecheck({ memory, recheck }: KnownWorkload): void {
+export function noteRechecked({ memory, recheck }: KnownWorkload): void {
   memory.refresh = recheck.refresh;
   if (recheck.hasJustRolledOut) {
-    memory.heededSightings = recheck.sightings;
+    memory.notedSightings = recheck.sightings;
   }
 }
 

@@ -7,7 +7,7 @@ import { listWantedCopies } from '../decide/wanted-copies.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import { type FactDeps, collectFacts } from './collect-facts.ts';
 import { decideWithHistory } from './decide-with-history.ts';
-import { heedRecheck, knowWorkload } from './known-workload.ts';
+import { noteRechecked, knowWorkload } from './known-workload.ts';
 import { readSlots } from './read-slots.ts';
 import { recordNewEvents } from '../memory/record-new-events.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
@@ -34,7 +34,7 @@ async function look(
   deps.copies.want(formatWorkloadKey(workload), wanted);
   const facts = await collectFacts(deps, seen, signal);
   const decision = await decideWithHistory(deps.client, facts, signal);
-  heedRecheck(known);
+  noteRechecked(known);
   return decision;
 }
 

@@ -151,7 +151,7 @@ it.each([
     'a workload that MODE=restore has nothing to do with',
     rowOf(aWorkload(), undefined, { mode: 'restore' }),
     'none',
-    'MODE restore, and it bears nothing of ours',
+    'MODE restore, and it has nothing of ours',
   ],
   [
     'nodes that no copy is for',

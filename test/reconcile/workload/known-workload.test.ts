@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
-import { heedRecheck, knowWorkload } from '../../../src/reconcile/workload/known-workload.ts';
+import { noteRechecked, knowWorkload } from '../../../src/reconcile/workload/known-workload.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { aWorkload } from '../../support/builders.ts';
 
@@ -15,7 +15,7 @@ describe('a rollout that was seen', () => {
     const look = (workload: typeof done): boolean => {
       memories.observe(key, workload);
       const known = knowWorkload(workload, memories.of(workload));
-      heedRecheck(known);
+      noteRechecked(known);
       return known.recheck.hasJustRolledOut;
     };
     expect([look(rolling), look(done), look(done)]).toEqual([false, true, false]);
@@ -26,7 +26,7 @@ describe('a rollout that was seen', () => {
     memories.observe(key, rolling);
     const known = knowWorkload(done, memories.of(done));
     memories.observe(key, rolling);
-    heedRecheck(known);
+    noteRechecked(known);
     expect(knowWorkload(done, memories.of(done)).recheck.hasJustRolledOut).toBe(true);
   });
 });
@@ -37,7 +37,7 @@ describe('the annotation refresh', () => {
     const annotations = refresh === undefined ? undefined : { 'backup-image-registry/refresh': refresh };
     const workload = aWorkload(annotations && { annotations });
     const known = knowWorkload(workload, memories.of(workload));
-    heedRecheck(known);
+    noteRechecked(known);
     return known.recheck.isRefreshAsked;
   };
 

@@ -11,7 +11,7 @@ function readCopies({ slots }: Workload): SwapRecord['copies'] {
 
 /**
  * The patch that puts the recorded originals back, exactly as the user wrote them, and takes our annotations off;
- * undefined when the workload bears nothing of ours. A slot that somebody has pointed elsewhere since is left alone.
+ * undefined when the workload has nothing of ours. A slot that somebody has pointed elsewhere since is left alone.
  */
 export function planRestore(workload: Workload, record: SwapRecord): WorkloadPatch | undefined {
   const annotations = planNoRecord(workload.annotations);

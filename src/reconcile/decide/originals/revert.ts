@@ -16,7 +16,7 @@ const LONGEST_HOLD_MS = 7 * FIRST_HOLD_MS;
 export interface RevertFacts {
   readonly workload: Workload;
   readonly record: SwapRecord;
-  /** The workload does not bear the record any more: whoever put the originals back has taken it off. */
+  /** The workload does not have the record any more: whoever put the originals back has taken it off. */
   readonly isRecordLost?: boolean;
   readonly nowMs: number;
 }
@@ -30,7 +30,7 @@ export type Revert =
 
 /**
  * The copy that a slot held before its original was put back. A record is as hostile as any text of the workload: it
- * counts only on the workload that it was written for, and when the copy bears the name that copies of that original have.
+ * counts only on the workload that it was written for, and when the copy has the name that copies of that original have.
  */
 export function findFormerCopy(slot: Slot, uid: string, record: SwapRecord): Reference | undefined {
   const key = slotKey(slot);

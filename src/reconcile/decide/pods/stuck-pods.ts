@@ -34,7 +34,7 @@ export function mayHaveStuckPods(
 }
 
 /**
- * Whether an image text bears the name of a copy of another one, in whatever backup. Admission may have dropped the tag,
+ * Whether an image text has the name of a copy of another one, in whatever backup. Admission may have dropped the tag,
  * which a digest makes needless.
  */
 function isNamedCopy(image: string, original: string): boolean {

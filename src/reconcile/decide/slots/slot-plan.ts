@@ -56,7 +56,7 @@ export interface Original {
 
 /**
  * The recorded original, if the slot still holds the copy that was put there, or holds an earlier one again. A record
- * is as hostile as any text of the workload: it counts only when the slot's image bears the name that a copy of that
+ * is as hostile as any text of the workload: it counts only when the slot's image has the name that a copy of that
  * original has.
  */
 export function findOriginal(slot: Slot, record: SwapRecord): Original | undefined {
