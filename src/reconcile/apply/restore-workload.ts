@@ -43,7 +43,7 @@ function recordRestoreDenied(deps: RestoreDeps, workload: Workload, error: Write
 }
 
 /**
- * Puts the originals of a workload back, if the rollout budget has the permit that this takes. Returns whether that has
+ * Puts the originals of a workload back, if the rollout budget has the permit that it needs. Returns whether that has
  * happened. Asks no registry.
  *
  * @throws {ConflictError} when the workload has changed in the meantime.
