@@ -31,7 +31,7 @@ test-node: real-parts ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbi
 	@VITEST_JSON_REPORT=$${VITEST_JSON_REPORT:+$$VITEST_JSON_REPORT.node} $(RUN) test:node
 
 .PHONY: check
-check: check-static ## Format, lint, types, unused code and unit tests; under a minute.
+check: check-static ## Format, lint, types, unused code and unit tests.
 	@$(RUN) test:unit
 
 .PHONY: bench

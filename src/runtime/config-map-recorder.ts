@@ -26,7 +26,7 @@ export function createConfigMapRecorder({
   events,
   lease,
 }: ConfigMapRecorderDeps): ConfigMapRecorder {
-  const tell = (event: ObjectEvent): void => {
+  const record = (event: ObjectEvent): void => {
     const configMap = settingsWatch.findConfigMap();
     if (configMap) {
       events.record(configMap, event);
@@ -35,14 +35,14 @@ export function createConfigMapRecorder({
   return {
     recordRefused(problem) {
       if (lease.isLeader()) {
-        tell(planRefusedEvent(problem));
+        record(planRefusedEvent(problem));
       }
     },
     recordForbidden(kinds) {
       if (lease.isLeader() && kinds.length > 0) {
-        tell(planForbiddenEvent(kinds));
+        record(planForbiddenEvent(kinds));
       }
     },
-    recordStopped: (untilMs) => tell(planStoppedEvent(untilMs)),
+    recordStopped: (untilMs) => record(planStoppedEvent(untilMs)),
   };
 }

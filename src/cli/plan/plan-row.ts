@@ -117,7 +117,7 @@ function toActionAndReasons(
   return undefined;
 }
 
-/** What comes first for a workload of which nothing but a copy is to be made, if that. */
+/** Of a workload for which nothing is to be done. */
 function toRest(facts: WorkloadFacts, slots: readonly SlotRow[]): ActionAndReasons {
   return { action: 'none', reasons: slots.some(isTrouble) ? [] : [describeNone(facts, slots)] };
 }
@@ -126,13 +126,16 @@ function toRest(facts: WorkloadFacts, slots: readonly SlotRow[]): ActionAndReaso
 function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): ActionAndReasons {
   const all = decision.actions.flatMap((action) => toActionAndReasons(action, facts, slots) ?? []);
   const reasons = all.flatMap((one) => one.reasons);
-  const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods') ?? all[0];
-  if (change === undefined || change.action === 'wait' || change.action === 'free pods') {
-    const toCopy = describeSlots(slots);
-    const action = toCopy.length > 0 && change?.action !== 'free pods' ? 'copy' : change?.action;
-    return action ? { action, reasons: [...toCopy, ...reasons] } : toRest(facts, slots);
+  const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods');
+  if (change) {
+    return { action: change.action, reasons };
   }
-  return { action: change.action, reasons };
+  const toCopy = describeSlots(slots);
+  const [first] = all;
+  if (toCopy.length > 0 && first?.action !== 'free pods') {
+    return { action: 'copy', reasons: [...toCopy, ...reasons] };
+  }
+  return first ? { action: first.action, reasons: [...toCopy, ...reasons] } : toRest(facts, slots);
 }
 
 /** Why a copy that is there does not help pods that cannot pull the original. */

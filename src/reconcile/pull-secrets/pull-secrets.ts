@@ -86,7 +86,7 @@ export class PullSecrets {
     }
   }
 
-  /** To be told of every change of a workload. Returns its namespace, if the Secret there is to be looked at. */
+  /** Called for every change of a workload. Returns its namespace, if the Secret there is to be looked at. */
   observe(key: string, workload: Workload | undefined): string | undefined {
     const name = this.wanted;
     if (name === undefined) {

@@ -70,7 +70,7 @@ export class RolloutBudget {
     this.#reportStop();
   }
 
-  /** To be told of every change of a workload, and with undefined of its end. */
+  /** Called for every change of a workload; `workload` is undefined once it is deleted. */
   observe(key: string, workload: Workload | undefined): void {
     if (!workload) {
       this.#permits.delete(key);

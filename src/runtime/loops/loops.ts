@@ -95,7 +95,7 @@ export class Loops {
     this.#deps.pullSecrets.start();
   }
 
-  /** To be told of every change of a workload, and with undefined of its end. */
+  /** Called for every change of a workload; `workload` is undefined once it is deleted. */
   observe(key: string, workload: Workload | undefined): void {
     this.#see(key, workload);
     this.watchRestore();
