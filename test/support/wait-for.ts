@@ -13,8 +13,8 @@ class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
-/** Any value but these means that the condition is met. */
-type NotYet = undefined | null | false;
+/** Any value but these, and NaN, means that the condition is met: an empty log is no answer either. */
+type NotYet = undefined | null | false | 0 | '';
 
 /**
  * Asks again and again until the answer is something, and returns that. A condition that throws is asked again, too:
@@ -41,7 +41,7 @@ export async function waitFor<T>(
 }
 
 function isMet<T>(value: T): value is Exclude<T, NotYet> {
-  return value !== undefined && value !== null && value !== false;
+  return Boolean(value);
 }
 
 type Answer<T> = { readonly value: T } | { readonly error: unknown };
