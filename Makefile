@@ -23,8 +23,14 @@ demo: real-parts ## Show the whole job on a real control plane and real registri
 
 .PHONY: test
 test: check-static real-parts ## Pass everything: check, and the tests on real parts and on a real node.
+	@$(MAKE) --no-print-directory --jobs=2 test-parts test-node-beside
+
+# Both mostly wait for clusters of their own. What the second has to say comes at its end, in one piece.
+.PHONY: test-parts test-node-beside
+test-parts:
 	@SIMULATOR_HISTORIES=2000 $(RUN) test
-	@$(MAKE) --no-print-directory test-node
+test-node-beside:
+	@said=$$(mktemp); trap 'cat "$$said"; rm -f "$$said"' EXIT; $(MAKE) --no-print-directory test-node > "$$said" 2>&1
 
 .PHONY: test-node
 test-node: real-parts ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbids the test kubelet in its place.

@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os';
-
 import { defineConfig } from 'vitest/config';
 
 const report = process.env['VITEST_JSON_REPORT'];
@@ -22,8 +20,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          // Each worker has a cluster of its own, and spends most of its time waiting for it.
-          maxWorkers: Math.min(3, Math.max(2, availableParallelism())),
+          // Each worker has a cluster of its own, and spends most of its time waiting for it: three keep two cores half busy.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           // Longer than a wait that comes to nothing, which then says what it waited for.
           testTimeout: 120_000,
