@@ -45,6 +45,8 @@ export interface Subject {
    * @throws {Error} when that does not come to be.
    */
   endure(fault: string, happen: () => Promise<void>): Promise<FaultResult>;
+  /** The lines of the controller that say why it was restarted, if it was. */
+  readErrors(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -163,6 +165,12 @@ class RunningSubject implements Subject {
     await this.#waitForLease();
     await this.#checkSwappedOnce();
     return { fault, cacheEqual, nextSwap, restarts: kept.restarts - restartsBefore };
+  }
+
+  async readErrors(): Promise<string> {
+    const lines = (await this.controller.program.log()).split('\n');
+    // Pino's levels from error on.
+    return lines.filter((line) => /"level":"?(?:error|fatal|[56]0)/.test(line)).join('\n');
   }
 
   async stop(): Promise<void> {
