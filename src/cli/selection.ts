@@ -8,7 +8,6 @@ export interface Selection {
   readonly workload?: Pick<WorkloadName, 'kind' | 'name'>;
 }
 
-/** As `kubectl api-resources` abbreviates them. */
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 function findKind(text: string): WorkloadKind | undefined {

@@ -8,41 +8,41 @@ import { access, type RegistryContext, withHostBackoff } from './registry-contex
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 
 /** Makes one copy when it is its turn. */
-export async function copyImage(parts: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
+export async function copyImage(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
-  const run = (): Promise<void> => parts.engines.run('engine', () => copyNow(parts, job, signal), signal);
-  const fromSource = (): Promise<void> => parts.sources.run(toApiHost(job.source.host), run, signal);
+  const run = (): Promise<void> => context.engines.run('engine', () => copyNow(context, job, signal), signal);
+  const fromSource = (): Promise<void> => context.sources.run(toApiHost(job.source.host), run, signal);
   // Two pushes of one layer into one repository get in each other's way in many registries.
-  const inTurn = (): Promise<void> => parts.turns.run(repository, fromSource, signal);
-  await withHostBackoff(parts, source, () => withHostBackoff(parts, backup, inTurn));
+  const inTurn = (): Promise<void> => context.turns.run(repository, fromSource, signal);
+  await withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
 }
 
-async function copyNow(parts: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
+async function copyNow(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
   const doing = describeCopy(job);
-  parts.pauses.check(job.source.host, 'source', doing);
-  parts.pauses.check(job.copy.host, 'backup', doing);
-  const host = toApiOrigin(job.source.host, parts.settings().insecureRegistries).host;
-  const source = await access(parts, { reference: job.source, side: 'source', signal });
-  const backup = await access(parts, { reference: job.copy, side: 'backup', signal });
-  if (source.credential || parts.allowances.isOutdated(host)) {
+  context.pauses.check(job.source.host, 'source', doing);
+  context.pauses.check(job.copy.host, 'backup', doing);
+  const host = toApiOrigin(job.source.host, context.settings().insecureRegistries).host;
+  const source = await access(context, { reference: job.source, side: 'source', signal });
+  const backup = await access(context, { reference: job.copy, side: 'backup', signal });
+  if (source.credential || context.allowances.isOutdated(host)) {
     // The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it.
-    await parts.manifests.fetchDigest(source);
+    await context.manifests.fetchDigest(source);
   }
-  parts.allowances.check(host, doing);
+  context.allowances.check(host, doing);
   const findCopy = (): Promise<string | undefined> =>
-    parts.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
-  const copying = runMetered(parts, job, (meter) =>
-    parts.engine.copy({
+    context.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
+  const copying = runMetered(context, job, (meter) =>
+    context.engine.copy({
       job,
       credentials: { source: source.credential, copy: backup.credential },
       insecureRegistries: backup.insecureRegistries,
-      withReferrers: parts.settings().copyReferrers,
-      timeoutMs: parts.settings().copyTimeoutMs,
+      withReferrers: context.settings().copyReferrers,
+      timeoutMs: context.settings().copyTimeoutMs,
       signal,
       meter,
-      onAnswer: (request) => noteAllowance(parts, host, request),
+      onAnswer: (request) => noteAllowance(context, host, request),
     }),
   );
   const pushed = await copying.catch(async (error: unknown) => {

@@ -81,7 +81,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const sources: TurnQueues = createTurnQueues(() =>
     Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
   );
-  const parts: RegistryContext = {
+  const context: RegistryContext = {
     settings,
     engine,
     manifests,
@@ -97,46 +97,49 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     engines: createTurnQueues(() => settings().copyConcurrency),
   };
   return {
-    fetchDigest: (reference, side, signal) => fetchDigest(parts, { reference, side, signal }),
-    copy: (job, signal) => copyImage(parts, job, signal),
+    fetchDigest: (reference, side, signal) => fetchDigest(context, { reference, side, signal }),
+    copy: (job, signal) => copyImage(context, job, signal),
     findMissingPart: (reference, platforms, signal) =>
-      askPinned(parts, { reference, side: 'backup', signal }, (image) =>
+      askPinned(context, { reference, side: 'backup', signal }, (image) =>
         finder.findMissingPart(image, platforms),
       ),
     listParts: (reference, side, signal) =>
-      askPinned(parts, { reference, side, signal }, (image) => finder.listParts(image)),
-    tag: (reference, movingTag, signal) => tag(parts, { reference, side: 'backup', signal }, movingTag),
-    isPrivate: (reference, side, signal) => isPrivate(parts, { reference, side, signal }),
+      askPinned(context, { reference, side, signal }, (image) => finder.listParts(image)),
+    tag: (reference, movingTag, signal) => tag(context, { reference, side: 'backup', signal }, movingTag),
+    isPrivate: (reference, side, signal) => isPrivate(context, { reference, side, signal }),
     readState: () => ({
-      copies: [...parts.flights].map((flight) => flight()),
+      copies: [...context.flights].map((flight) => flight()),
       allowances: allowances.list(),
     }),
     close: () => http.close(),
   };
 }
 
-async function fetchDigest(parts: RegistryContext, look: ManifestLookup): Promise<string | undefined> {
-  return withHostBackoff(parts, look, async () => parts.manifests.fetchDigest(await access(parts, look)));
+async function fetchDigest(context: RegistryContext, lookup: ManifestLookup): Promise<string | undefined> {
+  return withHostBackoff(context, lookup, async () =>
+    context.manifests.fetchDigest(await access(context, lookup)),
+  );
 }
 
 async function askPinned<Result>(
-  parts: RegistryContext,
-  look: ManifestLookup & Pick<PinnedAccess, 'reference'>,
+  context: RegistryContext,
+  lookup: ManifestLookup & Pick<PinnedAccess, 'reference'>,
   ask: (image: PinnedAccess) => Promise<Result>,
 ): Promise<Result> {
-  return withHostBackoff(parts, look, async () => ask({ ...(await access(parts, look)), ...look }));
+  return withHostBackoff(context, lookup, async () => ask({ ...(await access(context, lookup)), ...lookup }));
 }
 
 /** Only asks without credentials when there are some: otherwise everything that can be read is public. */
-async function isPrivate(parts: RegistryContext, look: ManifestLookup): Promise<boolean> {
-  return withHostBackoff(parts, look, async () => {
-    const known = await access(parts, look);
+async function isPrivate(context: RegistryContext, lookup: ManifestLookup): Promise<boolean> {
+  return withHostBackoff(context, lookup, async () => {
+    const known = await access(context, lookup);
     if (known.credential === undefined) {
       return false;
     }
     try {
       return (
-        (await parts.manifests.fetchDigest({ ...known, credential: undefined, isProbe: true })) === undefined
+        (await context.manifests.fetchDigest({ ...known, credential: undefined, isProbe: true })) ===
+        undefined
       );
     } catch (error) {
       // Who is limited without credentials is why there are some: that is no reason to leave the registry alone.
@@ -148,21 +151,21 @@ async function isPrivate(parts: RegistryContext, look: ManifestLookup): Promise<
   });
 }
 
-async function tag(parts: RegistryContext, look: ManifestLookup, movingTag: string): Promise<void> {
-  const { host, repository, digest } = look.reference;
+async function tag(context: RegistryContext, lookup: ManifestLookup, movingTag: string): Promise<void> {
+  const { host, repository, digest } = lookup.reference;
   if (digest === undefined) {
     throw new TypeError('only a copy with a digest can be given another tag');
   }
-  const tagged = { ...look, reference: { host, repository, tag: movingTag } };
-  await withHostBackoff(parts, look, async () => {
-    const copyAccess = await access(parts, look);
+  const tagged = { ...lookup, reference: { host, repository, tag: movingTag } };
+  await withHostBackoff(context, lookup, async () => {
+    const copyAccess = await access(context, lookup);
     const tagAccess = { ...copyAccess, reference: tagged.reference };
-    const pinned = { ...copyAccess, reference: { ...look.reference, digest } };
-    const manifest = await parts.manifests.fetchManifest(pinned);
+    const pinned = { ...copyAccess, reference: { ...lookup.reference, digest } };
+    const manifest = await context.manifests.fetchManifest(pinned);
     if (!manifest) {
       throw createNotFoundError(pinned);
     }
-    await parts.manifests.pushManifest(tagAccess, manifest);
+    await context.manifests.pushManifest(tagAccess, manifest);
   });
 }
 

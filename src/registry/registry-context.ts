@@ -45,9 +45,9 @@ export interface RegistryContext {
 export type ManifestLookup = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
 
 /** @throws {UsageError} when the credentials cannot be read. */
-export async function access(parts: RegistryContext, look: ManifestLookup): Promise<ImageAccess> {
-  const credential = await parts.find(look.reference, look.side, look.signal);
-  return { ...look, credential, insecureRegistries: parts.settings().insecureRegistries };
+export async function access(context: RegistryContext, lookup: ManifestLookup): Promise<ImageAccess> {
+  const credential = await context.find(lookup.reference, lookup.side, lookup.signal);
+  return { ...lookup, credential, insecureRegistries: context.settings().insecureRegistries };
 }
 
 /** Leaves a registry alone that asked for it, and takes note when it asks. */

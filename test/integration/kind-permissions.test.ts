@@ -50,7 +50,7 @@ afterAll(async () => {
   await changeSettings(kube, { WORKLOAD_KINDS: null });
 });
 
-it('looks after the other kinds, says once what is missing, and goes on when it is granted', async () => {
+it('manages the other kinds, says once what is missing, and goes on when it is granted', async () => {
   const namespace = await cluster.createNamespace('permissions');
   const { singleManifest } = images;
   const db = await createAndRollOut(

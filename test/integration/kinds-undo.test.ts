@@ -26,7 +26,6 @@ beforeAll(async () => {
   namespace = await cluster.createNamespace('kinds-undo');
   // Wants credentials that the controller has, and the nodes have not.
   const locked = await startRegistry({ tools, processes, name: 'kinds-undo', auth: true });
-  // Three undos in a row stop all swaps, be they of workloads of another test.
   await installController(cluster, {
     REGISTRY_PREFIX: `${locked.host}/kinds`,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,

@@ -34,7 +34,6 @@ let db: Workload;
 let edits = 1;
 
 beforeAll(async () => {
-  // Three undos in a row stop all swaps, be they of workloads of another test.
   await installController(cluster, {
     REGISTRY_PREFIX: PREFIX,
     INSECURE_REGISTRIES: `${source.host},${backup.host}`,

@@ -52,7 +52,6 @@ let edits = 1;
 beforeAll(async () => {
   mirror = await startRegistry({ tools, processes, name: 'mirror' });
   await kubectl(cluster, 'delete', '--ignore-not-found', ...COMPONENT);
-  // Three undos in a row stop all swaps, be they of workloads of another test.
   await installController(cluster, {
     REGISTRY_PREFIX: PREFIX,
     INSECURE_REGISTRIES: [source, backup, mirror].map(({ host }) => host).join(','),

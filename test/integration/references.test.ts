@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers';
 
 import { expect, it } from 'vitest';
 
-import { findCluster } from '../support/test-cluster.ts';
 import { findDisagreements, generateReferenceTexts, type LibraryAnswer } from '../images/differential.ts';
+import { findCluster } from '../support/test-cluster.ts';
 
 const COUNT = 20_000;
 

@@ -27,7 +27,6 @@ let prefix: string;
 beforeAll(async () => {
   locked = await startRegistry({ tools, processes, name: 'locked-backup', auth: true });
   prefix = `${locked.host}/undo`;
-  // Three undos in a row stop all swaps, be they of workloads of another test.
   await installController(cluster, {
     REGISTRY_PREFIX: prefix,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,

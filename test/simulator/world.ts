@@ -246,7 +246,7 @@ export class World implements ControllerWorld {
     for (const workload of this.cluster.workloads.values()) {
       const { name, images, written } = workload;
       demand(JSON.stringify(images) === JSON.stringify(written), `${name} has what the user wrote`);
-      demand(!hasRecord(this.cluster.read(workload).annotations), `${name} bears nothing of ours`);
+      demand(!hasRecord(this.cluster.read(workload).annotations), `${name} has nothing of ours`);
     }
   }
 

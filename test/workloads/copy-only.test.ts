@@ -21,7 +21,7 @@ it.each<[string, Partial<WorkloadSigns>]>([
   ['Argo CD Image Updater', { annotations: { 'argocd-image-updater.argoproj.io/image-list': 'a=b' } }],
   ['addon manager', { labels: { 'addonmanager.kubernetes.io/mode': 'Reconcile' } }],
   ['node-critical', { kind: 'DaemonSet', priorityClassName: 'system-node-critical' }],
-])('copies only what bears the sign of: %s', (reason, signs) => {
+])('copies only what shows the sign of: %s', (reason, signs) => {
   expect(find(signs)).toBe(reason);
 });
 
@@ -34,6 +34,6 @@ it.each<[string, Partial<WorkloadSigns>]>([
   ['an addon that is only made to exist', { labels: { 'addonmanager.kubernetes.io/mode': 'EnsureExists' } }],
   ['a priority, but is no DaemonSet', { priorityClassName: 'system-node-critical' }],
   ['a priority that a cluster can do without', { kind: 'DaemonSet', priorityClassName: 'high' }],
-])('finds nothing against a swap in what bears the sign of: %s', (_, signs) => {
+])('finds nothing against a swap in what shows the sign of: %s', (_, signs) => {
   expect(find(signs)).toBeUndefined();
 });

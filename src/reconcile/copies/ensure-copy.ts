@@ -158,7 +158,7 @@ async function lookUp(
 }
 
 /** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
-async function checkWritten(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+async function checkImage(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
   const { image } = plan.names;
   if ((await deps.registry.fetchDigest(parseReference(image), 'backup', signal)) !== plan.digest) {
     const message = `the backup has the tag of the copy, but not ${image}`;
@@ -210,7 +210,7 @@ export async function ensureCopy(
     await makeCopy(deps, { plan, found }, signal);
   }
   if (depth === 'image') {
-    await checkWritten(deps, plan, signal);
+    await checkImage(deps, plan, signal);
   }
   return { digest, image, made: MADE[found] };
 }

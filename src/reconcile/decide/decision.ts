@@ -10,7 +10,7 @@ import type { SwapFacts } from './swaps/swap-failure.ts';
 
 /** All that `decide()` knows. */
 export interface WorkloadFacts extends SwapFacts {
-  /** The record was found on a ReplicaSet, because the workload does not bear it any more. */
+  /** The record was found on a ReplicaSet, because the workload does not have it any more. */
   readonly isRecordLost?: boolean;
   readonly slots: readonly PlannedSlot[];
   readonly mode: Settings['MODE'];

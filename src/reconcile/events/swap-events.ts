@@ -111,7 +111,7 @@ export const SWAP_EVENTS = {
       'Pods did not start or work with the copy, so the workload has the images from before the swap again. It is left ' +
       'alone until the time in the note.',
     remedy:
-      'Mend what the note quotes, often the access of the nodes to the backup registry. It is tried again by itself, or ' +
+      'Fix what the note quotes, often the access of the nodes to the backup registry. It is tried again by itself, or ' +
       'at once with a new value of the annotation backup-image-registry/refresh.',
   },
 } as const satisfies EventEntries;

@@ -17,7 +17,7 @@ export interface WorkloadWatchOptions {
 }
 
 export interface WorkloadHandlers {
-  /** Told of every change of a workload in scope or of the policy of its namespace, and with undefined of its end. */
+  /** Called for every change of a workload in scope or of the policy of its namespace; `workload` is undefined once it is deleted. */
   readonly onChange: (key: string, workload: Workload | undefined) => void;
   /** Told when the workloads of all kinds are known, after a change of the kinds again. */
   readonly onSynced: () => void;

@@ -89,7 +89,7 @@ function createSwappedDeployment(index: number, settings: Readonly<Record<string
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = parseSettings(settings, {});
   const image = index % IMAGES;
   const original = `${SOURCE_HOST}/team/image-${image}:1.0`;
-  const { image: written } = planCopyNames({
+  const { image: copy } = planCopyNames({
     source: parseReference(original),
     digest: digestOf(image),
     prefix,
@@ -97,7 +97,7 @@ function createSwappedDeployment(index: number, settings: Readonly<Record<string
   });
   const annotations = formatRecord({
     originals: new Map([['main', original]]),
-    copies: new Map([['main', written]]),
+    copies: new Map([['main', copy]]),
     before: new Map(),
     swappedAtMs: Date.UTC(2026, 0, 1),
   });
@@ -112,7 +112,7 @@ function createSwappedDeployment(index: number, settings: Readonly<Record<string
       template: {
         metadata: { labels },
         spec: {
-          containers: [createContainer('main', written)],
+          containers: [createContainer('main', copy)],
           volumes: [{ name: 'config', configMap: { name: 'config' } }],
         },
       },

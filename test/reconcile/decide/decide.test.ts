@@ -331,7 +331,7 @@ describe('a workload whose original somebody has put back', () => {
     expect(Object.keys(decideOn(aWorkload().rollout.desired))).toEqual(['app', 'side']);
   });
 
-  it('is swapped again while it rolls out, but not while it is paused, or there is no place', () => {
+  it('is swapped again while it rolls out, but not while it is paused, or there is no permit', () => {
     expect(imagesAfter(decide(someFacts(back({ rollout: rolling }), verified)))).toEqual({ app: COPY });
     const paused = back({ rollout: { ...rolling, paused: true } });
     expect(decide(someFacts(paused, verified))).toMatchObject({

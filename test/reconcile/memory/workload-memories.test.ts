@@ -108,7 +108,7 @@ describe('that a workload was seen to roll out', () => {
   });
 });
 
-describe('the number of workloads that bear something of ours', () => {
+describe('the number of workloads that have something of ours', () => {
   it('follows what is seen of them', () => {
     const { memories, observe } = remember();
     const second = { ...SWAPPED, name: 'second' };

@@ -96,7 +96,7 @@ function noteSuccess(workload: Workload): void {
 
 const OTHER = original('other');
 
-describe('the places', () => {
+describe('the permits', () => {
   it('are counted from what the cluster shows, as a new leader sees it', () => {
     observe(rolling({ name: 'a' }), rolling({ name: 'b' }));
     budget.start();
@@ -168,19 +168,19 @@ describe('a forged record', () => {
   it.each<[string, Partial<SwapRecord>]>([
     ['of a time to come', { swappedAtMs: Number.MAX_SAFE_INTEGER / 10 }],
     ['of images that are not there', { copies: new Map([['app', 'x/y:1']]) }],
-  ])('%s takes no place', (_, parts) => {
+  ])('%s takes no permit', (_, parts) => {
     observe(rolling(parts));
     expect(budget.countRolling()).toBe(0);
   });
 
-  it('takes no place while this process leads: only its own swaps are new', () => {
+  it('takes no permit while this process leads: only its own swaps are new', () => {
     budget.start();
     nowMs += 120_000;
     observe(rolling());
     expect(budget.countRolling()).toBe(0);
   });
 
-  it('of a time before keeps its place no longer than a rollout may take', () => {
+  it('of a time before keeps its permit no longer than a rollout may take', () => {
     budget.start();
     nowMs += TIMEOUT_MS;
     observe(rolling({ swappedAtMs: START_MS }));
@@ -266,7 +266,7 @@ describe('a namespace in which no swap has succeeded', () => {
     expect(budget.findReasonToWait(second)).toBeUndefined();
   });
 
-  it('lets the next one try once the first, which took longer than its place was kept, was undone', () => {
+  it('lets the next one try once the first, which took longer than its permit was kept, was undone', () => {
     budget.start();
     nowMs += 120_000;
     reserve(first);
@@ -379,7 +379,7 @@ describe('three failed swaps in a row', () => {
   });
 });
 
-it('wakes as many waiting workloads as there are places, in order', () => {
+it('wakes as many waiting workloads as there are permits, in order', () => {
   reserve(original('a'));
   reserve(original('b'));
   for (const name of ['c', 'd', 'e']) {
@@ -391,7 +391,7 @@ it('wakes as many waiting workloads as there are places, in order', () => {
   expect(freed).toEqual(['c', 'd', 'e']);
 });
 
-it('wakes what waits for a restore for nothing but a place', () => {
+it('wakes what waits for a restore for nothing but a permit', () => {
   maxRollouts = 3;
   observe(undone('x'), undone('y'), undone('z'));
   for (const name of ['a', 'b', 'c']) {
@@ -421,7 +421,7 @@ it('watches 10,000 workloads at the cost of looking at each', () => {
   expect(performance.now() - startedAtMs).toBeLessThan(5_000);
 });
 
-it('keeps the place of a patch that leaves no record until its rollout is over', () => {
+it('keeps the permit of a patch that leaves no record until its rollout is over', () => {
   maxRollouts = 1;
   expect(budget.tryReserve('a', aWorkload())).toBe(true);
   budget.observe('a', aWorkload({ rollout: { generation: 2, observedGeneration: 2, updated: 1 } }));
@@ -430,7 +430,7 @@ it('keeps the place of a patch that leaves no record until its rollout is over',
   expect(budget.isFree()).toBe(true);
 });
 
-it('makes others wait for a place that was taken beyond the limit', () => {
+it('makes others wait for a permit that was taken beyond the limit', () => {
   maxRollouts = 1;
   budget.reserve('a', aWorkload());
   budget.reserve('b', aWorkload());

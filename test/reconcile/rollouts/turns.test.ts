@@ -19,7 +19,7 @@ describe("it is a workload's turn", () => {
   };
 
   it.each<[string, Partial<TurnFacts>, ReturnType<typeof findRolloutWait>]>([
-    ['when a place is free', {}, undefined],
+    ['when a permit is free', {}, undefined],
     [
       'when others of a proven namespace roll',
       { isNamespaceRolling: true, isNamespaceProven: true },
@@ -30,8 +30,8 @@ describe("it is a workload's turn", () => {
       { isNamespaceRolling: true },
       'first swap of the namespace',
     ],
-    ['not while no place is free', { freePermits: 0 }, 'too many rollouts'],
-    ['not while there are more rollouts than places', { freePermits: -2 }, 'too many rollouts'],
+    ['not while no permit is free', { freePermits: 0 }, 'too many rollouts'],
+    ['not while there are more rollouts than permits', { freePermits: -2 }, 'too many rollouts'],
     ['not while swapping is stopped', { isStopped: true }, 'swapping stopped'],
   ])('%s', (_, parts, reason) => {
     expect(findRolloutWait({ ...facts, ...parts })).toBe(reason);

@@ -278,7 +278,7 @@ describe('a swap that the API server refuses', () => {
     await settle(addWorkload());
   });
 
-  it('is told with the policy that refuses it, and takes no place', () => {
+  it('is told with the policy that refuses it, and takes no permit', () => {
     expect(told).toMatchObject([{ reason: 'SwapDenied', note: expect.stringMatching(/policy\.example/) }]);
     expect(world.budget.countRolling()).toBe(0);
   });
@@ -347,7 +347,7 @@ describe('a workload that cannot pull its original', () => {
     pods = [stuckPod(web)];
   });
 
-  it('is rescued with the last copy that the backup has, although it is not ready and no place is free', async () => {
+  it('is rescued with the last copy that the backup has, although it is not ready and no permit is free', async () => {
     for (const namespace of ['x', 'y', 'z', 'u', 'v']) {
       world.budget.tryReserve(namespace, aWorkload({ namespace }), { isUrgent: true });
     }
@@ -613,7 +613,7 @@ describe('with another MODE', () => {
     expect(imagesOf(web)).toEqual([COPY]);
   });
 
-  it('restore says which policy refuses the originals, and gives the place back', async () => {
+  it('restore says which policy refuses the originals, and gives the permit back', async () => {
     world = buildWorld({ MODE: 'restore' });
     denial = new WriteDeniedError('admission webhook "policy.example" denied the request');
     await expect(settle(putSwapped())).rejects.toThrow(WriteDeniedError);

@@ -67,7 +67,7 @@ it.each<[string, readonly FormerTemplate[]]>([
   expect(findFormerRecord(undone, formers, NOW_MS)).toBeUndefined();
 });
 
-it('finds none when the workload bears the newest itself', () => {
+it('finds none when the workload has the newest itself', () => {
   const workload = aWorkload({ ...undone, annotations: annotationsOf(aRecord('1.27')) });
   expect(findFormerRecord(workload, [swapped], NOW_MS)).toBeUndefined();
 });

@@ -58,7 +58,7 @@ it('puts the original back also when nothing but that can still be read, if the 
   });
 });
 
-it('has nothing to do for a workload that bears nothing of ours', () => {
+it('has nothing to do for a workload that has nothing of ours', () => {
   const workload = aWorkload();
   const record = { originals: new Map(), copies: new Map(), before: new Map(), swappedAtMs: 0 };
   expect(planRestore(workload, record)).toBeUndefined();

@@ -58,7 +58,7 @@ describe('a workload whose original cannot be pulled', () => {
   it.each<[string, Workload, Partial<WorkloadFacts>]>([
     ['although it is not ready', STUCK, {}],
     ['although its status is old', aWorkload({ rollout: { generation: 2, available: 1 } }), {}],
-    ['although no place is free', STUCK, { rolloutWait: 'too many rollouts' }],
+    ['although no permit is free', STUCK, { rolloutWait: 'too many rollouts' }],
     ['although swapping is stopped', STUCK, { rolloutWait: 'swapping stopped' }],
     ['although none in its namespace has tried', STUCK, { rolloutWait: 'first swap of the namespace' }],
   ])('is rescued %s', (_, workload, facts) => {
