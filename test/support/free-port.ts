@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 
 /**
  * Below the range that operating systems hand out for outgoing connections: a server that is stopped and started again
@@ -9,21 +10,50 @@ const FIRST = 11_000;
 const LAST = 29_999;
 const TRIES = 100;
 
-/** A TCP port on loopback that nobody listens on at the moment. */
+/** Where the servers of tests listen. */
+const SERVERS = '127.0.0.1';
+/**
+ * Where a port is reserved: other test processes look for ports at the same time, and a server may take seconds to listen,
+ * or be stopped for a while. The kernel gives a reservation up with the process that made it.
+ */
+const RESERVATIONS = '127.0.0.2';
+
+/** A TCP port on loopback that nobody listens on, and that nobody else gets from here while this process lives. */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const port = randomInt(FIRST, LAST + 1);
-    if (await isFree(port)) {
+    if ((await reserve(port)) && (await isFree(port))) {
       return port;
     }
   }
   throw new Error(`no free port found between ${FIRST} and ${LAST}`);
 }
 
+async function reserve(port: number): Promise<boolean> {
+  try {
+    (await listen(port, RESERVATIONS)).unref();
+    return true;
+  } catch (error) {
+    // Some systems have one loopback address only: there, nothing is reserved.
+    return (error as NodeJS.ErrnoException).code === 'EADDRNOTAVAIL';
+  }
+}
+
 async function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
-  });
+  try {
+    const server = await listen(port, SERVERS);
+    await new Promise((resolve) => {
+      server.close(resolve);
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws {Error} of Node when the port cannot be listened on. */
+async function listen(port: number, host: string): Promise<Server> {
+  const server = createServer().listen({ port, host, exclusive: true });
+  await once(server, 'listening');
+  return server;
 }
