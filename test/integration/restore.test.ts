@@ -127,6 +127,8 @@ it('swaps again at once when it is told to', async () => {
   await changeSettings(kube, { MODE: 'restore' });
   await waitForImages(kube, web, [images.dockerList.reference]);
   await waitFor(async () => (await countDone()) === 2, { what: 'the log to say so again' });
+  // Events are sent one after the other, and nothing waits for them.
+  await waitForEvent(kube, web, 'ImageRestored');
   const reasons = (await listEvents(kube, web)).map(({ reason }) => reason);
   expect(reasons.toSorted()).toEqual(['ImageRestored', 'ImageSwapped']);
 });
