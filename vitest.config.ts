@@ -1,10 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+import { ATTACKS, AttackReporter } from './test/support/attacks.ts';
+
 const report = process.env['VITEST_JSON_REPORT'];
 
 export default defineConfig({
   test: {
-    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    reporters: [
+      'default',
+      new AttackReporter(),
+      ...(report ? [['json', { outputFile: report }] satisfies [string, object]] : []),
+    ],
+    tags: [...ATTACKS],
     projects: [
       {
         test: {
