@@ -48,7 +48,7 @@ export class RegistryError extends ControllerError {
   override readonly reason: RegistryFailure;
   override readonly retryable: boolean;
   readonly side: RegistrySide;
-  /** Wall-clock time before which the registry asked to be left alone (`RateLimited`). */
+  /** Wall-clock time before which the registry is not asked: it wants that (`RateLimited`), or gives no answer (`Timeout`). */
   readonly retryAtMs: number | undefined;
 
   constructor(

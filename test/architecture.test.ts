@@ -13,13 +13,14 @@ const SRC = join(import.meta.dirname, '../src');
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'clock.ts': [],
+  'counts.ts': [],
   'plain-text.ts': [],
   images: ['errors.ts'],
   workloads: [],
   settings: ['errors.ts', 'images', 'workloads'],
-  queue: ['errors.ts', 'clock.ts'],
-  reconcile: ['errors.ts', 'images', 'workloads', 'settings'],
-  registry: ['errors.ts', 'clock.ts', 'plain-text.ts', 'images', 'ports'],
+  queue: ['errors.ts', 'clock.ts', 'counts.ts'],
+  reconcile: ['errors.ts', 'counts.ts', 'images', 'workloads', 'settings'],
+  registry: ['errors.ts', 'clock.ts', 'counts.ts', 'plain-text.ts', 'images', 'ports'],
   kubernetes: ['errors.ts', 'clock.ts', 'workloads', 'ports'],
   telemetry: ['errors.ts', 'queue', 'workloads'],
   runtime: [

@@ -1,9 +1,9 @@
-import PQueue from 'p-queue';
 import type { Logger } from 'pino';
 
-import { type Clock, type TokenBucket, createTokenBucket } from '../clock.ts';
+import { type Clock, wait } from '../clock.ts';
 import { type KeyBackoff, createKeyBackoff } from './backoff.ts';
 import { type Delays, createDelays } from './delays.ts';
+import { FairLine, type Share, type Turn, planShareLimits } from './fair-line.ts';
 import {
   type Outcome,
   type OutcomeResult,
@@ -11,6 +11,7 @@ import {
   judgeError,
   judgeResult,
 } from './outcome.ts';
+import { RetryRates } from './retry-rates.ts';
 
 /** Must notice the signal: it is aborted when the queue has no more time to give. */
 export type Reconcile = (key: string, signal: AbortSignal) => Promise<ReconcileResult | void>;
@@ -32,9 +33,11 @@ export interface WorkQueueOptions {
   readonly clock: Clock;
   readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
   readonly metrics?: QueueMetrics;
+  /** Who wants a key, and whom it asks; by default all keys are for the same, who may have all that can run at once. */
+  readonly findShare?: (key: string) => Share;
   /** Of one key that keeps failing. */
   readonly backoff?: { readonly firstMs: number; readonly longestMs: number; readonly random?: () => number };
-  /** Of all failing keys together. */
+  /** Of all failing keys of one namespace together. */
   readonly retryRate?: { readonly perSecond: number; readonly burst: number };
 }
 
@@ -47,6 +50,9 @@ const CONFLICT_BACKOFF = { firstMs: 25, longestMs: 30_000 };
 const SECOND_LOOK_MS = 10 * 60_000;
 /** For work that was told to stop to do so: a child process gets a signal, then a harder one. */
 const ABORT_GRACE_MS = 5_000;
+
+const NOBODY: Share = { namespaces: [''] };
+const NO_LIMITS = { forAll: Infinity, perHost: Infinity };
 
 const NO_METRICS: QueueMetrics = {
   depth: () => undefined,
@@ -61,39 +67,44 @@ const NO_METRICS: QueueMetrics = {
  * Keys waiting for a reconciler, with client-go's contract: adding a key that already waits changes nothing,
  * a key that is added while it is worked on is worked on once more afterwards, and no key is ever worked on
  * twice at the same time. Keys wait from the first `add`; work begins with `start`, which says how: until then, whoever does
- * the work may be built, and know the queue already.
+ * the work may be built, and know the queue already. Namespaces and hosts take turns, and none of them can have all that may
+ * run at once.
  *
  * This is the one place that turns the outcome of a pass into a retry, a log line and a metric.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #metrics: QueueMetrics;
-  readonly #pool: PQueue;
+  readonly #line: FairLine;
   readonly #failures: KeyBackoff;
   readonly #conflicts = createKeyBackoff(CONFLICT_BACKOFF);
-  readonly #retryBucket: TokenBucket;
+  readonly #retryRates: RetryRates;
   readonly #delays: Delays;
   /** Keys that need a pass, with the time since when. */
   readonly #dirty = new Map<string, number>();
   /** Keys in a pass, with the time since when. */
   readonly #processing = new Map<string, number>();
   readonly #abort = new AbortController();
+  readonly #idleListeners = new Set<() => void>();
+  #concurrency: number;
   #isShuttingDown = false;
-  #workOn: Reconcile = () => Promise.reject(new TypeError('the queue has not been started'));
+  /** Undefined until work begins. */
+  #workOn: Reconcile | undefined;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
     this.#metrics = options.metrics ?? NO_METRICS;
-    this.#pool = new PQueue({ concurrency: options.concurrency, autoStart: false });
+    this.#concurrency = options.concurrency;
+    this.#line = new FairLine(() => (options.findShare ? planShareLimits(this.#concurrency) : NO_LIMITS));
     this.#failures = createKeyBackoff(options.backoff ?? BACKOFF);
-    this.#retryBucket = createTokenBucket({ ...(options.retryRate ?? RETRY_RATE), clock: options.clock });
+    this.#retryRates = new RetryRates({ ...(options.retryRate ?? RETRY_RATE), clock: options.clock });
     this.#delays = createDelays({ clock: options.clock, onDue: (key) => this.add(key) });
   }
 
   /** Begins work; keys added before have been waiting. */
   start(reconcile: Reconcile): void {
     this.#workOn = reconcile;
-    this.#pool.start();
+    this.#startPasses();
   }
 
   /** The key needs a pass, now or right after the one that runs. Does nothing once shutting down. */
@@ -108,6 +119,12 @@ export class WorkQueue {
     }
   }
 
+  /** Somebody else wants the key as well: it comes with the next turn of any of them. */
+  widen(key: string): void {
+    this.#line.widen(key, this.#findShare(key));
+    this.#startPasses();
+  }
+
   /** Like `add`, later. A key has one appointment at most, and it is only ever moved to an earlier time. */
   addAfter(key: string, delayMs: number): void {
     if (delayMs <= 0) {
@@ -119,12 +136,13 @@ export class WorkQueue {
 
   /** Takes effect as passes begin and end; running ones are not interrupted. */
   setConcurrency(concurrency: number): void {
-    this.#pool.concurrency = concurrency;
+    this.#concurrency = concurrency;
+    this.#startPasses();
   }
 
   /** Keys that wait for a worker. */
   get depth(): number {
-    return this.#pool.size;
+    return this.#line.size;
   }
 
   get running(): number {
@@ -164,51 +182,74 @@ export class WorkQueue {
   #refuse(): void {
     this.#isShuttingDown = true;
     this.#delays.clear();
-    this.#pool.clear();
+    this.#line.clear();
     this.#dirty.clear();
     this.#metrics.depth(0);
   }
 
   async #isIdleWithin(deadlineMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs);
-    });
-    await Promise.race([this.#pool.onIdle(), timeUp]);
-    clearTimeout(timer);
+    if (this.#processing.size > 0) {
+      const settled = new AbortController();
+      const onIdle = (): void => settled.abort();
+      this.#idleListeners.add(onIdle);
+      await wait(deadlineMs, settled.signal);
+      this.#idleListeners.delete(onIdle);
+    }
     return this.#processing.size === 0;
   }
 
-  #enqueue(key: string): void {
-    // Rejected only when `#refuse` clears the pool: `#pass` settles every other failure.
-    this.#pool.add(() => this.#pass(key)).catch(() => undefined);
-    this.#metrics.depth(this.depth);
+  #findShare(key: string): Share {
+    return this.#options.findShare?.(key) ?? NOBODY;
   }
 
-  async #pass(key: string): Promise<void> {
+  #enqueue(key: string): void {
+    this.#line.put(key, this.#findShare(key));
+    this.#metrics.depth(this.depth);
+    this.#startPasses();
+  }
+
+  #startPasses(): void {
+    while (this.#workOn && this.#processing.size < this.#concurrency) {
+      const turn = this.#line.take();
+      if (!turn) {
+        return;
+      }
+      void this.#pass(turn, this.#workOn);
+    }
+  }
+
+  /** Never rejects. */
+  async #pass({ key, namespace }: Turn, workOn: Reconcile): Promise<void> {
     const { clock } = this.#options;
     const startedAtMs = clock.monotonicMs();
     this.#metrics.latency((startedAtMs - (this.#dirty.get(key) ?? startedAtMs)) / 1000);
     this.#processing.set(key, startedAtMs);
     this.#dirty.delete(key);
     this.#metrics.depth(this.depth);
-    const outcome = await this.#reconcile(key);
+    const outcome = await this.#reconcile(key, workOn);
     const durationMs = clock.monotonicMs() - startedAtMs;
     this.#metrics.workDuration(durationMs / 1000);
     this.#metrics.result(outcome.result);
     // While the key still counts as worked on, so that looking again at once does not start a second pass.
-    this.#follow(key, outcome);
+    this.#follow({ key, namespace }, outcome);
     this.#processing.delete(key);
+    this.#line.done(key);
     if (this.#dirty.has(key)) {
       this.#enqueue(key);
+    }
+    this.#startPasses();
+    if (this.#processing.size === 0) {
+      for (const onIdle of this.#idleListeners) {
+        onIdle();
+      }
     }
   }
 
   /** Runs one pass, logs how it failed; never rejects. */
-  async #reconcile(key: string): Promise<Outcome> {
+  async #reconcile(key: string, workOn: Reconcile): Promise<Outcome> {
     const { clock, log, name } = this.#options;
     try {
-      return judgeResult(await this.#workOn(key, this.#abort.signal));
+      return judgeResult(await workOn(key, this.#abort.signal));
     } catch (error) {
       const outcome = judgeError(error, { nowMs: clock.nowMs(), stopping: this.#abort.signal.aborted });
       const facts = { queue: name, key, err: error, attempt: this.#failures.failures(key) + 1 };
@@ -232,14 +273,14 @@ export class WorkQueue {
     }
   }
 
-  #follow(key: string, outcome: Outcome): void {
+  #follow({ key, namespace }: Turn, outcome: Outcome): void {
     switch (outcome.result) {
       case 'conflict':
-        this.#retry(key, this.#conflicts.nextMs(key));
+        this.#retry({ key, namespace }, this.#conflicts.nextMs(key));
         break;
       case 'retry':
       case 'bug':
-        this.#retry(key, Math.max(this.#failures.nextMs(key), outcome.notBeforeMs));
+        this.#retry({ key, namespace }, Math.max(this.#failures.nextMs(key), outcome.notBeforeMs));
         break;
       case 'look_again':
         this.#forget(key);
@@ -255,9 +296,9 @@ export class WorkQueue {
     }
   }
 
-  #retry(key: string, delayMs: number): void {
+  #retry({ key, namespace }: Turn, delayMs: number): void {
     this.#metrics.retries();
-    this.addAfter(key, Math.max(delayMs, this.#retryBucket.reserveMs()));
+    this.addAfter(key, Math.max(delayMs, this.#retryRates.reserveMs(namespace)));
   }
 
   #forget(key: string): void {

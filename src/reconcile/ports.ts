@@ -80,6 +80,16 @@ export interface CopyInFlight extends CopyProgress {
   readonly startedAtMs: number;
 }
 
+/** For whom a copy is: of many that are wanted, each namespace gets its share. */
+export interface CopyShare {
+  /** With a workload that wants it. */
+  readonly namespaces: readonly string[];
+  /** No other namespace wants any copy: nobody has to be left room for. */
+  readonly isAlone: boolean;
+  /** Pods depend on it now: it is to rescue them, or they run from it. */
+  readonly isUrgent: boolean;
+}
+
 export interface CopyJob {
   /** Pinned: has a digest, because a tag may move between look-up and copy. */
   readonly source: Reference;
@@ -89,6 +99,8 @@ export interface CopyJob {
   readonly platforms?: Platforms;
   /** The backup has the image, but not all that it consists of: everything is looked up there, and sent if missing. */
   readonly isRepair?: boolean;
+  /** Who waits for it; nobody that is known when it is left out. */
+  readonly share?: CopyShare;
   /** Called every ten seconds while the copy is being made. */
   readonly onProgress?: (progress: CopyProgress) => void;
 }

@@ -12,10 +12,8 @@ export async function copyImage(context: RegistryContext, job: CopyJob, signal: 
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
-  const run = (): Promise<void> => context.engines.run('engine', () => copyNow(context, job, signal), signal);
-  const fromSource = (): Promise<void> => context.sources.run(toApiHost(job.source.host), run, signal);
-  // Two pushes of one layer into one repository get in each other's way in many registries.
-  const inTurn = (): Promise<void> => context.turns.run(repository, fromSource, signal);
+  const turn = { share: job.share, host: toApiHost(job.source.host), repository };
+  const inTurn = (): Promise<void> => context.turns.run(turn, () => copyNow(context, job, signal), signal);
   await withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
 }
 

@@ -9,6 +9,7 @@ import { createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
 import { createCopyEngine } from './engine/regctl.ts';
 import { createHostAllowances } from './limits/host-allowances.ts';
+import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
 import { createPartFinder } from './content/image-parts.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
@@ -21,7 +22,7 @@ import {
   withHostBackoff,
   type RegistrySettings,
 } from './registry-context.ts';
-import { createTurnQueues, type TurnQueues } from './limits/turn-queues.ts';
+import { CopyTurns } from './limits/copy-turns.ts';
 
 export interface ImageRegistryOptions {
   readonly settings: () => RegistrySettings;
@@ -66,7 +67,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const http = createHttpClient({ environment, timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS });
   const allowances = createHostAllowances(clock);
   const manifests = createManifestClient(
-    { http, clock, resolveHost: options.resolveHost ?? resolveHost },
+    { http, clock, resolveHost: options.resolveHost ?? resolveHost, silences: createHostSilences(clock) },
     { onAllowance: (host, allowance) => allowances.note(host, allowance) },
   );
   const engine = createCopyEngine({
@@ -78,9 +79,6 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   });
   const read = createContentReader({ manifests, allowances, memory: createContentMemory() });
   const finder = createPartFinder({ read, manifests, clock });
-  const sources: TurnQueues = createTurnQueues(() =>
-    Math.max(1, settings().copyConcurrency - (sources.size > 1 ? 1 : 0)),
-  );
   const context: RegistryContext = {
     settings,
     engine,
@@ -92,9 +90,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     flights: new Set(),
     onSent: options.onSent ?? (() => {}),
     progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
-    turns: createTurnQueues(),
-    sources,
-    engines: createTurnQueues(() => settings().copyConcurrency),
+    turns: new CopyTurns(() => settings().copyConcurrency),
   };
   return {
     fetchDigest: (reference, side, signal) => fetchDigest(context, { reference, side, signal }),

@@ -7,7 +7,7 @@ import type { CopyEngine } from './engine/regctl.ts';
 import { DownloadsKeptError, type HostAllowances } from './limits/host-allowances.ts';
 import type { HostPauses } from './limits/host-pauses.ts';
 import type { ImageAccess, ManifestClient } from './manifests/manifests.ts';
-import type { TurnQueues } from './limits/turn-queues.ts';
+import type { CopyTurns } from './limits/copy-turns.ts';
 
 /** What may change while the controller runs. */
 export interface RegistrySettings {
@@ -29,12 +29,7 @@ export interface RegistryContext {
   readonly pauses: HostPauses;
   readonly allowances: HostAllowances;
   readonly clock: Clock;
-  /** By repository in the backup. */
-  readonly turns: TurnQueues;
-  /** By source host: of several, a slow one must leave room for the others. */
-  readonly sources: TurnQueues;
-  /** All engines under one key. */
-  readonly engines: TurnQueues;
+  readonly turns: CopyTurns;
   /** As many as engines run; each tells how far it is when it is asked. */
   readonly flights: Set<() => CopyInFlight>;
   /** Told how many bytes of a layer were sent. */
@@ -60,7 +55,10 @@ export async function withHostBackoff<Result>(
   try {
     return await ask();
   } catch (error) {
-    const isAsked = error instanceof RegistryError && !(error instanceof DownloadsKeptError);
+    const isAsked =
+      error instanceof RegistryError &&
+      error.reason === 'RateLimited' &&
+      !(error instanceof DownloadsKeptError);
     if (isAsked && error.side === side && error.retryAtMs !== undefined) {
       pauses.remember(reference.host, error.retryAtMs);
     }

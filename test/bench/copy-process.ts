@@ -9,6 +9,7 @@ import { systemClock } from '../../src/clock.ts';
 import {
   createCopyLoop,
   createCopyQueue,
+  findCopyShare,
   planCopyPasses,
   toRegistrySettings,
 } from '../../src/runtime/loops/copy-loop.ts';
@@ -41,8 +42,13 @@ async function settleAll(order: CopyOrder): Promise<void> {
   });
   const waiting = new Set(order.images.map((_, index) => `Deployment/bench/${index}`));
   const allSettled = Promise.withResolvers<void>();
-  const queue = createCopyQueue({ clock: systemClock, log, metrics });
-  const copies = new CopyStore({
+  const queue = createCopyQueue({
+    clock: systemClock,
+    log,
+    metrics,
+    findShare: (key) => findCopyShare(copies, key),
+  });
+  const copies: CopyStore = new CopyStore({
     onWanted: (key) => queue.add(key),
     onSettled: (workloadKey) => {
       waiting.delete(workloadKey);

@@ -271,7 +271,7 @@ describe('outcomes', () => {
     expect(keys()).toBe('a,a');
   });
 
-  it('many failing keys share one rate', async () => {
+  it('many failing keys of one namespace share one rate', async () => {
     const queue = started({ concurrency: 10, retryRate: { perSecond: 1, burst: 2 } });
     for (const key of ['a', 'b', 'c', 'd']) {
       queue.add(key);
@@ -286,6 +286,62 @@ describe('outcomes', () => {
     await pass(1_000);
     expect(passes).toHaveLength(8);
   });
+});
+
+describe('shares', () => {
+  const byPrefix = (key: string) => ({ namespaces: [key.split('/')[0] ?? ''] });
+
+  it(
+    'works for one namespace although the keys of another fill all workers',
+    { tags: 'attack-share' },
+    async () => {
+      const queue = started({ concurrency: 4, findShare: byPrefix });
+      for (let nth = 0; nth < 50; nth++) {
+        queue.add(`hostile/${nth}`);
+      }
+      queue.add('shop/web');
+      expect(keys()).toBe('hostile/0,hostile/1,hostile/2,shop/web');
+      await endPass(3);
+      expect(passes).toHaveLength(4);
+      queue.shutDown();
+    },
+  );
+
+  it('works on a key that another namespace wants as well with the turn of that one', async () => {
+    const wantedBy = new Map<string, string[]>();
+    const queue = started({
+      concurrency: 4,
+      findShare: (key) => ({ namespaces: wantedBy.get(key) ?? ['hostile'] }),
+    });
+    for (const key of ['a', 'b', 'c', 'd', 'nginx']) {
+      queue.add(key);
+    }
+    expect(keys()).toBe('a,b,c');
+    wantedBy.set('nginx', ['hostile', 'shop']);
+    queue.widen('nginx');
+    expect(keys()).toBe('a,b,c,nginx');
+    queue.shutDown();
+  });
+
+  it(
+    'tries a key again at its time although many of another namespace fail',
+    { tags: 'attack-share' },
+    async () => {
+      const busy = new ApiError('busy', { status: 503, reason: 'ServiceUnavailable' });
+      const queue = started({ concurrency: 400, findShare: byPrefix });
+      for (let nth = 0; nth < 300; nth++) {
+        queue.add(`hostile/${nth}`);
+      }
+      queue.add('shop/web');
+      for (let nth = 0; nth <= 300; nth++) {
+        passes[nth]?.fail(busy);
+      }
+      await settle();
+      await pass(5);
+      expect(passes.slice(301).map(({ key }) => key)).toContain('shop/web');
+      queue.shutDown();
+    },
+  );
 });
 
 describe('stopping', () => {

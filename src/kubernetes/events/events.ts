@@ -7,6 +7,7 @@ import type { EventRecorder, EventSubject } from '../../reconcile/ports.ts';
 import { type WorkloadKind, KINDS } from '../../workloads/kinds.ts';
 import type { Connection } from '../connection/api-client.ts';
 import { toPlainText } from '../connection/api-errors.ts';
+import { EventLine } from './event-line.ts';
 import { EventMemory } from './event-memory.ts';
 import { formatMicroTime } from '../decode/micro-time.ts';
 
@@ -15,7 +16,6 @@ const REPORTING_CONTROLLER = 'backup-image-registry/controller';
 const LONGEST_NOTE_BYTES = 1_024;
 const LONGEST_INSTANCE = 128;
 const LONGEST_NAME = 253;
-const MOST_WAITING = 200;
 const SEND_TIMEOUT_MS = 10_000;
 
 export interface Events extends EventRecorder {
@@ -54,6 +54,7 @@ function eventName(objectName: string): string {
 }
 
 interface Waiting {
+  readonly namespace: string;
   readonly method: 'POST' | 'PATCH';
   readonly path: string;
   readonly body: object;
@@ -64,7 +65,7 @@ class EventSender {
   readonly #connection: Pick<Connection, 'request'>;
   readonly #log: Pick<Logger, 'debug' | 'warn'>;
   readonly #abort = new AbortController();
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new EventLine<Waiting>();
   #sending: Promise<void> | undefined;
   #isClosed = false;
   #hasWarned = false;
@@ -75,11 +76,10 @@ class EventSender {
   }
 
   send(event: Waiting): void {
-    if (this.#isClosed || this.#waiting.length >= MOST_WAITING) {
+    if (this.#isClosed || !this.#waiting.put(event.namespace, event)) {
       this.#log.debug({ path: event.path }, 'event dropped');
       return;
     }
-    this.#waiting.push(event);
     this.#sending ??= this.#sendAll();
   }
 
@@ -93,7 +93,7 @@ class EventSender {
   }
 
   async #sendAll(): Promise<void> {
-    for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) {
+    for (let event = this.#waiting.take(); event; event = this.#waiting.take()) {
       await this.#sendOne(event);
     }
     this.#sending = undefined;
@@ -148,17 +148,23 @@ export function createEvents(options: {
   });
   return {
     record(subject, event) {
-      const path = `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(subject.namespace)}/events`;
+      const { namespace } = subject;
+      const path = `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/events`;
       const name = eventName(subject.name);
       const telling = memory.notice(`${subject.uid}\n${event.reason}\n${event.note}`, name);
       switch (telling.kind) {
         case 'nothing':
           break;
         case 'new':
-          sender.send({ method: 'POST', path, body: toEvent(name, subject, event) });
+          sender.send({ namespace, method: 'POST', path, body: toEvent(name, subject, event) });
           break;
         case 'again':
-          sender.send({ method: 'PATCH', path: `${path}/${telling.name}`, body: toSeries(telling.count) });
+          sender.send({
+            namespace,
+            method: 'PATCH',
+            path: `${path}/${telling.name}`,
+            body: toSeries(telling.count),
+          });
       }
     },
     close: (deadlineMs) => sender.close(deadlineMs),

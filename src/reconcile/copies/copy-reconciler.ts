@@ -149,17 +149,25 @@ function planSecondLookMs(error: RegistryError, nowMs: number): number | undefin
   return error.retryable ? undefined : SECOND_LOOK_MS;
 }
 
+/** A registry that gives no answer is not asked by everybody: that is no news, and what was told before says more. */
+function wasNotAsked({ reason, retryAtMs }: RegistryError): boolean {
+  return reason === 'Timeout' && retryAtMs !== undefined;
+}
+
 function settleFailure(
   deps: CopyReconcilerDeps,
   request: CopyRequest,
   error: RegistryError,
 ): { requeueAfterMs: number } {
   const { reason, side, message } = error;
-  deps.onCopied('failed', 0);
   const before = deps.copies.findLast(request);
+  const requeueAfterMs = planSecondLookMs(error, deps.nowMs());
+  if (before?.phase === 'failed' && requeueAfterMs !== undefined && wasNotAsked(error)) {
+    return { requeueAfterMs };
+  }
+  deps.onCopied('failed', 0);
   const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
   deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
-  const requeueAfterMs = planSecondLookMs(error, deps.nowMs());
   if (requeueAfterMs === undefined) {
     throw error;
   }

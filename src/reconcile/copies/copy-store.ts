@@ -1,4 +1,7 @@
+import { Counts } from '../../counts.ts';
 import { formatReference } from '../../images/reference.ts';
+import { parseWorkloadKey } from '../../workloads/kinds.ts';
+import type { CopyShare } from '../ports.ts';
 import type { CopyRequest, CopyState } from './copy-state.ts';
 
 interface Entry {
@@ -7,6 +10,7 @@ interface Entry {
   /** What was asked when that came out: pods may have reported more since. */
   settledFor: CopyRequest | undefined;
   readonly workloadKeys: Set<string>;
+  readonly namespaces: Counts;
 }
 
 /** Distinct images of one copy, that is; more say no more. */
@@ -64,6 +68,15 @@ function isSameOutcome(a: CopyState, b: CopyState): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
+export interface CopyListeners {
+  /** Hears of every copy that has to be looked at. */
+  readonly onWanted: (copyKey: string) => void;
+  /** Hears of every workload whose copy settled. */
+  readonly onSettled: (workloadKey: string) => void;
+  /** Hears of every copy that another namespace wants, too. */
+  readonly onShared?: (copyKey: string) => void;
+}
+
 /**
  * Which copies are wanted by which workloads, and how far each is. In memory only: what is lost with a restart
  * costs one look-up in the backup.
@@ -71,13 +84,15 @@ function isSameOutcome(a: CopyState, b: CopyState): boolean {
 export class CopyStore {
   readonly #entries = new Map<string, Entry>();
   readonly #keysByWorkload = new Map<string, readonly string[]>();
+  readonly #namespaces = new Counts();
   readonly #onWanted: (copyKey: string) => void;
   readonly #onSettled: (workloadKey: string) => void;
+  readonly #onShared: (copyKey: string) => void;
 
-  /** `onWanted` hears of every copy that has to be looked at, `onSettled` of every workload whose copy settled. */
-  constructor(options: { onWanted: (copyKey: string) => void; onSettled: (workloadKey: string) => void }) {
+  constructor(options: CopyListeners) {
     this.#onWanted = options.onWanted;
     this.#onSettled = options.onSettled;
+    this.#onShared = options.onShared ?? (() => {});
   }
 
   /** What is known; a verified copy is pending again when pods report what it was not compared with. */
@@ -94,6 +109,18 @@ export class CopyStore {
 
   findRequest(key: string): CopyRequest | undefined {
     return this.#entries.get(key)?.request;
+  }
+
+  /** For whom a copy is; for nobody when it is not wanted any more. */
+  findShare(key: string): CopyShare {
+    const entry = this.#entries.get(key);
+    const { digest, isRescue = false } = entry?.request ?? {};
+    return {
+      namespaces: entry?.namespaces.names() ?? [],
+      isAlone: this.#namespaces.size <= 1,
+      // A digest of its own has the copy of a slot that holds one.
+      isUrgent: isRescue || digest !== undefined || entry?.state.phase === 'verified',
+    };
   }
 
   listFailed(): readonly string[] {
@@ -117,9 +144,15 @@ export class CopyStore {
         this.#leave(old, workloadKey);
       }
     }
+    const { namespace } = parseWorkloadKey(workloadKey);
     if (keys.length === 0) {
-      this.#keysByWorkload.delete(workloadKey);
+      if (this.#keysByWorkload.delete(workloadKey)) {
+        this.#namespaces.remove(namespace);
+      }
       return;
+    }
+    if (!this.#keysByWorkload.has(workloadKey)) {
+      this.#namespaces.add(namespace);
     }
     this.#keysByWorkload.set(workloadKey, keys);
     for (const request of requests) {
@@ -168,18 +201,29 @@ export class CopyStore {
   clear(): void {
     this.#entries.clear();
     this.#keysByWorkload.clear();
+    this.#namespaces.clear();
   }
 
   #join(request: CopyRequest, workloadKey: string): void {
     const key = copyKey(request);
     const entry = this.#entries.get(key);
+    const { namespace } = parseWorkloadKey(workloadKey);
     if (!entry) {
       const state = { phase: 'pending' } as const;
-      this.#entries.set(key, { request, state, settledFor: undefined, workloadKeys: new Set([workloadKey]) });
+      const workloadKeys = new Set([workloadKey]);
+      const namespaces = new Counts([namespace]);
+      this.#entries.set(key, { request, state, settledFor: undefined, workloadKeys, namespaces });
       this.#onWanted(key);
       return;
     }
-    entry.workloadKeys.add(workloadKey);
+    if (!entry.workloadKeys.has(workloadKey)) {
+      const isOther = entry.namespaces.get(namespace) === 0;
+      entry.workloadKeys.add(workloadKey);
+      entry.namespaces.add(namespace);
+      if (isOther) {
+        this.#onShared(key);
+      }
+    }
     const merged = merge(entry.request, request);
     if (merged !== entry.request) {
       entry.request = merged;
@@ -191,7 +235,9 @@ export class CopyStore {
 
   #leave(key: string, workloadKey: string): void {
     const entry = this.#entries.get(key);
-    entry?.workloadKeys.delete(workloadKey);
+    if (entry?.workloadKeys.delete(workloadKey)) {
+      entry.namespaces.remove(parseWorkloadKey(workloadKey).namespace);
+    }
     if (entry?.workloadKeys.size === 0) {
       this.#entries.delete(key);
     }

@@ -6,10 +6,13 @@ import type { Platforms } from '../../images/platforms.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
 import type { Settings } from '../../settings/settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
+import { type CopyStore, copyKey } from './copy-store.ts';
 import type { CopyProgress, ImageRegistry } from '../ports.ts';
 
 export interface EnsureCopyDeps {
   readonly registry: ImageRegistry;
+  /** Knows for whom copies are. */
+  readonly copies: Pick<CopyStore, 'findShare'>;
   readonly settings: () => Settings;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -70,7 +73,11 @@ async function makeCopy(
     const facts = { source: formatReference(source), copy: formatReference(copy), ...progress };
     deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
   };
-  await deps.registry.copy({ source, copy, platforms, isRepair: found === 'part', onProgress }, signal);
+  const share = deps.copies.findShare(copyKey(plan.request));
+  await deps.registry.copy(
+    { source, copy, platforms, share, isRepair: found === 'part', onProgress },
+    signal,
+  );
   if (platforms !== 'all') {
     await checkParts(deps, plan, signal);
   }

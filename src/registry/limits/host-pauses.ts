@@ -13,6 +13,9 @@ export interface HostPauses {
   remember(host: string, retryAtMs: number): void;
 }
 
+/** Workloads name the hosts: of any number of them, the oldest are forgotten. */
+const MOST_HOSTS = 1_000;
+
 export function createHostPauses(clock: Clock): HostPauses {
   const pauses = new Map<string, number>();
   const toKey = (host: string): string => toApiHost(host).toLowerCase();
@@ -32,7 +35,14 @@ export function createHostPauses(clock: Clock): HostPauses {
       throw new RegistryError(message, { reason: 'RateLimited', side, retryAtMs });
     },
     remember(host, retryAtMs) {
-      pauses.set(toKey(host), Math.max(retryAtMs, pauses.get(toKey(host)) ?? 0));
+      const key = toKey(host);
+      const untilMs = Math.max(retryAtMs, pauses.get(key) ?? 0);
+      pauses.delete(key);
+      pauses.set(key, untilMs);
+      const [oldest] = pauses.keys();
+      if (pauses.size > MOST_HOSTS && oldest !== undefined) {
+        pauses.delete(oldest);
+      }
     },
   };
 }

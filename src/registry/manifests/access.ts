@@ -3,6 +3,7 @@ import type { RegistrySide } from '../../errors.ts';
 import type { Credential } from '../credentials/credentials.ts';
 import type { ResolveHost } from './forwarding.ts';
 import type { HttpClient } from './http-client.ts';
+import type { HostSilences } from '../limits/host-silences.ts';
 
 /** What is to be done at a registry, and as whom. */
 export interface Access {
@@ -20,5 +21,6 @@ export interface Access {
 export interface RegistryDeps {
   readonly http: HttpClient;
   readonly resolveHost: ResolveHost;
+  readonly silences: HostSilences;
   readonly clock: Clock;
 }

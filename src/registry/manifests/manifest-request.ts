@@ -2,7 +2,7 @@ import { RegistryError } from '../../errors.ts';
 import type { Access, RegistryDeps } from './access.ts';
 import type { Authorizer } from './authorizer.ts';
 import { findForwardingProblem, type ResolveHost } from './forwarding.ts';
-import type { HttpAnswer, HttpClient, HttpRequest } from './http-client.ts';
+import type { HttpAnswer, HttpRequest } from './http-client.ts';
 import { MANIFEST_KINDS } from './media-types.ts';
 import { toTransportError } from './transport-failure.ts';
 
@@ -60,7 +60,7 @@ async function sendFollowing(
     const answer = await send(
       { ...request, url },
       url.origin === access.origin.origin ? authorization : undefined,
-      deps.http,
+      deps,
     );
     const { location } = answer.headers;
     if (answer.status < 300 || answer.status > 399 || location === undefined || method === 'PUT') {
@@ -91,7 +91,7 @@ async function findRedirect(
 async function send(
   { method, url, access, manifest }: ManifestRequest,
   authorization: string | undefined,
-  http: HttpClient,
+  { http, silences }: RegistryDeps,
 ): Promise<HttpAnswer> {
   const request: HttpRequest = {
     method,
@@ -106,8 +106,11 @@ async function send(
     signal: access.signal,
     maxBodyBytes: MAX_MANIFEST_BYTES,
   };
+  // What the registry sends us to is not its own: it could name a slow page of another one.
+  const isOwn = url.origin === access.origin.origin;
+  const ask = (): Promise<HttpAnswer> => http.send(request);
   try {
-    return await http.send(request);
+    return await (isOwn ? silences.ask(url.host, access, ask) : ask());
   } catch (error) {
     throw toTransportError(error, { ...access, host: url.host });
   }

@@ -16,12 +16,12 @@ import type { Settings } from '../../settings/settings.ts';
 import { type Consequence, planConsequences } from '../../settings/settings-change.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Snapshot } from '../../telemetry/snapshot.ts';
-import { createCopyLoop, createCopyQueue, planCopyPasses } from './copy-loop.ts';
-import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { createCopyLoop, createCopyQueue, findCopyShare, planCopyPasses } from './copy-loop.ts';
+import { formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
-/** Passes over workloads at the same time: they mostly wait for the API server, whose rate is limited elsewhere. */
-const WORKLOAD_CONCURRENCY = 8;
+/** Passes over workloads at the same time: they mostly wait for the API server. One namespace gets three quarters of them. */
+const WORKLOAD_CONCURRENCY = 10;
 
 export interface LoopsDeps {
   readonly phase: Pick<CurrentPhase, 'current'>;
@@ -57,17 +57,19 @@ export class Loops {
   constructor(deps: LoopsDeps) {
     this.#deps = deps;
     const { settings, clock, log, metrics } = deps;
-    this.#copyQueue = createCopyQueue(deps);
+    this.#copyQueue = createCopyQueue({ ...deps, findShare: (key) => findCopyShare(this.#copies, key) });
     this.#workloadQueue = new WorkQueue({
       name: 'workloads',
       concurrency: WORKLOAD_CONCURRENCY,
       clock,
       log,
       metrics: metrics.forQueue('workloads'),
+      findShare: (key) => ({ namespaces: [parseWorkloadKey(key).namespace] }),
     });
     this.#copies = new CopyStore({
       onWanted: (key) => this.#copyQueue.add(key),
       onSettled: (key) => this.#workloadQueue.add(key),
+      onShared: (key) => this.#copyQueue.widen(key),
     });
     this.#budget = new RolloutBudget({
       limits: () => ({

@@ -161,6 +161,29 @@ it('sends one at a time, and drops what is too much', async () => {
   expect(server.requests).toHaveLength(201);
 });
 
+it(
+  'sends what one namespace has to say although there is a storm in another',
+  { tags: 'attack-share' },
+  async () => {
+    const told = (): readonly unknown[] =>
+      server.requests.map(({ body }) => (body as { metadata: { namespace: string } }).metadata.namespace);
+    let answer: () => void = () => undefined;
+    server.answer = (_, response) => {
+      answer = () => answerJson(response, {}, 201);
+    };
+    for (let count = 0; count < 300; count++) {
+      events.record(aWorkload({ namespace: 'hostile' }), { ...FAILED, note: `number ${count}` });
+    }
+    events.record(aWorkload({ namespace: 'shop' }), FAILED);
+    await until('first', () => server.requests.length === 1);
+    server.answer = (_, response) => answerJson(response, {}, 201);
+    answer();
+    await events.close(1_000);
+    expect(told().slice(0, 3)).toEqual(['hostile', 'hostile', 'shop']);
+    expect(told()).toHaveLength(202);
+  },
+);
+
 it('does not wait for ever when it is closed, and sends nothing afterwards', async () => {
   server.answer = () => undefined;
   events.record(aWorkload(), FAILED);

@@ -60,6 +60,25 @@ it('uploads nothing that is there already', async () => {
   expect(outcomes).toEqual(['copied', 'found']);
 });
 
+describe('a source that gives no answer', () => {
+  const later = { reason: 'Timeout', side: 'source', retryAtMs: NOW_MS + 20_000 } as const;
+
+  it('is asked again when its pause is over', async () => {
+    registry.failure = new RegistryError('gives no answer', later);
+    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 20_000 });
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', message: 'gives no answer', isFinal: false });
+  });
+
+  it('is told once: what was not asked is no news', async () => {
+    registry.failure = new RegistryError('no answer in 30000 ms', { reason: 'Timeout', side: 'source' });
+    await expect(reconcile(NGINX)).rejects.toThrow('no answer in 30000 ms');
+    registry.failure = new RegistryError('gives no answer', later);
+    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 20_000 });
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', message: 'no answer in 30000 ms' });
+    expect(outcomes).toEqual(['failed']);
+  });
+});
+
 it('backs up what runs, not what the tag has moved to', async () => {
   registry.put(parseReference('nginx:1.27'), OTHER_DIGEST);
   const request = { ...NGINX, digest: DIGEST, isProven: true };

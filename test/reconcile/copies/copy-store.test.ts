@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { parseReference } from '../../../src/images/reference.ts';
 import type { CopyRequest, CopyState } from '../../../src/reconcile/copies/copy-state.ts';
-import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
+import { CopyStore, copyKey } from '../../../src/reconcile/copies/copy-store.ts';
 import { DIGEST, OTHER_DIGEST, aVerifiedCopy } from '../../support/builders.ts';
 
 const NGINX: CopyRequest = { source: parseReference('nginx:1.27'), isProven: false };
@@ -19,12 +19,18 @@ const FAILED: CopyState = {
 
 let wanted: string[];
 let woken: string[];
+let shared: string[];
 let copies: CopyStore;
 
 beforeEach(() => {
   wanted = [];
   woken = [];
-  copies = new CopyStore({ onWanted: (key) => wanted.push(key), onSettled: (key) => woken.push(key) });
+  shared = [];
+  copies = new CopyStore({
+    onWanted: (key) => wanted.push(key),
+    onSettled: (key) => woken.push(key),
+    onShared: (key) => shared.push(key),
+  });
 });
 
 it('asks for one copy however many workloads want it', () => {
@@ -53,6 +59,49 @@ it('takes a proof even when there was to be none', () => {
   copies.settle(NGINX, FAILED);
   copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
   expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
+});
+
+describe('the share of a copy', () => {
+  it('is that of all namespaces that want it now', () => {
+    copies.want('Deployment/a/web', [NGINX]);
+    copies.want('Deployment/a/other', [NGINX]);
+    copies.want('Deployment/b/web', [NGINX]);
+    expect(copies.findShare(copyKey(NGINX)).namespaces).toEqual(['a', 'b']);
+    copies.want('Deployment/a/web', []);
+    expect(copies.findShare(copyKey(NGINX)).namespaces).toEqual(['a', 'b']);
+    copies.want('Deployment/a/other', [REDIS]);
+    expect(copies.findShare(copyKey(NGINX)).namespaces).toEqual(['b']);
+    copies.want('Deployment/b/web', []);
+    expect(copies.findShare(copyKey(NGINX)).namespaces).toEqual([]);
+  });
+
+  it('leaves room for nobody as long as no other namespace wants anything', () => {
+    copies.want('Deployment/a/web', [NGINX]);
+    copies.want('Deployment/a/other', [REDIS]);
+    expect(copies.findShare(copyKey(NGINX)).isAlone).toBe(true);
+    copies.want('Deployment/b/web', [REDIS]);
+    expect(copies.findShare(copyKey(NGINX)).isAlone).toBe(false);
+    copies.want('Deployment/b/web', []);
+    expect(copies.findShare(copyKey(NGINX)).isAlone).toBe(true);
+  });
+
+  it('is urgent once pods run from it, and when it is to rescue them', () => {
+    const rescue = { ...NGINX, isRescue: true };
+    const held = { ...NGINX, digest: DIGEST };
+    copies.want('Deployment/a/web', [NGINX, rescue, held]);
+    const isUrgent = (request: CopyRequest) => copies.findShare(copyKey(request)).isUrgent;
+    expect([NGINX, rescue, held].map(isUrgent)).toEqual([false, true, true]);
+    copies.settle(NGINX, VERIFIED);
+    expect(isUrgent(NGINX)).toBe(true);
+  });
+
+  it('is told to be another when one more namespace wants it', () => {
+    copies.want('Deployment/a/web', [NGINX]);
+    copies.want('Deployment/a/other', [NGINX]);
+    expect(shared).toEqual([]);
+    copies.want('Deployment/b/web', [NGINX]);
+    expect(shared).toEqual([copyKey(NGINX)]);
+  });
 });
 
 it('wakes every workload that waits when a copy settles', () => {

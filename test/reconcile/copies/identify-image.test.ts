@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { RegistryError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import type { CopyRequest } from '../../../src/reconcile/copies/copy-state.ts';
+import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { identifyImage } from '../../../src/reconcile/copies/identify-image.ts';
 import { someSettings } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
@@ -38,6 +39,7 @@ beforeEach(() => {
 function identify(request: Partial<CopyRequest>, before?: { readonly digest: string }) {
   const deps = {
     registry,
+    copies: new CopyStore({ onWanted: () => undefined, onSettled: () => undefined }),
     settings: () => someSettings(),
     log: pino({ level: 'silent' }),
     nowMs: () => 0,

@@ -29,3 +29,16 @@ it('keeps the longest pause it was told', () => {
   nowMs = 20_000;
   expect(() => pauses.check('b.io', 'backup', 'x')).toThrow('left alone');
 });
+
+it('remembers no more hosts than a thousand', { tags: 'attack-size' }, () => {
+  nowMs = 0;
+  const pauses = createHostPauses(clock);
+  const ask = () => pauses.check('first.example', 'source', 'x');
+  pauses.remember('first.example', 60_000);
+  for (let host = 0; host < 999; host++) {
+    pauses.remember(`h${host}.example`, 60_000);
+  }
+  expect(ask).toThrow('left alone');
+  pauses.remember('one-more.example', 60_000);
+  expect(ask).not.toThrow();
+});

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { parseReference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
+import { createHostSilences } from '../../../src/registry/limits/host-silences.ts';
 import {
   createManifestClient,
   type ImageAccess,
@@ -23,7 +24,12 @@ function createClient(): ManifestClient {
   const http = createHttpClient({ environment: {}, timeoutMs: 10_000 });
   onTestFinished(() => http.close());
   const clock = { nowMs: () => 0, monotonicMs: () => monotonicMs };
-  return createManifestClient({ http, clock, resolveHost: async () => [] });
+  return createManifestClient({
+    http,
+    clock,
+    resolveHost: async () => [],
+    silences: createHostSilences(clock),
+  });
 }
 
 /** A registry that wants tokens of a service, which gives out one per scope. */

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseReference, type Reference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
+import { createHostSilences } from '../../../src/registry/limits/host-silences.ts';
 import {
   createManifestClient,
   type ImageAccess,
@@ -27,7 +28,12 @@ function createClient({ timeoutMs = 10_000 } = {}): ManifestClient {
   const http = createHttpClient({ environment: {}, timeoutMs });
   onTestFinished(() => http.close());
   const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0 };
-  return createManifestClient({ http, clock, resolveHost: async () => [] });
+  return createManifestClient({
+    http,
+    clock,
+    resolveHost: async () => [],
+    silences: createHostSilences(clock),
+  });
 }
 
 function anImage(server: TestServer, options: { name?: string; credential?: Credential } = {}): ImageAccess {

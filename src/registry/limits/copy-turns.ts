@@ -1,0 +1,115 @@
+import { Counts } from '../../counts.ts';
+import type { CopyShare } from '../../reconcile/ports.ts';
+
+/** What a copy has to wait for, and who waits for it. */
+export interface CopyTurn {
+  /** Undefined: of nobody that is known. */
+  readonly share: CopyShare | undefined;
+  /** Of the source. */
+  readonly host: string;
+  /** In the backup. */
+  readonly repository: string;
+}
+
+/** A copy whose turn it is, and the namespace that had it. */
+interface Running extends CopyTurn {
+  readonly namespace: string;
+}
+
+const NOBODY: CopyShare = { namespaces: [''], isAlone: true, isUrgent: false };
+
+/** One engine is left to others, if there are any. */
+function leaveRoom(concurrency: number, isAlone: boolean): number {
+  return isAlone ? concurrency : Math.max(1, concurrency - 1);
+}
+
+/** The namespace of those that wait for a copy which has the fewest under way. */
+function findPayer({ share }: CopyTurn, underWay: Counts): string {
+  const { namespaces } = share ?? NOBODY;
+  return namespaces.toSorted((a, b) => underWay.get(a) - underWay.get(b))[0] ?? '';
+}
+
+/**
+ * Which of the waiting copies begins next, and for which namespace; undefined when none may. Two pushes of one layer into one
+ * repository get in each other's way in many registries, so a repository has one at a time. The
+ * last engine is for a namespace that has none, and one host leaves an engine to the others. Of those that may begin, the urgent ones come first, then those of the namespace that has
+ * the fewest under way, then those that have waited longest.
+ */
+export function chooseTurn<Turn extends CopyTurn>(
+  waiting: readonly Turn[],
+  running: readonly Running[],
+  concurrency: number,
+): { readonly turn: Turn; readonly namespace: string } | undefined {
+  if (running.length >= concurrency) {
+    return undefined;
+  }
+  const repositories = new Set(running.map(({ repository }) => repository));
+  const hosts = new Counts(running.map(({ host }) => host));
+  const namespaces = new Counts(running.map(({ namespace }) => namespace));
+  const isOneHost = new Set([...waiting, ...running].map(({ host }) => host)).size <= 1;
+  const candidates = waiting.flatMap((turn) => {
+    const { isAlone, isUrgent } = turn.share ?? NOBODY;
+    const namespace = findPayer(turn, namespaces);
+    const underWay = namespaces.get(namespace);
+    const mayBegin =
+      !repositories.has(turn.repository) &&
+      hosts.get(turn.host) < leaveRoom(concurrency, isOneHost) &&
+      (running.length < leaveRoom(concurrency, isAlone) || underWay === 0);
+    return mayBegin ? [{ turn, namespace, underWay, isUrgent }] : [];
+  });
+  return candidates.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.underWay - b.underWay)[0];
+}
+
+interface Waiting extends CopyTurn {
+  readonly begin: () => Promise<void>;
+}
+
+/** Copies that wait for an engine. */
+export class CopyTurns {
+  readonly #concurrency: () => number;
+  readonly #waiting = new Set<Waiting>();
+  readonly #running = new Set<Running>();
+
+  /** `concurrency` is asked at every turn, so that it may change. */
+  constructor(concurrency: () => number) {
+    this.#concurrency = concurrency;
+  }
+
+  /**
+   * Makes a copy when it is its turn. Aborting takes a waiting one out; one that was begun has to end by itself, and keeps
+   * its turn until it has.
+   */
+  async run<Result>(turn: CopyTurn, copy: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const begin = (): Promise<void> => {
+      signal.removeEventListener('abort', leave);
+      return copy().then(resolve, reject);
+    };
+    const waiting: Waiting = { ...turn, begin };
+    const leave = (): void => {
+      this.#waiting.delete(waiting);
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    this.#waiting.add(waiting);
+    this.#beginSome();
+    return promise;
+  }
+
+  #beginSome(): void {
+    for (;;) {
+      const next = chooseTurn([...this.#waiting], [...this.#running], this.#concurrency());
+      if (!next) {
+        return;
+      }
+      this.#waiting.delete(next.turn);
+      const running = { ...next.turn, namespace: next.namespace };
+      this.#running.add(running);
+      void next.turn.begin().then(() => {
+        this.#running.delete(running);
+        this.#beginSome();
+      });
+    }
+  }
+}
