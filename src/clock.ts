@@ -59,3 +59,18 @@ export async function untilAborted(signal: AbortSignal): Promise<void> {
     });
   }
 }
+
+/**
+ * Ends as the work does, or with the reason of the signal, whichever comes first: for work that may not notice the signal.
+ * What becomes of the work after that is nobody's concern.
+ */
+export function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) {
+      stop();
+    }
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { getCACertificates } from 'node:tls';
 
+import { orAborted } from '../../clock.ts';
 import { UsageError } from '../../errors.ts';
 
 export interface HttpRequest {
@@ -34,7 +35,7 @@ export class HttpError extends Error {
 
 export interface HttpClient {
   /**
-   * One request, no redirects.
+   * One request, no redirects. Settles by its deadline and its signal, whatever the other side sends.
    *
    * @throws {HttpError}
    */
@@ -55,6 +56,9 @@ export interface HttpClientOptions {
 
 const MAX_BODY_BYTES = 64 * 1024;
 const CONNECTIONS_PER_HOST = 8;
+/** Answers that announce another one (1xx): servers send one or two. */
+const MOST_ANNOUNCEMENTS = 16;
+const SWITCHING_PROTOCOLS = 101;
 
 /**
  * One pool of connections for all look-ups: a handshake for each would cost more than the look-ups
@@ -104,8 +108,9 @@ async function exchange(request: HttpRequest, agent: http.Agent, signal: AbortSi
     const module = url.protocol === 'https:' ? https : http;
     const outgoing = module.request(url, { method, headers: { ...headers }, agent, signal });
     try {
-      return await answerOf(outgoing, request);
+      return await orAborted(answerOf(outgoing, request), signal);
     } catch (error) {
+      outgoing.destroy();
       if (!outgoing.reusedSocket || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') {
         throw error;
       }
@@ -115,14 +120,41 @@ async function exchange(request: HttpRequest, agent: http.Agent, signal: AbortSi
 
 function answerOf(outgoing: http.ClientRequest, request: HttpRequest): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    outgoing.once('error', reject);
+    const give = (incoming: http.IncomingMessage, body: Buffer): void =>
+      resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
+    rejectWithoutAnswer(outgoing, reject);
+    // Without a listener, Node would close the connection and tell nobody.
+    outgoing.once('upgrade', (incoming, socket) => {
+      socket.destroy();
+      give(incoming, Buffer.alloc(0));
+    });
     outgoing.once('response', (incoming) => {
+      // One that may have no body, and after which the other side would speak something else.
+      if (incoming.statusCode === SWITCHING_PROTOCOLS) {
+        outgoing.destroy();
+        give(incoming, Buffer.alloc(0));
+        return;
+      }
       readBody(incoming, request.maxBodyBytes ?? MAX_BODY_BYTES)
-        .then((body) => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body }))
+        .then((body) => give(incoming, body))
         .catch(reject);
     });
     outgoing.end(request.body);
   });
+}
+
+function rejectWithoutAnswer(outgoing: http.ClientRequest, reject: (error: Error) => void): void {
+  let announcements = 0;
+  outgoing.on('error', reject);
+  outgoing.on('information', () => {
+    announcements += 1;
+    if (announcements > MOST_ANNOUNCEMENTS) {
+      outgoing.destroy(new HttpError('announced an answer over and over', 'unreachable'));
+    }
+  });
+  const onClose = (): void => reject(new HttpError('closed the connection', 'unreachable'));
+  outgoing.once('close', onClose);
+  outgoing.once('response', () => outgoing.off('close', onClose));
 }
 
 async function readBody(incoming: http.IncomingMessage, maxBytes: number): Promise<Buffer> {

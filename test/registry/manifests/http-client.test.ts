@@ -10,7 +10,9 @@ import {
   type HttpClient,
   type HttpRequest,
 } from '../../../src/registry/manifests/http-client.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { LOCALHOST_CERTIFICATE } from '../localhost-certificate.ts';
+import { startRawServer, SWITCHES } from '../raw-server.ts';
 import { startServer } from '../servers.ts';
 import { createTemporaryFolder } from '../temporary-folder.ts';
 
@@ -85,6 +87,43 @@ it('gives up when it is told to, with the reason it was given', async () => {
   });
   const sent = createClient().send(aRequest(server.origin, { signal: controller.signal }));
   await expect(sent).rejects.toThrow('lease lost');
+});
+
+it.each(SWITCHES)('brings back %j as an answer like any other', { tags: 'attack-registry' }, async (said) => {
+  const server = await startRawServer((socket) => socket.write(said));
+  const client = createClient();
+  // More than there are connections for one host.
+  const answers = await Promise.all(Array.from({ length: 20 }, () => client.send(aRequest(server.origin))));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([101]));
+  await waitFor(() => server.open.size === 0, { what: 'the connections to be closed' });
+});
+
+it('gives up on a server that announces an answer again and again', { tags: 'attack-registry' }, async () => {
+  const server = await startRawServer((socket) =>
+    socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1_000)),
+  );
+  const sent = createClient().send(aRequest(server.origin));
+  await expect(sent).rejects.toMatchObject({
+    kind: 'unreachable',
+    message: 'announced an answer over and over',
+  });
+});
+
+it.each([
+  ['says nothing', ''],
+  ['begins a head and never ends it', 'HTTP/1.1 200 OK\r\nContent-Le'],
+  ['begins a body and never ends it', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx'],
+  ['announces an answer that never comes', 'HTTP/1.1 100 Continue\r\n\r\n'],
+])('ends by its deadline and its signal when the server %s', { tags: 'attack-registry' }, async (_, said) => {
+  const controller = new AbortController();
+  const server = await startRawServer((socket) =>
+    socket.write(said, () => controller.abort(new Error('lease lost'))),
+  );
+  const stopped = createClient().send(aRequest(server.origin, { signal: controller.signal }));
+  await expect(stopped).rejects.toThrow('lease lost');
+  const late = createClient({ timeoutMs: 50 }).send(aRequest(server.origin));
+  await expect(late).rejects.toMatchObject({ kind: 'timeout' });
+  await waitFor(() => server.open.size === 0, { what: 'the connections to be closed' });
 });
 
 it('says that nobody listens', async () => {
