@@ -92,17 +92,15 @@ export function connectForTest(
   url: URL,
   options: {
     readonly limits?: Partial<ClientLimits>;
-    readonly readCredentials?: (renew: boolean) => Credentials;
+    readonly readCredentials?: (renew: boolean) => Credentials | Promise<Credentials>;
   } = {},
 ): Connection {
   return connectTo(
     {
       server: url,
       namespace: 'here',
-      readCredentials: ({ renew }) =>
-        Promise.resolve(
-          options.readCredentials?.(renew) ?? { headers: { authorization: 'Bearer t' }, tls: {} },
-        ),
+      readCredentials: async ({ renew }) =>
+        options.readCredentials?.(renew) ?? { headers: { authorization: 'Bearer t' }, tls: {} },
     },
     { userAgent: 'test/1', clock: systemClock, ...(options.limits ? { limits: options.limits } : {}) },
   );

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Clock, createTokenBucket, wait } from '../../clock.ts';
 import { describeRequest, transportError } from './api-errors.ts';
 import { type Deadline, createDeadline } from './deadline.ts';
-import { readText } from './exchange.ts';
+import { readChunks, readText } from './exchange.ts';
 import { createJsonLines } from './json-lines.ts';
 import { type Message, type Method, createSender } from './sender.ts';
 import type { Target } from './target.ts';
@@ -99,7 +99,7 @@ async function* readDocuments(
 ): AsyncGenerator<unknown, void> {
   const lines = createJsonLines();
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
+    for await (const chunk of readChunks(response, deadline.signal)) {
       deadline.restart();
       yield* lines.push(chunk);
     }
@@ -176,7 +176,8 @@ export function connectTo(
       const deadline = createDeadline(request.timeoutMs ?? limits.timeoutMs, request.signal);
       const message = requestMessage(request, deadline);
       try {
-        return parseAnswer(message.what, await readText(await sender.send(message))) as T;
+        const response = await sender.send(message);
+        return parseAnswer(message.what, await readText(response, deadline)) as T;
       } catch (error) {
         throw sender.explain(message, error);
       } finally {

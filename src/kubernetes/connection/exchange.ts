@@ -3,8 +3,11 @@ import { request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 
+import { orAborted } from '../../clock.ts';
 import { TCP_KEEP_ALIVE_MS } from './agents.ts';
 import type { Credentials } from './target.ts';
+
+const SWITCHING_PROTOCOLS = 101;
 
 /** No answer. Its cause tells why; the message is fit for people. */
 export class ExchangeError extends Error {
@@ -74,17 +77,30 @@ function limitConnecting(
 }
 
 /**
- * Sends one request and returns as soon as the head of the answer is there.
+ * Sends one request and returns as soon as the head of the answer is there; settles by the signal in any case.
  *
  * @throws {ExchangeError}
  */
 export function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
   const isPlain = options.server.protocol === 'http:';
-  return new Promise((resolve, reject) => {
-    const request = (isPlain ? requestHttp : requestHttps)(toRequestOptions(options), resolve);
+  const answer = new Promise<IncomingMessage>((resolve, reject) => {
+    const request = (isPlain ? requestHttp : requestHttps)(toRequestOptions(options));
     request.on('socket', (socket) => {
       const event = isPlain ? 'connect' : 'secureConnect';
       limitConnecting(socket, { event, timeoutMs: options.connectTimeoutMs });
+    });
+    request.on('response', (response) => {
+      if (response.statusCode === SWITCHING_PROTOCOLS) {
+        request.destroy();
+        reject(switchedProtocols());
+        return;
+      }
+      resolve(response);
+    });
+    // Without a listener, Node would close the connection and tell nobody.
+    request.on('upgrade', (_, socket) => {
+      socket.destroy();
+      reject(switchedProtocols());
     });
     request.on('error', (cause) => {
       const isStale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(errorCode(cause));
@@ -92,18 +108,45 @@ export function exchange(options: ExchangeOptions): Promise<IncomingMessage> {
     });
     request.end(options.body);
   });
+  return orAborted(answer, options.signal);
+}
+
+function switchedProtocols(): ExchangeError {
+  return new ExchangeError('answered 101 Switching Protocols', { isStale: false, cause: undefined });
+}
+
+/** The bytes of an answer as they come; leaving early, and the signal, close the connection. */
+export async function* readChunks(
+  response: IncomingMessage,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void> {
+  const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+  try {
+    for (;;) {
+      const next = await orAborted(chunks.next(), signal);
+      if (next.done) {
+        return;
+      }
+      yield next.value;
+    }
+  } finally {
+    response.destroy();
+  }
 }
 
 /** The whole body as text, or as much of it as the limit allows. */
-export async function readText(response: IncomingMessage, limitBytes = Infinity): Promise<string> {
-  const chunks: Buffer[] = [];
+export async function readText(
+  response: IncomingMessage,
+  { signal, limitBytes = Infinity }: { readonly signal: AbortSignal; readonly limitBytes?: number },
+): Promise<string> {
+  const read: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
+  for await (const chunk of readChunks(response, signal)) {
+    read.push(chunk);
     bytes += chunk.length;
     if (bytes > limitBytes) {
       break;
     }
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(read).toString('utf8');
 }

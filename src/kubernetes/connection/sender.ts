@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-import { wait } from '../../clock.ts';
+import { orAborted, wait } from '../../clock.ts';
 import { type ApiError, ControllerError } from '../../errors.ts';
 import { createAgents } from './agents.ts';
 import { answerError, transportError } from './api-errors.ts';
@@ -47,10 +47,10 @@ function parseRetryAfterMs(response: IncomingMessage): number | undefined {
   return /^\d{1,6}$/u.test(text) ? Number(text) * 1000 : undefined;
 }
 
-async function readRefusal(what: string, response: IncomingMessage): Promise<ApiError> {
+async function readRefusal({ what, deadline }: Message, response: IncomingMessage): Promise<ApiError> {
   return answerError(what, {
     httpStatus: response.statusCode ?? 0,
-    text: await readText(response, LONGEST_ERROR_BYTES),
+    text: await readText(response, { signal: deadline.signal, limitBytes: LONGEST_ERROR_BYTES }),
     retryAfterMs: parseRetryAfterMs(response),
   });
 }
@@ -88,7 +88,8 @@ export function createSender(
   const agents = createAgents(target);
 
   const sendOnce = async (message: Message, renew: boolean): Promise<IncomingMessage> => {
-    const credentials = await target.readCredentials({ renew });
+    // A plugin that is asked for them may wait for anything.
+    const credentials = await orAborted(target.readCredentials({ renew }), message.deadline.signal);
     message.guard?.();
     return exchange({
       ...message,
@@ -121,7 +122,7 @@ export function createSender(
       if (isSuccess(response)) {
         return response;
       }
-      const refusal = await readRefusal(message.what, response);
+      const refusal = await readRefusal(message, response);
       renew = refusal.status === 401 && !hasRenewed;
       hasRenewed ||= renew;
       const waitMs = renew ? 0 : repeatAfterMs(message.method, refusal);

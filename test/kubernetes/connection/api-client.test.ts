@@ -157,6 +157,34 @@ describe('request', () => {
     expect(await failing).toMatchObject({ reason: 'Unreachable' });
   });
 
+  it.each([
+    [
+      'with an upgrade',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+    ],
+    ['without one', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
+  ])('gives up on a server that switches protocols, %s', async (_, text) => {
+    server.answer = (__, response) => response.socket?.write(text);
+    const error = await failureOf(connection.request(GET));
+    expect(error).toMatchObject({ reason: 'Unreachable', retryable: true });
+    expect(error.message).toBe('GET deployments shop/web: answered 101 Switching Protocols');
+  });
+
+  it('gives up on credentials that do not come', async () => {
+    let asked = false;
+    const waiting = connectForTest(server.url, {
+      readCredentials() {
+        asked = true;
+        return new Promise(() => {});
+      },
+    });
+    const failing = failureOf(waiting.request({ ...GET, timeoutMs: 7_000 }));
+    await until('credentials asked for', () => asked);
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect((await failing).message).toBe('GET deployments shop/web: no answer in time');
+    waiting.close();
+  });
+
   it('gives up connecting long before the deadline', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
