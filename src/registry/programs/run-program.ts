@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 import { createLineSplitter } from './line-splitter.ts';
+import { waitForEnd } from './program-end.ts';
 
 export interface ProgramRun {
   /** A path, or a name looked up in PATH of `environment`. */
@@ -29,8 +30,8 @@ export interface ProgramResult {
 const LONGEST_STDOUT = 64 * 1024;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const KILL_AFTER_MS = 10_000;
-/** A process that inherited the pipes and outlives the program must not hold us up. */
-const DRAIN_MS = 1_000;
+/** What the kernel may take to end a process that was killed. */
+const GIVE_UP_AFTER_MS = 5_000;
 
 /** When we end without waiting for them, they end with us: being in groups of their own, nobody else would end them. */
 const running = new Set<ChildProcess>();
@@ -41,9 +42,9 @@ process.on('exit', () => {
 });
 
 /**
- * Runs a program without a shell and waits until it is gone, which is at most `killAfterMs` after it was
- * stopped. Programs lead a process group of their own: stopping one stops what it started too, and a signal
- * from a terminal reaches only us.
+ * Runs a program without a shell and waits until it is gone, which is at most `killAfterMs` after it was stopped; one
+ * that does not end when it is killed either is left behind a few seconds later. Programs lead a process group of their
+ * own: stopping one stops what it started too, and a signal from a terminal reaches only us.
  *
  * @throws {Error} of Node when the program cannot be started.
  */
@@ -56,8 +57,12 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
     shell: false,
     stdio: [typeof run.stdin === 'number' ? run.stdin : 'pipe', 'pipe', 'pipe'],
   });
-  running.add(child);
+  if (child.pid !== undefined) {
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+  }
   let stopped: ProgramResult['stopped'];
+  const givenUp = new AbortController();
   let killTimer: NodeJS.Timeout | undefined;
   const stop = (why: NonNullable<typeof stopped>): void => {
     if (stopped) {
@@ -65,17 +70,19 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
     }
     stopped = why;
     killGroup(child, 'SIGTERM');
-    killTimer = setTimeout(() => killGroup(child, 'SIGKILL'), run.killAfterMs ?? KILL_AFTER_MS);
+    killTimer = setTimeout(() => {
+      killGroup(child, 'SIGKILL');
+      killTimer = setTimeout(() => givenUp.abort(), GIVE_UP_AFTER_MS);
+    }, run.killAfterMs ?? KILL_AFTER_MS);
   };
   const onAbort = (): void => stop('abort');
   const deadline = setTimeout(() => stop('timeout'), Math.min(run.timeoutMs, LONGEST_TIMER_MS));
   run.signal.addEventListener('abort', onAbort, { once: true });
   try {
     const stdout = collect(child, run, () => stop('stop'));
-    const exitCode = await waitForEnd(child);
+    const exitCode = await waitForEnd(child, givenUp.signal);
     return { exitCode, stdout: stdout(), stopped };
   } finally {
-    running.delete(child);
     clearTimeout(deadline);
     clearTimeout(killTimer);
     run.signal.removeEventListener('abort', onAbort);
@@ -100,22 +107,6 @@ function collect(child: ChildProcess, run: ProgramRun, stop: () => void): () => 
     child.stdin?.end(run.stdin);
   }
   return () => stdout;
-}
-
-function waitForEnd(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', () => {
-      const drain = setTimeout(() => {
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-      }, DRAIN_MS);
-      child.once('close', (exitCode) => {
-        clearTimeout(drain);
-        resolve(exitCode);
-      });
-    });
-  });
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
