@@ -64,7 +64,7 @@ export async function fetchBearerToken(
 async function parseRealm(text: string, access: Access, deps: RegistryDeps): Promise<URL> {
   const realm = URL.parse(text, access.origin);
   const problem = realm
-    ? await findForwardingProblem(access.origin, realm, deps.resolveHost)
+    ? await findForwardingProblem(access.origin, realm, (name) => deps.resolveHost(name, access.signal))
     : 'is no web address';
   if (!realm || problem !== undefined) {
     const named = realm ? `${realm.protocol}//${realm.host}` : toPlainText(text, 64);

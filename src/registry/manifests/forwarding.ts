@@ -1,39 +1,38 @@
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 
-/** All addresses of a name; none when it does not resolve here (behind a proxy names need not). */
-export type ResolveHost = (hostname: string) => Promise<readonly string[]>;
-
-export const resolveHost: ResolveHost = async (hostname) => {
-  try {
-    return (await lookup(hostname, { all: true })).map(({ address }) => address);
-  } catch {
-    return [];
-  }
-};
+import { orAborted } from '../../clock.ts';
+import { listPurposes, type SpecialPurpose } from './special-addresses.ts';
 
 /**
- * Addresses that mean something else inside this machine or cloud than outside: a registry must not send us
- * there.
+ * All addresses of a name; none when it does not resolve here (behind a proxy names need not), or not in time. Ends with
+ * the reason of the signal.
  */
-const LOCAL_RANGES = {
-  loopback: createRange((list) => {
-    list.addSubnet('127.0.0.0', 8, 'ipv4');
-    list.addAddress('::1', 'ipv6');
-  }),
-  'link-local': createRange((list) => {
-    list.addSubnet('169.254.0.0', 16, 'ipv4');
-    list.addSubnet('fe80::', 10, 'ipv6');
-    // The metadata service of one cloud.
-    list.addAddress('fd00:ec2::254', 'ipv6');
-  }),
-  unspecified: createRange((list) => {
-    list.addSubnet('0.0.0.0', 8, 'ipv4');
-    list.addAddress('::', 'ipv6');
-  }),
-};
+export type ResolveHost = (hostname: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-type LocalRange = keyof typeof LOCAL_RANGES;
+/** A resolver asks twice, five seconds each. */
+const RESOLVE_TIMEOUT_MS = 12_000;
+
+/** A look-up cannot be ended: it is left behind. */
+export function createHostResolver(
+  look: (hostname: string) => Promise<readonly { readonly address: string }[]>,
+  timeoutMs: number,
+): ResolveHost {
+  return async (hostname, signal) => {
+    const timeUp = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    try {
+      return (await orAborted(look(hostname), timeUp)).map(({ address }) => address);
+    } catch {
+      signal.throwIfAborted();
+      return [];
+    }
+  };
+}
+
+export const resolveHost = createHostResolver(
+  (hostname) => lookup(hostname, { all: true }),
+  RESOLVE_TIMEOUT_MS,
+);
 
 /**
  * Why a registry that answered from `from` may not send us to `to`, be it for a token or by a redirect;
@@ -44,7 +43,7 @@ type LocalRange = keyof typeof LOCAL_RANGES;
 export async function findForwardingProblem(
   from: URL,
   to: URL,
-  resolve: ResolveHost,
+  resolve: (hostname: string) => Promise<readonly string[]>,
 ): Promise<string | undefined> {
   if (to.protocol !== 'https:' && to.protocol !== 'http:') {
     return 'is no web address';
@@ -55,37 +54,36 @@ export async function findForwardingProblem(
   if (from.protocol === 'https:' && to.protocol === 'http:') {
     return 'is not encrypted';
   }
-  const foreign = await findForeignRange(from.hostname, to.hostname, resolve);
-  return foreign && `is ${foreign === 'unspecified' ? 'an' : 'a'} ${foreign} address`;
+  const purpose = await findForeignPurpose(from.hostname, to.hostname, resolve);
+  return purpose && `is ${purpose === 'unspecified' ? 'an' : 'a'} ${purpose} address`;
 }
 
-/** Range that `to` is in and `from` is not: a registry on this machine may well have its token service here. */
-async function findForeignRange(
+/**
+ * Special purpose of `to` that `from` does not have: a registry on this machine may well have its token service here. One
+ * that is here with some of its addresses only is not.
+ */
+async function findForeignPurpose(
   from: string,
   to: string,
-  resolve: ResolveHost,
-): Promise<LocalRange | undefined> {
-  const ranges = from === to ? [] : await findLocalRanges(to, resolve);
-  const own = ranges.length === 0 ? [] : await findLocalRanges(from, resolve);
-  return ranges.find((range) => !own.includes(range));
+  resolve: (hostname: string) => Promise<readonly string[]>,
+): Promise<SpecialPurpose | undefined> {
+  const target = from === to ? [] : await listPurposesOfHost(to, resolve);
+  const special = new Set(target.flatMap((purposes) => [...purposes]));
+  const own = special.size === 0 ? [] : await listPurposesOfHost(from, resolve);
+  const isOwn = (purpose: SpecialPurpose): boolean =>
+    own.length > 0 && own.every((purposes) => purposes.has(purpose));
+  return [...special].find((purpose) => purpose === 'metadata service' || !isOwn(purpose));
 }
 
-async function findLocalRanges(hostname: string, resolve: ResolveHost): Promise<readonly LocalRange[]> {
+/** For each of its addresses. */
+async function listPurposesOfHost(
+  hostname: string,
+  resolve: (hostname: string) => Promise<readonly string[]>,
+): Promise<readonly ReadonlySet<SpecialPurpose>[]> {
   const name = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   if (name === 'localhost' || name.endsWith('.localhost')) {
-    return ['loopback'];
+    return [new Set<SpecialPurpose>(['loopback'])];
   }
   const addresses = isIP(name) === 0 ? await resolve(name) : [name];
-  const ranges = Object.keys(LOCAL_RANGES) as LocalRange[];
-  return ranges.filter((range) => addresses.some((address) => isIn(range, address)));
-}
-
-function isIn(range: LocalRange, address: string): boolean {
-  return LOCAL_RANGES[range].check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-}
-
-function createRange(fill: (list: BlockList) => void): BlockList {
-  const list = new BlockList();
-  fill(list);
-  return list;
+  return addresses.map((address) => listPurposes(address));
 }

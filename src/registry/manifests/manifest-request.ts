@@ -80,7 +80,8 @@ async function findRedirect(
   resolveHost: ResolveHost,
 ): Promise<URL> {
   const next = location === '' ? null : URL.parse(location, url);
-  const problem = next ? await findForwardingProblem(url, next, resolveHost) : 'leads nowhere';
+  const resolve = (name: string): Promise<readonly string[]> => resolveHost(name, access.signal);
+  const problem = next ? await findForwardingProblem(url, next, resolve) : 'leads nowhere';
   if (!next || problem !== undefined) {
     const message = `${access.doing}: ${access.side} registry ${url.host} redirects to an address that ${problem}`;
     throw new RegistryError(message, { reason: 'Unauthorized', side: access.side });
