@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 
 import type { Clock } from '../../clock.ts';
 import { UsageError } from '../../errors.ts';
+import { readSmallFile } from '../../small-file.ts';
 import type { Credentials, Target } from './target.ts';
 
 export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -28,8 +28,8 @@ export async function createInClusterTarget(options: {
   const { host, port, folder, clock } = options;
   const readCredentials = async (): Promise<Credentials> => {
     const [token, ca] = await Promise.all([
-      readFile(join(folder, 'token'), 'utf8'),
-      readFile(join(folder, 'ca.crt'), 'utf8'),
+      readSmallFile(join(folder, 'token')),
+      readSmallFile(join(folder, 'ca.crt')),
     ]);
     return { headers: { authorization: `Bearer ${token.trim()}` }, tls: { ca } };
   };
@@ -40,7 +40,7 @@ export async function createInClusterTarget(options: {
     );
   });
   let readAtMs = clock.monotonicMs();
-  const namespace = await readFile(join(folder, 'namespace'), 'utf8').catch(() => '');
+  const namespace = await readSmallFile(join(folder, 'namespace')).catch(() => '');
   return {
     server: serverUrl(host, port),
     namespace: namespace.trim() || undefined,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Agent, OutgoingHttpHeaders } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 
 import { UsageError } from '../../errors.ts';
+import { readSmallFileSync } from '../../small-file.ts';
 import { asArray, asObject, asText } from '../decode/json.ts';
 import type { Credentials, Target, TlsIdentity } from './target.ts';
 
@@ -19,8 +20,10 @@ async function loadKubeConfig(paths: readonly string[]): Promise<KubeConfig> {
   for (const path of paths) {
     const config = new Loader();
     try {
-      config.loadFromFile(path);
-      readTokenFiles(config, { path, document: loadYaml(readFileSync(path, 'utf8')) });
+      const text = readSmallFileSync(path);
+      config.loadFromString(text);
+      config.makePathsAbsolute(dirname(path));
+      readTokenFiles(config, { path, document: loadYaml(text) });
     } catch (cause) {
       // The parser quotes the text around its complaint, and that may be a key: only the kind of failure is told.
       const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
@@ -51,7 +54,7 @@ function readTokenFiles(
   );
   config.users = config.users.map((user) => {
     const file = files.get(user.name);
-    return file ? { ...user, token: readFileSync(resolve(dirname(path), file), 'utf8').trim() } : user;
+    return file ? { ...user, token: readSmallFileSync(resolve(dirname(path), file)).trim() } : user;
   });
 }
 

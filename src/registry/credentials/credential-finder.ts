@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '../../clock.ts';
 import { UsageError, type RegistrySide } from '../../errors.ts';
 import type { Reference } from '../../images/reference.ts';
+import { readSmallFile } from '../../small-file.ts';
 import { fetchHelperCredential } from './credential-helper.ts';
 import {
   findCredential,
@@ -60,7 +60,7 @@ export function createCredentialFinder(options: CredentialFinderOptions): FindCr
 /**
  * The credentials in `<folder>/config.json` as they are now; none when there is no such file.
  *
- * @throws {UsageError} when the file cannot be read or understood; the message quotes nothing of it.
+ * @throws {UsageError} when the file cannot be read or understood, is no regular file or has more than 1 MiB; the message quotes nothing of it.
  */
 export async function readDockerConfig(folder: string | undefined): Promise<DockerConfig> {
   if (folder === undefined) {
@@ -69,7 +69,7 @@ export async function readDockerConfig(folder: string | undefined): Promise<Dock
   const path = join(folder, 'config.json');
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readSmallFile(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
     if (code === 'ENOENT') {

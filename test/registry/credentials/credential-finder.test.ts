@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -57,6 +58,16 @@ describe('the config file', () => {
   it('that cannot be read is an error too', async () => {
     await mkdir(join(folder, 'config.json'));
     await expect(readDockerConfig(folder)).rejects.toThrow('cannot be read (EISDIR)');
+  });
+
+  it('that is a pipe is not waited for', { tags: 'attack-size' }, async () => {
+    execFileSync('mkfifo', [join(folder, 'config.json')]);
+    await expect(readDockerConfig(folder)).rejects.toThrow('cannot be read (no regular file)');
+  });
+
+  it('that is very large is not taken', { tags: 'attack-size' }, async () => {
+    await writeConfig({ auths: {}, padding: 'x'.repeat(1024 * 1024) });
+    await expect(readDockerConfig(folder)).rejects.toThrow('cannot be read (more than 1 MiB)');
   });
 });
 
