@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { createSecureContext } from 'node:tls';
 
 import type { Target, TlsIdentity } from './target.ts';
 
@@ -29,8 +30,16 @@ function isSameIdentity(one: TlsIdentity, other: TlsIdentity): boolean {
   );
 }
 
-function withoutUndefined(tls: TlsIdentity): object {
-  return Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
+/** Certificates and key are parsed here, and not again for every connection. */
+function prepareTls({ servername, rejectUnauthorized, ...identity }: TlsIdentity): object {
+  return {
+    secureContext: createSecureContext(withoutUndefined(identity)),
+    ...withoutUndefined({ servername, rejectUnauthorized }),
+  };
+}
+
+function withoutUndefined(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** Agents are built anew when the TLS identity changes; the sockets of the old ones end by themselves. */
@@ -43,9 +52,10 @@ export function createAgents(target: Target): Agents {
     const { proxyUrl } = target;
     const way = proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } };
     const kept = { ...way, keepAlive: true, keepAliveMsecs: TCP_KEEP_ALIVE_MS, timeout: IDLE_MS };
+    const secure = isPlain ? undefined : prepareTls(tls);
     identity = tls;
-    request = isPlain ? new HttpAgent(kept) : new HttpsAgent({ ...kept, ...withoutUndefined(tls) });
-    watch = isPlain ? new HttpAgent(way) : new HttpsAgent({ ...way, ...withoutUndefined(tls) });
+    request = secure ? new HttpsAgent({ ...kept, ...secure }) : new HttpAgent(kept);
+    watch = secure ? new HttpsAgent({ ...way, ...secure }) : new HttpAgent(way);
     return { request, watch };
   };
   return {

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 
 import { orAborted } from '../../clock.ts';
 import { UsageError } from '../../errors.ts';
+import { readSmallFileSync } from '../../small-file.ts';
 
 export interface HttpRequest {
   readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST';
@@ -56,6 +56,8 @@ export interface HttpClientOptions {
 
 const MAX_BODY_BYTES = 64 * 1024;
 const CONNECTIONS_PER_HOST = 8;
+/** Those of systems have a quarter of a megabyte. */
+const LONGEST_BUNDLE_BYTES = 4 * 1024 * 1024;
 /** Answers that announce another one (1xx): servers send one or two. */
 const MOST_ANNOUNCEMENTS = 16;
 const SWITCHING_PROTOCOLS = 101;
@@ -66,9 +68,9 @@ const SWITCHING_PROTOCOLS = 101;
  */
 export function createHttpClient({ environment, timeoutMs }: HttpClientOptions): HttpClient {
   const options = { keepAlive: true, maxSockets: CONNECTIONS_PER_HOST, proxyEnv: { ...environment } };
-  const ca = readExtraCertificates(environment['SSL_CERT_FILE']);
+  const secureContext = createTrust(environment['SSL_CERT_FILE']);
   const plain = new http.Agent(options);
-  const encrypted = new https.Agent({ ...options, ...(ca && { ca }) });
+  const encrypted = new https.Agent({ ...options, ...(secureContext && { secureContext }) });
 
   async function send(request: HttpRequest): Promise<HttpAnswer> {
     request.signal.throwIfAborted();
@@ -182,16 +184,18 @@ function describeFailure(error: NodeJS.ErrnoException): string {
 }
 
 /**
- * The copy engine trusts SSL_CERT_FILE in place of the system's bundle; Node would not look at it.
+ * The copy engine trusts SSL_CERT_FILE in place of the system's bundle; Node would not look at it, and would read what it
+ * is given anew for every connection.
  *
  * @throws {UsageError} when it cannot be read.
  */
-function readExtraCertificates(path: string | undefined): string[] | undefined {
+function createTrust(path: string | undefined): SecureContext | undefined {
   if (!path) {
     return undefined;
   }
   try {
-    return [...getCACertificates('default'), readFileSync(path, 'utf8')];
+    const bundle = readSmallFileSync(path, LONGEST_BUNDLE_BYTES);
+    return createSecureContext({ ca: [...getCACertificates('default'), bundle] });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
     throw new UsageError(

@@ -2,8 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
+import tls from 'node:tls';
 
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 
 import {
   createHttpClient,
@@ -162,6 +163,18 @@ it('trusts the bundle in SSL_CERT_FILE', async () => {
   const server = await startServer(() => ({ status: 200 }), { tls: true });
   const client = createClient({ environment: { SSL_CERT_FILE: path } });
   expect(await client.send(aRequest(server.origin))).toMatchObject({ status: 200 });
+});
+
+it('reads the bundle once, and not for every connection', async () => {
+  const path = join(await createTemporaryFolder(), 'ca.pem');
+  await writeFile(path, LOCALHOST_CERTIFICATE);
+  const server = await startServer(() => ({ status: 200 }), { tls: true });
+  const client = createClient({ environment: { SSL_CERT_FILE: path } });
+  // Node looks for it there whenever it connects without a context.
+  const create = vi.spyOn(tls, 'createSecureContext');
+  onTestFinished(() => create.mockRestore());
+  await Promise.all(Array.from({ length: 4 }, () => client.send(aRequest(server.origin))));
+  expect(create).not.toHaveBeenCalled();
 });
 
 it('does not start with a bundle that it cannot read', () => {
