@@ -101,6 +101,8 @@ export interface CopyJob {
   readonly isRepair?: boolean;
   /** Who waits for it; nobody that is known when it is left out. */
   readonly share?: CopyShare;
+  /** Called when no other copy has to be waited for any more. */
+  readonly onTurn?: () => void;
   /** Called every ten seconds while the copy is being made. */
   readonly onProgress?: (progress: CopyProgress) => void;
 }

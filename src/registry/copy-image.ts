@@ -19,6 +19,7 @@ export async function copyImage(context: RegistryContext, job: CopyJob, signal: 
 
 async function copyNow(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
   const doing = describeCopy(job);
+  job.onTurn?.();
   context.pauses.check(job.source.host, 'source', doing);
   context.pauses.check(job.copy.host, 'backup', doing);
   const host = toApiOrigin(job.source.host, context.settings().insecureRegistries).host;

@@ -6,6 +6,8 @@ import type { WorkloadWatch } from './watches/workload-watch.ts';
 
 /** Watches are renewed every ten minutes at the latest. */
 const WATCH_STUCK_MS = 15 * 60_000;
+/** A call about a copy that has not ended by then will not: it was told to, and left behind. */
+const OVERDUE_STUCK_MS = 5 * 60_000;
 /** A pass over a workload makes a handful of requests, each with a deadline of its own. */
 const PASS_STUCK_MS = 10 * 60_000;
 /** Of a Lease that lasts 15 s, with the tolerance of the Kubernetes components. */
@@ -22,7 +24,10 @@ export interface HealthParts {
 export function createLivenessChecks({ workloads, loops, lease }: HealthParts): HealthChecks {
   return {
     watch: () => (workloads.lastActivityAgeMs() > WATCH_STUCK_MS ? 'no sign of life' : undefined),
-    loop: () => (loops.longestPassMs() > PASS_STUCK_MS ? 'a pass does not end' : undefined),
+    loop: () => {
+      const isStuck = loops.longestPassMs() > PASS_STUCK_MS || loops.longestOverdueMs() > OVERDUE_STUCK_MS;
+      return isStuck ? 'a pass does not end' : undefined;
+    },
     lease: () => ((lease.renewalAgeMs() ?? 0) > LEASE_STUCK_MS ? 'not renewed' : undefined),
   };
 }

@@ -6,6 +6,7 @@ export const NO_PULL_SECRETS: LoopsDeps['pullSecrets'] = {
   start: () => undefined,
   applySettings: () => undefined,
   observe: () => undefined,
+  longestPassMs: () => 0,
   drain: async () => undefined,
   shutDown: () => undefined,
 };

@@ -16,6 +16,7 @@ import type { Settings } from '../../settings/settings.ts';
 import { type Consequence, planConsequences } from '../../settings/settings-change.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Snapshot } from '../../telemetry/snapshot.ts';
+import { type AttendedRegistry, attendRegistry } from './attended-registry.ts';
 import { createCopyLoop, createCopyQueue, findCopyShare, planCopyPasses } from './copy-loop.ts';
 import { formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
@@ -32,7 +33,7 @@ export interface LoopsDeps {
   readonly events: EventRecorder;
   readonly pullSecrets: Pick<
     PullSecretLoop,
-    'secrets' | 'start' | 'applySettings' | 'observe' | 'drain' | 'shutDown'
+    'secrets' | 'start' | 'applySettings' | 'observe' | 'longestPassMs' | 'drain' | 'shutDown'
   >;
   readonly settings: LiveSettings;
   readonly clock: Clock;
@@ -51,6 +52,7 @@ export class Loops {
   readonly #restoreProgress: RestoreProgress;
   readonly #workloadQueue: WorkQueue;
   readonly #copyQueue: WorkQueue;
+  readonly #copyRegistry: AttendedRegistry;
   /** Of the settings that were taken last. */
   #mode: Settings['MODE'] | undefined;
 
@@ -65,6 +67,12 @@ export class Loops {
       log,
       metrics: metrics.forQueue('workloads'),
       findShare: (key) => ({ namespaces: [parseWorkloadKey(key).namespace] }),
+    });
+    this.#copyRegistry = attendRegistry({
+      registry: deps.registry,
+      clock,
+      copyTimeoutMs: () => settings.current.COPY_TIMEOUT,
+      passes: () => planCopyPasses(settings.current),
     });
     this.#copies = new CopyStore({
       onWanted: (key) => this.#copyQueue.add(key),
@@ -92,7 +100,12 @@ export class Loops {
     this.#lookAtAll();
     this.#workloadQueue.start(this.#createWorkloadLoop());
     this.#copyQueue.start(
-      createCopyLoop({ ...this.#deps, copies: this.#copies, settings: () => this.#deps.settings.current }),
+      createCopyLoop({
+        ...this.#deps,
+        registry: this.#copyRegistry,
+        copies: this.#copies,
+        settings: () => this.#deps.settings.current,
+      }),
     );
     this.#deps.pullSecrets.start();
   }
@@ -197,9 +210,14 @@ export class Loops {
     };
   }
 
-  /** Age of the oldest pass over a workload: those never wait for anything long. */
+  /** Age of the oldest pass over a workload or a pull secret: those never wait for anything long. */
   longestPassMs(): number {
-    return this.#workloadQueue.longestRunningMs();
+    return Math.max(this.#workloadQueue.longestRunningMs(), this.#deps.pullSecrets.longestPassMs());
+  }
+
+  /** How long ago a pass over a copy should have gone on; 0 while all do, however long a copy takes. */
+  longestOverdueMs(): number {
+    return this.#copyRegistry.longestOverdueMs();
   }
 
   /** Starts nothing new, and gives what is running until the deadline. */

@@ -79,6 +79,11 @@ export class PullSecretLoop {
     }
   }
 
+  /** Age of the oldest pass over a namespace. */
+  longestPassMs(): number {
+    return this.#queue.longestRunningMs();
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     await this.#queue.drain(deadlineMs);
   }

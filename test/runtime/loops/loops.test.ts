@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 
 import { systemClock } from '../../../src/clock.ts';
 import { Loops } from '../../../src/runtime/loops/loops.ts';
@@ -134,6 +134,52 @@ it('any edit looks again at a copy that has failed', async () => {
   await waitFor(() => loops.readState().images['verified'] === 1, { what: 'the copy' });
   loops.shutDown();
 });
+
+/** Never settles what it is asked about one host, whatever its deadline and its signal say. */
+class DeafRegistry extends MemoryRegistry {
+  readonly deafTo: string;
+
+  constructor(deafTo: string) {
+    super({});
+    this.deafTo = deafTo;
+  }
+
+  override fetchDigest(
+    ...[reference, side]: Parameters<MemoryRegistry['fetchDigest']>
+  ): Promise<string | undefined> {
+    return reference.host === this.deafTo ? new Promise(() => {}) : super.fetchDigest(reference, side);
+  }
+}
+
+it(
+  'look-ups that never end stop no copy of others for good, and are told to the health check',
+  { tags: 'attack-registry' },
+  async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const registry = new DeafRegistry('evil.example');
+    registry.put(parseReference(NGINX), DIGEST);
+    const { loops, lead, workloads } = createFollower(registry);
+    // More than there are passes at the same time.
+    for (let index = 0; index < 16; index += 1) {
+      const workload = aWorkload({
+        name: `evil-${index}`,
+        slots: [aSlot('app', { image: `evil.example/x:${index}` })],
+      });
+      workloads.set(formatWorkloadKey(workload), workload);
+    }
+    lead();
+    await waitFor(() => loops.readState().images['pending'] === 16, { what: 'the look-ups' });
+    const good = aWorkload({ name: 'good' });
+    workloads.set(formatWorkloadKey(good), good);
+    loops.observe(formatWorkloadKey(good), good);
+    await vi.advanceTimersByTimeAsync(21 * 60_000);
+    await waitFor(() => loops.readState().images['verified'] === 1, { what: 'the copy of another workload' });
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    expect(loops.longestOverdueMs()).toBeGreaterThan(5 * 60_000);
+    loops.shutDown();
+  },
+);
 
 it('a workload that leaves the scope takes its copies with it', async () => {
   const registry = new MemoryRegistry({});
