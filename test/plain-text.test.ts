@@ -7,6 +7,7 @@ it.each([
   ['Get "https://u:p@h.io/a/b?sig=s3cret#x": EOF', 'Get "https://h.io/a/b": EOF'],
   ['see https://h.io/a/b.', 'see https://h.io/a/b.'],
   ['sent Authorization: Bearer eyJhbGciOiJSUzI1NiIsInR5', 'sent Authorization: Bearer [hidden]'],
+  ['invalid token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl!', 'invalid token [hidden]!'],
   ['\u202Eevil\u2028x', 'evil x'],
   ['dial tcp [::1]:5000: connect: connection refused', 'dial tcp [::1]:5000: connect: connection refused'],
 ])('makes %j plain', (text, plain) => {
@@ -37,4 +38,82 @@ it.each([
 
 it('hides what we sent when it comes back', () => {
   expect(hideSecrets('you said hunter2, hunter2!', ['hunter2', ''])).toBe('you said [hidden], [hidden]!');
+});
+
+/** With characters that JSON, URLs and HTML escape, and some that nobody has to. */
+const SECRET = 'p"ä/s\\w+rd &<😀>%41~é';
+const URL_ENCODED = encodeURIComponent(SECRET);
+const UNICODE = SECRET.replaceAll(
+  /[\s\S]/g,
+  (unit) => String.raw`\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+);
+const encode = (text: string): string => Buffer.from(text).toString('base64');
+
+it.each<[string, string]>([
+  ['in JSON', JSON.stringify(SECRET).slice(1, -1)],
+  [
+    'in JSON with slashes escaped',
+    JSON.stringify(SECRET)
+      .slice(1, -1)
+      .replaceAll('/', String.raw`\/`),
+  ],
+  ['in JSON in JSON', JSON.stringify(JSON.stringify(SECRET)).slice(3, -3)],
+  ['in JSON with every character escaped', UNICODE],
+  [
+    'in JSON with every character escaped in upper case',
+    UNICODE.toUpperCase().replaceAll(String.raw`\U`, String.raw`\u`),
+  ],
+  ['in a URL', URL_ENCODED],
+  ['in a URL in lower case', URL_ENCODED.replaceAll(/%../g, (hex) => hex.toLowerCase())],
+  ['in a URL twice', encodeURIComponent(URL_ENCODED)],
+  ['in a URL three times', encodeURIComponent(encodeURIComponent(URL_ENCODED))],
+  ['in a URL with every byte escaped', Buffer.from(SECRET).toString('hex').replaceAll(/../g, '%$&')],
+  ['in a form', new URLSearchParams({ x: SECRET }).toString().slice(2)],
+  ['in a URL in JSON', JSON.stringify(encodeURIComponent(SECRET)).slice(1, -1)],
+  ['in JSON in a URL', encodeURIComponent(JSON.stringify(SECRET).slice(1, -1))],
+  ['in HTML', SECRET.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&#34;')],
+  ['in Base64', encode(SECRET)],
+  ['in Base64 without padding', encode(SECRET).replaceAll('=', '')],
+  ['in Base64 for URLs', Buffer.from(SECRET).toString('base64url')],
+  ['in Base64 in a URL', encodeURIComponent(encode(SECRET))],
+])('hides what we sent when it comes back %s', { tags: 'attack-secret' }, (_, spelled) => {
+  const hidden = hideSecrets(`you said »${spelled}«, é`, ['other', SECRET]);
+  // The last character of Base64, before its padding, may belong to what follows.
+  expect(hidden).toMatch(/^you said »\[hidden\](?:[\w+/]?(?:=|%3D){0,2})«, é$/);
+});
+
+it.each(['', 'u:', 'me:', '{"'])(
+  'hides what we sent in Base64 of something that begins with %j',
+  { tags: 'attack-secret' },
+  (before) => {
+    const hidden = hideSecrets(encode(`${before}s3cret-of-ours and more`), ['s3cret-of-ours']);
+    expect(hidden).toContain('[hidden]');
+    expect(Buffer.from(hidden.replace('[hidden]', ''), 'base64').toString()).not.toMatch(/s3c|cret|ours/);
+  },
+);
+
+it('hides the beginning of what we sent where the text was cut', { tags: 'attack-secret' }, () => {
+  expect(hideSecrets('you said s3cret-of-ou', ['s3cret-of-ours'])).toBe('you said [hidden]');
+  expect(hideSecrets('you said s3c', ['s3cret-of-ours'])).toBe('you said s3c');
+});
+
+it('leaves alone what only looks like it', () => {
+  const text = 'd%C3%A9j\\u00e0 vu & s3cret: 100% &amp; [é]';
+  expect(hideSecrets(text, ['s3cret-of-ours', 'x'.repeat(100_000)])).toBe(text);
+});
+
+it('hides secrets that overlap as one', () => {
+  expect(hideSecrets('-aaaaa-abc-', ['aa', 'ab', 'bc'])).toBe('-[hidden]-[hidden]-');
+});
+
+it('takes as long for a text made for it as for any other of its size', { tags: 'attack-secret' }, () => {
+  const timeOf = (size: number): number => {
+    const startedAtMs = performance.now();
+    hideSecrets('a'.repeat(size), [`${'a'.repeat(size / 2)}b`, `b${'a'.repeat(size / 2)}`]);
+    hideSecrets('%25'.repeat(size / 3), ['%'.repeat(size)]);
+    return performance.now() - startedAtMs;
+  };
+  timeOf(4_000);
+  // Four times as much if it grows with the size, sixteen times if with its square: much room for a busy machine.
+  expect(timeOf(256_000)).toBeLessThan(10 * Math.max(timeOf(64_000), 20));
 });

@@ -177,8 +177,9 @@ describe('a copy', () => {
     const untilPath = join(fake.folder, 'go');
     const backup = await startRegistry(() => FOUND);
     await fake.become({ untilPath });
+    const turns: string[] = [];
     const copies = ['app:1', 'app:2', 'other:1'].map((name) =>
-      registry.copy(aJob(backup.host, name), signal),
+      registry.copy({ ...aJob(backup.host, name), onTurn: () => turns.push(name) }, signal),
     );
     const startedCopies = await waitFor(
       async () => {
@@ -188,6 +189,7 @@ describe('a copy', () => {
       { what: 'two copies to run' },
     );
     expect(new Set(startedCopies)).toEqual(new Set(['app:1', 'other:1']));
+    expect(new Set(turns)).toEqual(new Set(['app:1', 'other:1']));
     await writeFile(untilPath, '');
     await Promise.all(copies);
     expect((await fake.calls()).length).toBe(3);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { RegistryError, UsageError, type RegistrySide } from '../../errors.ts';
 import type { Credential } from './credentials.ts';
-import { toPlainText } from '../../plain-text.ts';
+import { hideSecrets, toPlainText } from '../../plain-text.ts';
 import { runProgram, type ProgramResult } from '../programs/run-program.ts';
 
 export interface HelperCall {
@@ -73,9 +73,18 @@ function readRefusal(program: string, call: HelperCall, { exitCode, stdout }: Pr
     return undefined;
   }
   // Helpers write the reason of a failure to stdout, where the secret would be.
-  const said = stdout.includes('"Secret"') ? '' : toPlainText(stdout);
+  const said = stdout.includes('"Secret"')
+    ? ''
+    : toPlainText(hideSecrets(stdout, listEnvironmentSecrets(call.environment)));
   const message = `credential helper ${program} failed for ${call.server} with exit code ${exitCode}${said && `: ${said}`}`;
   throw new RegistryError(message, { reason: 'RegistryUnavailable', side: call.side });
+}
+
+/** What helpers log in to a cloud with, by what such variables are called; paths of files are no secrets. */
+function listEnvironmentSecrets(environment: HelperCall['environment']): readonly string[] {
+  return Object.entries(environment)
+    .filter(([name, value]) => /secret|token|passw|key/i.test(name) && /^[^/].{7}/.test(value))
+    .map(([, value]) => value);
 }
 
 function readAnswer(program: string, call: HelperCall, stdout: string): Credential {

@@ -2,7 +2,7 @@ import { RegistryError, type RegistryFailure, type RegistrySide } from '../../er
 import { formatReference } from '../../images/reference.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { readBackupRefusal } from '../manifests/backup-refusal.ts';
-import { toPlainText } from '../../plain-text.ts';
+import { hideSecrets, LONGEST_QUOTED, toPlainText } from '../../plain-text.ts';
 import { createAnswerError, toReason } from '../registry-failure.ts';
 import { describeBroken } from './broken-source.ts';
 import type { FailedRequest, RunTrace } from './trace.ts';
@@ -16,6 +16,8 @@ export interface FailedRun {
   readonly trace: RunTrace;
   /** Null when a signal ended it that was not ours: short of memory, most likely. */
   readonly exitCode: number | null;
+  /** What the engine was given, and may have been told back. */
+  readonly secrets?: readonly string[];
 }
 
 /**
@@ -23,7 +25,18 @@ export interface FailedRun {
  * and tell apart what registries say with one status: their wording is not ours, and `unauthorized` can mean
  * a rate limit.
  */
-export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: number): RegistryError {
+export function describeFailedRun(run: FailedRun, nowMs: number): RegistryError {
+  const { trace, secrets = [] } = run;
+  // Before it is cut to what can be told: the rest of a secret would not be found any more.
+  const hide = (text: string): string => hideSecrets(text.slice(0, LONGEST_QUOTED), secrets);
+  return describeRun({ ...run, trace: { ...trace, finalText: hide(trace.finalText) } }, hide, nowMs);
+}
+
+function describeRun(
+  { job, trace, exitCode }: FailedRun,
+  hide: (text: string) => string,
+  nowMs: number,
+): RegistryError {
   const doing = `copying ${formatReference(job.source)} to ${formatReference(job.copy)}`;
   if (trace.isConfigRefused) {
     const message = `${doing}: the copy engine did not accept its configuration`;
@@ -40,7 +53,7 @@ export function describeFailedRun({ job, trace, exitCode }: FailedRun, nowMs: nu
     return new RegistryError(message, { reason: 'Unknown', side: guessSide(trace.finalText) });
   }
   if (request.status === undefined) {
-    return describeUnanswered(doing, request);
+    return describeUnanswered(doing, request, hide);
   }
   const { side, host, status, retryAfter } = request;
   const reason = toRunReason({ ...request, status }, trace.finalText);
@@ -70,8 +83,10 @@ function isPartRefused(
 
 function describeUnanswered(
   doing: string,
-  { side, host, method, problem = '' }: FailedRequest,
+  { side, host, method, ...request }: FailedRequest,
+  hide: (text: string) => string,
 ): RegistryError {
+  const problem = hide(request.problem ?? '');
   const registry = `${side} registry ${host}`;
   if (problem.includes('digest mismatch')) {
     const message = `${doing}: ${registry} sent a layer that is not what its digest says`;

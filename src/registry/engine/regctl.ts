@@ -9,7 +9,7 @@ import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { CopyMeter } from './copy-meter.ts';
 import { createEngineInput } from './engine-config.ts';
 import { describeFailedRun } from './outcome.ts';
-import { hideSecrets } from '../../plain-text.ts';
+import { toSecretFree } from '../secret-free.ts';
 import { parseRetryAfterMs } from '../limits/retry-after.ts';
 import { runProgram, type ProgramResult } from '../programs/run-program.ts';
 import { describeTimeout } from './slow-side.ts';
@@ -169,9 +169,19 @@ interface EngineEnd {
   readonly decisive: FailedRequest | undefined;
 }
 
-/** The error to throw; the abort reason when it was us who no longer wanted the copy. */
-function describeEnd({ copy, result, trace, decisive }: EngineEnd, nowMs: number): unknown {
-  const { job, credentials, signal, timeoutMs } = copy;
+/** The error to throw, without a secret; the abort reason when it was us who no longer wanted the copy. */
+function describeEnd(end: EngineEnd, nowMs: number): unknown {
+  const { source, copy } = end.copy.credentials;
+  const secrets = [...listSecrets(source), ...listSecrets(copy)];
+  return toSecretFree(describePlainEnd(end, secrets, nowMs), secrets);
+}
+
+function describePlainEnd(
+  { copy, result, trace, decisive }: EngineEnd,
+  secrets: readonly string[],
+  nowMs: number,
+): unknown {
+  const { job, signal, timeoutMs } = copy;
   if (result.stopped === 'abort') {
     return signal.reason;
   }
@@ -180,9 +190,7 @@ function describeEnd({ copy, result, trace, decisive }: EngineEnd, nowMs: number
   }
   if (decisive) {
     const only = { ...trace, failures: [decisive], finalText: '' };
-    return describeFailedRun({ job, trace: only, exitCode: 1 }, nowMs);
+    return describeFailedRun({ job, trace: only, exitCode: 1, secrets }, nowMs);
   }
-  const secrets = [...listSecrets(credentials.source), ...listSecrets(credentials.copy)];
-  const finalText = hideSecrets(trace.finalText, secrets);
-  return describeFailedRun({ job, trace: { ...trace, finalText }, exitCode: result.exitCode }, nowMs);
+  return describeFailedRun({ job, trace, exitCode: result.exitCode, secrets }, nowMs);
 }

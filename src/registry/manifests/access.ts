@@ -15,6 +15,8 @@ export interface Access {
   /** For messages, starting with a verb: `looking up b.io/x:1`. */
   readonly doing: string;
   readonly signal: AbortSignal;
+  /** Secrets that somebody got to see on the way: whatever comes back may have them in it. */
+  readonly shown: Set<string>;
 }
 
 /** What talking to registries needs from outside. */

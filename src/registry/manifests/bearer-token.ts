@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { RegistryError } from '../../errors.ts';
 import type { Access, RegistryDeps } from './access.ts';
 import type { Challenge } from './challenge.ts';
-import { listSecrets, toBase64 } from '../credentials/credentials.ts';
+import { toBase64 } from '../credentials/credentials.ts';
 import { findForwardingProblem } from './forwarding.ts';
 import type { HttpAnswer, HttpRequest } from './http-client.ts';
-import { hideSecrets, toPlainText } from '../../plain-text.ts';
+import { hideSecrets, LONGEST_QUOTED, toPlainText } from '../../plain-text.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
 import { toTransportError } from './transport-failure.ts';
 
@@ -116,7 +116,7 @@ function describeAnswer({ status, headers, body }: HttpAnswer, realm: URL, acces
     status,
     operation: 'token request',
     retryAfter: headers['retry-after'],
-    body: hideSecrets(body.toString('utf8'), listSecrets(access.credential)),
+    body: hideSecrets(body.toString('utf8', 0, LONGEST_QUOTED), [...access.shown]),
     ...(isRefusal && { reason: 'Unauthorized' }),
   };
 }

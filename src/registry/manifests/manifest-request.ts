@@ -4,6 +4,7 @@ import type { Authorizer } from './authorizer.ts';
 import { findForwardingProblem, type ResolveHost } from './forwarding.ts';
 import type { HttpAnswer, HttpRequest } from './http-client.ts';
 import { MANIFEST_KINDS } from './media-types.ts';
+import { toSecretFree } from '../secret-free.ts';
 import { toTransportError } from './transport-failure.ts';
 
 export interface Manifest {
@@ -25,9 +26,21 @@ export interface ManifestRequest {
 /**
  * Asks with the authorization of last time if there is one, and once more when the registry wants another.
  *
- * @throws {RegistryError} when no answer comes, or one that must not be acted upon.
+ * @throws {RegistryError} when no answer comes, or one that must not be acted upon; without any secret that was shown.
  */
 export async function sendManifestRequest(
+  request: ManifestRequest,
+  deps: RegistryDeps,
+  authorizer: Authorizer,
+): Promise<HttpAnswer> {
+  try {
+    return await sendAuthorized(request, deps, authorizer);
+  } catch (error) {
+    throw toSecretFree(error, request.access.shown);
+  }
+}
+
+async function sendAuthorized(
   request: ManifestRequest,
   deps: RegistryDeps,
   authorizer: Authorizer,
@@ -57,11 +70,11 @@ async function sendFollowing(
   const { access, method } = request;
   let { url } = request;
   for (let redirects = 0; ; redirects += 1) {
-    const answer = await send(
-      { ...request, url },
-      url.origin === access.origin.origin ? authorization : undefined,
-      deps,
-    );
+    const isOwn = url.origin === access.origin.origin;
+    if (isOwn && authorization !== undefined) {
+      access.shown.add(authorization.replace(/^\S+ /, ''));
+    }
+    const answer = await send({ ...request, url }, isOwn ? authorization : undefined, deps);
     const { location } = answer.headers;
     if (answer.status < 300 || answer.status > 399 || location === undefined || method === 'PUT') {
       return { answer, url };

@@ -9,7 +9,7 @@ import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { HttpAnswer } from './http-client.ts';
 import { type Allowance, parseAllowance } from '../limits/host-allowances.ts';
 import { sendManifestRequest, type Manifest, type ManifestRequest } from './manifest-request.ts';
-import { hideSecrets } from '../../plain-text.ts';
+import { hideSecrets, LONGEST_QUOTED } from '../../plain-text.ts';
 import { toApiOrigin } from '../registry-address.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
 
@@ -122,12 +122,13 @@ function createRequest(method: ManifestRequest['method'], image: ImageAccess): M
   const url = new URL(`/v2/${repository}/manifests/${name ?? 'latest'}`, origin);
   const doing = `${method === 'PUT' ? 'tagging' : 'looking up'} ${formatReference(reference)}`;
   const actions = method === 'PUT' ? 'pull,push' : 'pull';
-  return { method, url, access: { origin, repository, actions, credential, side, doing, signal } };
+  const shown = new Set(listSecrets(credential));
+  return { method, url, access: { origin, repository, actions, credential, side, doing, signal, shown } };
 }
 
 function describeAnswer(request: ManifestRequest, answer: HttpAnswer): FailedAnswer {
   const { access, method, url } = request;
-  const body = hideSecrets(answer.body.toString('utf8'), listSecrets(access.credential));
+  const body = hideSecrets(answer.body.toString('utf8', 0, LONGEST_QUOTED), [...access.shown]);
   const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : undefined;
   return {
     doing: access.doing,

@@ -25,7 +25,11 @@ function writeConfig(config: unknown): Promise<void> {
 
 let monotonicMs = 0;
 function createFinder(helperTimeoutMs = 10_000): (image?: typeof IMAGE) => Promise<unknown> {
-  const environment = { PATH: `${folder}:/bin:/usr/bin`, CLOUD_ROLE: 'puller' };
+  const environment = {
+    PATH: `${folder}:/bin:/usr/bin`,
+    CLOUD_ROLE: 'puller',
+    CLOUD_SECRET_KEY: 'key/of+ours',
+  };
   const clock = { nowMs: () => 0, monotonicMs: () => monotonicMs };
   const find = createCredentialFinder({ folder, environment, clock, helperTimeoutMs });
   return (image = IMAGE) => find(image, 'source', signal);
@@ -83,6 +87,11 @@ describe('a credential helper', () => {
       'echo "{\\"Username\\":\\"$1-$server\\",\\"Secret\\":\\"$CLOUD_ROLE\\"}"',
     ]);
     expect(await createFinder()()).toEqual({ kind: 'password', username: 'get-b.io', password: 'puller' });
+  });
+
+  it('does not bring secrets of our environment into a message', { tags: 'attack-secret' }, async () => {
+    await writeHelper(['echo "refused: key%2Fof%2Bours, $CLOUD_SECRET_KEY for $CLOUD_ROLE"; exit 1']);
+    await expect(createFinder()()).rejects.toThrow('refused: [hidden], [hidden] for puller');
   });
 
   it('may give a refresh token', async () => {

@@ -241,6 +241,22 @@ describe('a copy that fails', () => {
     const error = await fail({ stderr: ['failed: you sent reader:source-s3cret'], exit: 1 });
     expect(String(error)).toContain('you sent reader:[hidden]');
   });
+
+  it.each([
+    String.raw`failed: you sent source\u002ds3cret`,
+    'failed: you sent source%252Ds3cret',
+    `failed: you sent ${Buffer.from('reader:source-s3cret').toString('base64')}`,
+  ])('does not bring a secret into its message by %j', { tags: 'attack-secret' }, async (said) => {
+    const error = await fail({ stderr: [said], exit: 1 });
+    expect(String(error)).toMatch(/you sent (?:\w*)\[hidden\]/);
+    expect(String(error)).not.toMatch(/s3cret|c291cmNlLXMzY3JldA/);
+  });
+
+  it('does not bring a secret into its message by what went wrong', { tags: 'attack-secret' }, async () => {
+    const line = aTraceLine({ url: 'https://a.io/v2/', err: 'malformed "source%2ds3cret" in answer' });
+    const error = await fail({ stderr: [line], exit: 1 });
+    expect(String(error)).toContain('malformed "[hidden]" in answer');
+  });
 });
 
 it('leaves a folder as it found it when the file cannot be used', async () => {

@@ -64,6 +64,47 @@ function anImage(server: TestServer, credential?: Credential, name = 'team/app:1
   };
 }
 
+/** What comes back in a message that says what it was sent. */
+function echo(said: string): Answer {
+  return {
+    status: 403,
+    body: JSON.stringify({ errors: [{ code: 'DENIED', message: `${said} is not good` }] }),
+  };
+}
+
+it.each<[string, (token: string) => string]>([
+  ['as it is', (token) => token],
+  ['in a URL', (token) => encodeURIComponent(encodeURIComponent(token))],
+  ['in Base64', (token) => Buffer.from(`t:${token}`).toString('base64')],
+])('hides a token that a registry says back %s', { tags: 'attack-secret' }, async (_, spell) => {
+  const token = 'opaque+token/of~ours';
+  const service = await startServer(() => ({ status: 200, body: JSON.stringify({ token }) }));
+  const challenge = { 'www-authenticate': `Bearer realm="${service.origin}/token"` };
+  const registry = await startServer(({ method, headers }) => {
+    const [, sent] = headers.authorization?.split(' ') ?? [];
+    const refusal: Answer = { status: 401, headers: challenge };
+    return method === 'HEAD' && sent ? { status: 405 } : sent ? echo(spell(sent)) : refusal;
+  });
+  const error: unknown = await createClient()
+    .fetchDigest(anImage(registry, ME))
+    .catch((caught: unknown) => caught);
+  expect(String(error)).toMatch(/\[hidden\].{0,9} is not good/);
+  expect(String(error)).not.toMatch(/opaque|token%|b3BhcXV|9wYXF1/);
+});
+
+it('hides a password that a token service says back', { tags: 'attack-secret' }, async () => {
+  const { registry } = await startPair({
+    token: ({ headers }) =>
+      echo(
+        Buffer.from(headers.authorization?.split(' ')[1] ?? '', 'base64')
+          .toString('hex')
+          .replaceAll(/../g, '%$&'),
+      ),
+  });
+  const found = createClient().fetchDigest(anImage(registry, ME));
+  await expect(found).rejects.toThrow('%6d%65%3a[hidden] is not good');
+});
+
 describe('a registry that wants a token', () => {
   it('gets one that was fetched for nobody, when there is no credential', async () => {
     const { registry, service } = await startPair();

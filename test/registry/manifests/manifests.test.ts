@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+import { RegistryError } from '../../../src/errors.ts';
 import { parseReference, type Reference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
@@ -23,6 +24,10 @@ const FOUND: Answer = {
 const ME: Credential = { kind: 'password', username: 'me', password: 's3cret' };
 const BASIC = `Basic ${Buffer.from('me:s3cret').toString('base64')}`;
 const NOW_MS = 1_000_000;
+
+function denied(message: string): Answer {
+  return { status: 403, body: `{"errors":[{"code":"DENIED","message":"${message}"}]}` };
+}
 
 function createClient({ timeoutMs = 10_000 } = {}): ManifestClient {
   const http = createHttpClient({ environment: {}, timeoutMs });
@@ -201,6 +206,25 @@ describe('a registry that wants a password', () => {
     const pinned = { ...anImage(server, { credential: ME }).reference, digest: DIGEST };
     const found = createClient().fetchManifest({ ...anImage(server, { credential: ME }), reference: pinned });
     await expect(found).rejects.toThrow('[hidden] is wrong');
+  });
+
+  it.each<[string, (authorization: string) => Answer]>([
+    ['escaped in JSON', () => denied(String.raw`s3c\u0072et is wrong`)],
+    ['in Base64 of something else', () => denied(Buffer.from('{"p":"s3cret"}').toString('base64'))],
+    ['as it was sent', (authorization) => denied(authorization)],
+    ['in the name of a host', () => ({ status: 307, headers: { location: 'http://s3cret.localhost:1/' } })],
+  ])('does not bring our password into a message %s', { tags: 'attack-secret' }, async (_, answer) => {
+    const server = await startServer(({ headers }) =>
+      headers.authorization
+        ? answer(headers.authorization)
+        : { status: 401, headers: { 'www-authenticate': 'Basic' } },
+    );
+    const pinned = { ...anImage(server, { credential: ME }).reference, digest: DIGEST };
+    const found = createClient().fetchManifest({ ...anImage(server, { credential: ME }), reference: pinned });
+    const error: unknown = await found.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(RegistryError);
+    expect(String(error)).toContain('[hidden]');
+    expect(String(error)).not.toMatch(/s3c|czNjcmV0|MzY3JldC|zM2NyZX/);
   });
 });
 
