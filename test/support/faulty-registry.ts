@@ -38,6 +38,8 @@ export type Misbehaviour =
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: string | Buffer;
     }
+  /** Says that it goes on in another protocol, and then nothing. */
+  | { readonly kind: 'upgrade' }
   /** No answer until the fault ends; then the request is passed on, if somebody still waits. */
   | { readonly kind: 'hold' }
   /** Closes the connection after so many bytes of a body: of the request, or of the answer. */
@@ -158,6 +160,13 @@ function misbehave(exchange: Exchange, { does, held }: ActiveFault): void {
       record.status = does.status;
       outgoing.writeHead(does.status, does.headers);
       outgoing.end(record.method === 'HEAD' ? undefined : does.body);
+      return;
+    }
+    case 'upgrade': {
+      record.status = 101;
+      outgoing.socket?.write(
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: tea\r\nConnection: Upgrade\r\n\r\n',
+      );
       return;
     }
     case 'hold': {
