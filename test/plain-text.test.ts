@@ -18,7 +18,7 @@ it('cuts what is too long, between characters', () => {
   expect(toPlainText('😀'.repeat(300), 10)).toBe(`${'😀'.repeat(9)}…`);
 });
 
-it('takes no time over long hostile text', () => {
+it('takes no time over long hostile text', { tags: 'attack-text' }, () => {
   const startedAtMs = performance.now();
   toPlainText('https://'.repeat(100_000));
   toPlainText('a'.repeat(1_000_000));
@@ -36,7 +36,7 @@ it.each([
   expect(quoteRegistryError(text)).toBe(quoted);
 });
 
-it('hides what we sent when it comes back', () => {
+it('hides what we sent when it comes back', { tags: 'attack-secret' }, () => {
   expect(hideSecrets('you said hunter2, hunter2!', ['hunter2', ''])).toBe('you said [hidden], [hidden]!');
 });
 

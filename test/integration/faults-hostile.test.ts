@@ -100,66 +100,80 @@ describe.concurrent('a source that wants a login, and', () => {
       told: 'redirects to an address that is a link-local address',
       mark: 'latest/meta-data',
     },
-  ])('$what → Unauthorized: “$told” → nobody is asked there', async ({ when, does, told, mark }) => {
-    const source = takeSource();
-    const image = await setup.push(source, `hostile/${mark}`);
-    const mend = source.misbehave(forImage(image, { when, does }));
-    const workload = await setup.deploy(image);
-    expect(await waitForCopyFailed(kube, workload, told)).toContain('(Unauthorized)');
-    // A ready pod is a reason to try again.
-    const now = await waitForRollout(kube, workload);
-    expect([now.metadata.generation, imagesOf(now)]).toEqual([1, [image.reference]]);
-    expect(listStray(mark)).toEqual([]);
-    mend();
-  });
+  ])(
+    '$what → Unauthorized: “$told” → nobody is asked there',
+    { tags: 'attack-registry' },
+    async ({ when, does, told, mark }) => {
+      const source = takeSource();
+      const image = await setup.push(source, `hostile/${mark}`);
+      const mend = source.misbehave(forImage(image, { when, does }));
+      const workload = await setup.deploy(image);
+      expect(await waitForCopyFailed(kube, workload, told)).toContain('(Unauthorized)');
+      // A ready pod is a reason to try again.
+      const now = await waitForRollout(kube, workload);
+      expect([now.metadata.generation, imagesOf(now)]).toEqual([1, [image.reference]]);
+      expect(listStray(mark)).toEqual([]);
+      mend();
+    },
+  );
 
   it.each([
     { what: 'manifests', when: MANIFESTS, told: 'answered 403 Forbidden' },
     { what: 'layers', when: LAYERS, told: 'answered 403 Forbidden to GET storage' },
-  ])('redirects $what to another host: credentials do not go there', async ({ what, when, told }) => {
-    const source = takeSource();
-    const image = await setup.push(source, `hostile/${what}`);
-    const location = `${ELSEWHERE}/${what}`;
-    const mends = [
-      source.misbehave(
-        forImage(image, {
-          when: (request) => when(request) && request.authorization !== undefined,
-          does: redirectTo(location),
-        }),
-      ),
-      source.misbehave(
-        forImage(image, {
-          when: (request) => requestsTo({})(request) && request.authorization === undefined,
-          does: ASK_FOR_LOGIN,
-        }),
-      ),
-    ];
-    const workload = await setup.deploy(image);
-    await waitForCopyFailed(kube, workload, told);
-    for (const mend of mends) {
-      mend();
-    }
-    const stray = listStray(location).map(({ authorization }) => authorization);
-    expect(stray.length).toBeGreaterThan(0);
-    expect(stray.filter(Boolean)).toEqual([]);
-  });
+  ])(
+    'redirects $what to another host: credentials do not go there',
+    { tags: 'attack-secret' },
+    async ({ what, when, told }) => {
+      const source = takeSource();
+      const image = await setup.push(source, `hostile/${what}`);
+      const location = `${ELSEWHERE}/${what}`;
+      const mends = [
+        source.misbehave(
+          forImage(image, {
+            when: (request) => when(request) && request.authorization !== undefined,
+            does: redirectTo(location),
+          }),
+        ),
+        source.misbehave(
+          forImage(image, {
+            when: (request) => requestsTo({})(request) && request.authorization === undefined,
+            does: ASK_FOR_LOGIN,
+          }),
+        ),
+      ];
+      const workload = await setup.deploy(image);
+      await waitForCopyFailed(kube, workload, told);
+      for (const mend of mends) {
+        mend();
+      }
+      const stray = listStray(location).map(({ authorization }) => authorization);
+      expect(stray.length).toBeGreaterThan(0);
+      expect(stray.filter(Boolean)).toEqual([]);
+    },
+  );
 });
 
-it('layers that a manifest says to fetch from elsewhere (foreign layers) are not fetched', async () => {
-  const source = takeSource();
-  const image = await setup.push(source, 'hostile/foreign');
-  const bytes = await addForeignLayer(image, `${ELSEWHERE}/foreign`);
-  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  const headers = { 'content-type': MEDIA_TYPES.ociManifest, 'docker-content-digest': digest };
-  const when = requestsTo({ method: 'HEAD|GET', path: /\/manifests\//, by: 'anybody' });
-  source.misbehave(forImage(image, { when, does: { kind: 'answer', status: 200, headers, body: bytes } }));
-  // The backup of the tests takes no such manifest; others do.
-  const isWrite = requestsTo({ method: 'PUT', path: /\/manifests\// });
-  setup.backup.misbehave(forImage(image, { when: isWrite, does: { kind: 'answer', status: 201, headers } }));
-  await setup.deploy(image);
-  await waitFor(() => listRequests(setup.backup, image).some(isWrite), { what: 'the copy to be written' });
-  expect(listStray('foreign')).toEqual([]);
-});
+it(
+  'layers that a manifest says to fetch from elsewhere (foreign layers) are not fetched',
+  { tags: 'attack-image' },
+  async () => {
+    const source = takeSource();
+    const image = await setup.push(source, 'hostile/foreign');
+    const bytes = await addForeignLayer(image, `${ELSEWHERE}/foreign`);
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const headers = { 'content-type': MEDIA_TYPES.ociManifest, 'docker-content-digest': digest };
+    const when = requestsTo({ method: 'HEAD|GET', path: /\/manifests\//, by: 'anybody' });
+    source.misbehave(forImage(image, { when, does: { kind: 'answer', status: 200, headers, body: bytes } }));
+    // The backup of the tests takes no such manifest; others do.
+    const isWrite = requestsTo({ method: 'PUT', path: /\/manifests\// });
+    setup.backup.misbehave(
+      forImage(image, { when: isWrite, does: { kind: 'answer', status: 201, headers } }),
+    );
+    await setup.deploy(image);
+    await waitFor(() => listRequests(setup.backup, image).some(isWrite), { what: 'the copy to be written' });
+    expect(listStray('foreign')).toEqual([]);
+  },
+);
 
 /** The manifest of an image, with one more layer. */
 async function addForeignLayer({ repository, tag }: PushedImage, url: string): Promise<Buffer> {

@@ -237,7 +237,7 @@ describe('a copy that fails', () => {
     expect(await fail({ stderr: [CONFIG_WARNING], exit: 0 })).toMatchObject({ reason: 'Unknown' });
   });
 
-  it('does not bring a secret into its message by an echo', async () => {
+  it('does not bring a secret into its message by an echo', { tags: 'attack-secret' }, async () => {
     const error = await fail({ stderr: ['failed: you sent reader:source-s3cret'], exit: 1 });
     expect(String(error)).toContain('you sent reader:[hidden]');
   });

@@ -74,7 +74,7 @@ it('asks again when the connection it wanted to use again was gone', async () =>
   expect((await client.send(aRequest(origin))).body.toString()).toBe('answer');
 });
 
-it('gives up on a server that does not answer', async () => {
+it('gives up on a server that does not answer', { tags: 'attack-registry' }, async () => {
   const server = await startServer(() => undefined);
   const sent = createClient({ timeoutMs: 50 }).send(aRequest(server.origin));
   await expect(sent).rejects.toMatchObject({ kind: 'timeout', message: 'no answer in 50 ms' });
@@ -132,13 +132,13 @@ it('says that nobody listens', async () => {
   await expect(sent).rejects.toMatchObject({ kind: 'unreachable', message: 'ECONNREFUSED' });
 });
 
-it('takes no more than it can hold', async () => {
+it('takes no more than it can hold', { tags: 'attack-registry' }, async () => {
   const server = await startServer(() => ({ status: 200, body: 'x'.repeat(1_001) }));
   const sent = createClient().send(aRequest(server.origin, { maxBodyBytes: 1_000 }));
   await expect(sent).rejects.toMatchObject({ kind: 'tooLarge' });
 });
 
-it('cuts the text of a failure', async () => {
+it('cuts the text of a failure', { tags: 'attack-registry' }, async () => {
   const server = await startServer(() => ({ status: 500, body: 'x'.repeat(1_000_000) }));
   const answer = await createClient().send(aRequest(server.origin));
   expect(answer.status).toBe(500);

@@ -197,7 +197,7 @@ describe('a registry that wants a password', () => {
     expect(server.received.length).toBe(1);
   });
 
-  it('does not bring our password into a message by echoing it', async () => {
+  it('does not bring our password into a message by echoing it', { tags: 'attack-secret' }, async () => {
     const server = await startServer(({ headers }) => ({
       status: headers.authorization ? 403 : 401,
       headers: { 'www-authenticate': 'Basic' },
