@@ -4,7 +4,8 @@ import { findUnlike } from './compare-digests.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
-import { type IdentifiedImage, identifyImage } from './identify-image.ts';
+import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
+import { correctPlainTag } from './plain-tag.ts';
 import { findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
@@ -25,9 +26,8 @@ async function checkSource(
   { request, image }: { readonly request: CopyRequest; readonly image: IdentifiedImage },
   signal: AbortSignal,
 ): Promise<SourceChange | undefined> {
-  const { source, digest, reported } = request;
-  const mayMove = source.digest === undefined && (digest !== undefined || reported !== undefined);
-  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || !mayMove) {
+  const { source } = request;
+  if (deps.settings().ON_SOURCE_CHANGE === 'ignore' || source.digest !== undefined) {
     return undefined;
   }
   const { digest: current } = image.current ?? {
@@ -36,13 +36,21 @@ async function checkSource(
   if (current === undefined) {
     return { is: 'gone' };
   }
+  if (current === image.digest) {
+    await correctPlainTag(deps, { source, digest: current }, signal);
+    return undefined;
+  }
   // A copy of one platform is not another image than the index that it is a part of.
   const parts = { source, digest: current, reported: [image.digest] };
   if ((await findUnlike(deps, parts, signal)).length === 0) {
     return undefined;
   }
   // What the pods run proves nothing about what the tag means by now.
-  const copy = await ensureCopy(deps, { request: { ...request, isProven: false }, digest: current }, signal);
+  const job = { request: { ...request, isProven: false }, digest: current, isOfTag: true };
+  const copy = await ensureCopy(deps, job, signal);
+  if (copy?.made === 'before') {
+    await correctPlainTag(deps, { source, digest: current }, signal);
+  }
   return copy && { is: 'moved', copy: { digest: copy.digest, image: copy.image } };
 }
 
@@ -86,27 +94,32 @@ function chooseDepth(before: CopyState | undefined): LookDepth {
   return before?.phase === 'verified' ? 'parts' : 'tag';
 }
 
-async function verify(
-  deps: CopyReconcilerDeps,
-  request: CopyRequest,
-  signal: AbortSignal,
-): Promise<CopyState> {
+/** Pods run an older image than the tag means: whoever comes new needs that one, so it is not long waited for. */
+function isBehind(deps: CopyReconcilerDeps, image: IdentifiedImage): boolean {
+  const isOther = image.current?.digest !== undefined && !isOfTag(image);
+  return isOther && deps.settings().ON_SOURCE_CHANGE !== 'ignore';
+}
+
+interface Finding {
+  readonly state: CopyState;
+  /** Another look is due at once. */
+  readonly isBehind?: boolean;
+}
+
+async function verify(deps: CopyReconcilerDeps, request: CopyRequest, signal: AbortSignal): Promise<Finding> {
   const before = deps.copies.findLast(request);
   const wasVerified = before?.phase === 'verified' ? before : undefined;
   const image = await identifyImage(deps, { request, before: wasVerified }, signal);
-  const { digest, isProven, isOfTag } = image;
+  const { digest, isProven } = image;
   const proven = { ...request, isProven };
-  const copy = await ensureCopy(
-    deps,
-    { request: proven, digest, depth: chooseDepth(before), isOfTag },
-    signal,
-  );
+  const job = { request: proven, digest, depth: chooseDepth(before), isOfTag: isOfTag(image) };
+  const copy = await ensureCopy(deps, job, signal);
   if (!copy) {
-    return missProof(deps, request);
+    return { state: missProof(deps, request) };
   }
   const sourceChange =
     wasVerified && (await recheckSource(deps, { request, image, before: wasVerified }, signal));
-  return {
+  const state: VerifiedCopy = {
     phase: 'verified',
     digest,
     image: copy.image,
@@ -114,6 +127,7 @@ async function verify(
     ...toCopiedFields(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
   };
+  return { state, isBehind: !wasVerified && isBehind(deps, image) };
 }
 
 /**
@@ -137,8 +151,10 @@ function missProof(
 }
 
 /** Somewhere in the second half of the interval, so that copies made together are not checked together. */
-function planRecheckMs({ settings, random }: CopyReconcilerDeps): number {
-  return settings().RECHECK_INTERVAL * (0.5 + random() / 2);
+function planRecheckMs({ settings, random }: CopyReconcilerDeps, finding: Finding): number {
+  const { RECHECK_INTERVAL, REQUEUE_AFTER } = settings();
+  const recheckMs = RECHECK_INTERVAL * (0.5 + random() / 2);
+  return finding.isBehind ? Math.min(REQUEUE_AFTER, recheckMs) : recheckMs;
 }
 
 /** When to look again at a failure that no back-off should hurry; undefined: back off. */
@@ -193,10 +209,11 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       return {};
     }
     try {
-      const find = request.isRescue ? findRescueCopy : verify;
-      const state = await find(deps, request, signal);
-      copies.settle(request, state);
-      return state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps) } : {};
+      const found: Finding = request.isRescue
+        ? { state: await findRescueCopy(deps, request, signal) }
+        : await verify(deps, request, signal);
+      copies.settle(request, found.state);
+      return found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {};
     } catch (error) {
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;

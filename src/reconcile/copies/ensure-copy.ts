@@ -8,6 +8,7 @@ import type { Settings } from '../../settings/settings.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
 import { type CopyStore, copyKey } from './copy-store.ts';
 import type { CopyProgress, ImageRegistry } from '../ports.ts';
+import { setPlainTag } from './plain-tag.ts';
 
 export interface EnsureCopyDeps {
   readonly registry: ImageRegistry;
@@ -26,7 +27,6 @@ interface CopyPlan {
   readonly digest: string;
   readonly names: CopyNames;
   readonly platforms: Platforms;
-  readonly isOfTag?: boolean;
 }
 
 function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
@@ -39,29 +39,15 @@ function planNames(deps: EnsureCopyDeps, { request, digest, platforms }: Omit<Co
   return planCopyNames({ source: request.source, digest, prefix, naming, isPartial: platforms !== 'all' });
 }
 
-/** Best effort: the tag that people know; the copy that workloads run from does not depend on it. */
-async function tagForPeople(
-  { registry, log }: EnsureCopyDeps,
-  plan: CopyPlan,
-  signal: AbortSignal,
-): Promise<void> {
-  const { moving, immutable } = plan.names;
-  if (!moving?.tag || plan.isOfTag === false) {
-    return;
-  }
-  try {
-    await registry.tag(withDigest(immutable, plan.digest), moving.tag, signal);
-  } catch (err) {
-    log.warn({ err, copy: formatReference(moving) }, 'plain tag not written');
-  }
-}
-
-/** What of a copy the backup has: `part` when it lacks a manifest that the index of the copy names. */
-type Found = 'all' | 'part' | 'nothing';
+/**
+ * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
+ * means an image whose digest begins alike.
+ */
+type Found = 'all' | 'part' | 'nothing' | 'another';
 
 async function makeCopy(
   deps: EnsureCopyDeps,
-  { plan, found }: { readonly plan: CopyPlan; readonly found: Found },
+  { plan, found, isOfTag }: { readonly plan: CopyPlan; readonly found: Found; readonly isOfTag: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const source = withDigest(plan.request.source, plan.digest);
@@ -81,7 +67,9 @@ async function makeCopy(
   if (platforms !== 'all') {
     await checkParts(deps, plan, signal);
   }
-  await tagForPeople(deps, plan, signal);
+  if (isOfTag) {
+    await setPlainTag(deps, plan, signal);
+  }
   const durationMs = deps.nowMs() - startedAtMs;
   deps.log.info(
     { source: formatReference(source), copy: formatReference(copy), durationMs },
@@ -106,7 +94,7 @@ export interface EnsuredCopy extends Copy {
   readonly made: 'before' | 'in part' | 'whole';
 }
 
-const MADE: Readonly<Record<Found, EnsuredCopy['made']>> = {
+const MADE: Readonly<Record<Exclude<Found, 'another'>, EnsuredCopy['made']>> = {
   all: 'before',
   part: 'in part',
   nothing: 'whole',
@@ -120,13 +108,17 @@ const MADE: Readonly<Record<Found, EnsuredCopy['made']>> = {
  */
 export type LookDepth = 'tag' | 'parts' | 'image';
 
-export interface EnsureCopyJob {
+/** A digest of a source. */
+export interface FindCopyJob {
   readonly request: CopyRequest;
   readonly digest: string;
+}
+
+export interface EnsureCopyJob extends FindCopyJob {
   /** `tag` when it is left out. */
   readonly depth?: LookDepth;
-  /** False for what may be only a part of what the tag means: a rescue must not take it for that. */
-  readonly isOfTag?: boolean;
+  /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
+  readonly isOfTag: boolean;
 }
 
 async function findMissingPart(
@@ -146,14 +138,20 @@ async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSig
   }
 }
 
+function isSameName({ immutable: a }: CopyNames, { immutable: b }: CopyNames): boolean {
+  return formatReference(a) === formatReference(b);
+}
+
 /** One HEAD, unless the parts matter, too. */
 async function lookUp(
   deps: EnsureCopyDeps,
   { plan, depth }: { readonly plan: CopyPlan; readonly depth: LookDepth },
   signal: AbortSignal,
 ): Promise<Found> {
-  if ((await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal)) !== plan.digest) {
-    return 'nothing';
+  const there = await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal);
+  if (there !== plan.digest) {
+    const isTwin = there !== undefined && isSameName(planNames(deps, { ...plan, digest: there }), plan.names);
+    return isTwin ? 'another' : 'nothing';
   }
   const isAsked = depth !== 'tag' || plan.platforms !== 'all';
   const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
@@ -181,7 +179,7 @@ async function checkImage(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSig
  */
 export async function findCopy(
   deps: EnsureCopyDeps,
-  { request, digest }: EnsureCopyJob,
+  { request, digest }: FindCopyJob,
   signal: AbortSignal,
 ): Promise<Copy | undefined> {
   const plan = planCopy(deps, request, digest);
@@ -194,6 +192,12 @@ export async function findCopy(
   return undefined;
 }
 
+/** Whoever builds an image so that its digest begins like that of another one must not take the place of its copy. */
+function createTwinError({ names, digest }: CopyPlan): RegistryError {
+  const message = `the backup has another image as ${formatReference(names.immutable)}, whose digest begins like ${digest}`;
+  return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
+}
+
 /**
  * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
  * may read the image.
@@ -202,19 +206,22 @@ export async function findCopy(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, depth = 'tag', isOfTag = true }: EnsureCopyJob,
+  { request, digest, depth = 'tag', isOfTag }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const plan = { ...planCopy(deps, request, digest), isOfTag };
+  const plan = planCopy(deps, request, digest);
   const { image } = plan.names;
   const found = await lookUp(deps, { plan, depth }, signal);
+  if (found === 'another') {
+    throw createTwinError(plan);
+  }
   if (found === 'all') {
     deps.log.debug({ source: formatReference(request.source), copy: image }, 'copy found');
     deps.onCopied('found', 0);
   } else if (await lacksProof(deps, plan, signal)) {
     return undefined;
   } else {
-    await makeCopy(deps, { plan, found }, signal);
+    await makeCopy(deps, { plan, found, isOfTag }, signal);
   }
   if (depth === 'image') {
     await checkImage(deps, plan, signal);

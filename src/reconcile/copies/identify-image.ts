@@ -14,13 +14,16 @@ export interface IdentifiedImage {
   readonly unlike: readonly string[];
   /** It is the manifest of one platform, and nobody knows the index that it belongs to. */
   readonly isOnePlatform: boolean;
-  /** The tag is known to mean it, or to have meant it: it may be more than a part of that. */
-  readonly isOfTag: boolean;
   /** What the tag means at the source now, if that had to be asked for. */
   readonly current?: { readonly digest: string | undefined };
 }
 
 type Identity = Omit<IdentifiedImage, 'current'>;
+
+/** Whether the source has just given the image for the tag. All else is the word of a workload, or of its pods. */
+export function isOfTag({ digest, current }: IdentifiedImage): boolean {
+  return current?.digest === digest;
+}
 
 interface Current {
   readonly digest?: string | undefined;
@@ -99,7 +102,7 @@ async function identifyByTag(
     throw current.error ?? planNotFound(withDigest(source, reported[0] ?? ''));
   }
   const unlike = await findUnlike(deps, { source, digest: current.digest, reported }, signal);
-  return { digest: current.digest, isProven: false, unlike, isOnePlatform: false, isOfTag: true };
+  return { digest: current.digest, isProven: false, unlike, isOnePlatform: false };
 }
 
 /** Pods run different images: what most of them run is backed up, and proves nothing. */
@@ -115,8 +118,7 @@ async function identifyFirst(
     return identifyByTag(deps, image, signal);
   }
   const unlike = await findUnlike(deps, { source, digest, reported }, signal);
-  const isOfTag = parts.is === 'index' || digest === image.current.digest;
-  return { digest, isProven: false, unlike, isOnePlatform: false, isOfTag };
+  return { digest, isProven: false, unlike, isOnePlatform: false };
 }
 
 /** An earlier image of the tag that was backed up as a whole: the source need not be asked for more. */
@@ -146,13 +148,11 @@ async function identifyWhole(
     return identifyFirst(deps, image, signal);
   }
   if (isKnown(digest, image)) {
-    return { digest, isProven: true, unlike: [], isOnePlatform: false, isOfTag: true };
+    return { digest, isProven: true, unlike: [], isOnePlatform: false };
   }
   const parts = await fetchParts(deps, { source: image.source, digest }, signal);
   const isOnePlatform = parts?.is === 'manifest';
-  return parts
-    ? { digest, isProven: true, unlike: [], isOnePlatform, isOfTag: !isOnePlatform }
-    : identifyByTag(deps, image, signal);
+  return parts ? { digest, isProven: true, unlike: [], isOnePlatform } : identifyByTag(deps, image, signal);
 }
 
 /**
@@ -168,7 +168,7 @@ async function identifyReported(
   const [digest = ''] = reported;
   const isEarlier = reported.length === 1 && digest !== current.digest;
   return isEarlier && (await isBackedUp(deps, { source, digest }, signal))
-    ? { digest, isProven: true, unlike: [], isOnePlatform: false, isOfTag: true }
+    ? { digest, isProven: true, unlike: [], isOnePlatform: false }
     : identifyWhole(deps, image, signal);
 }
 
@@ -183,7 +183,7 @@ async function identifyKnown(
   const unlike = await findUnrelated(deps, { source, digest, others }, signal);
   // What is only related proves nothing: it may share a part with an image that not everybody may read.
   const isShown = reported.some((one) => !others.includes(one));
-  return { digest, isProven: isProven || isShown, unlike, isOnePlatform: false, isOfTag: true };
+  return { digest, isProven: isProven || isShown, unlike, isOnePlatform: false };
 }
 
 /** What the tag means, where no pod reports an image of the source. */
@@ -191,7 +191,7 @@ function identifyCurrent(source: Reference, { digest }: Current): Identity {
   if (digest === undefined) {
     throw planNotFound(source);
   }
-  return { digest, isProven: false, unlike: [], isOnePlatform: false, isOfTag: true };
+  return { digest, isProven: false, unlike: [], isOnePlatform: false };
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Reference, formatReference, withDigest } from '../../images/refere
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import { type EnsureCopyDeps, ensureCopy, findCopy } from './ensure-copy.ts';
-import { identifyImage } from './identify-image.ts';
+import { identifyImage, isOfTag } from './identify-image.ts';
 
 interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
   /** Ready pods run it. */
@@ -67,13 +67,14 @@ async function findCurrent(
   signal: AbortSignal,
 ): Promise<RescueCopy | undefined> {
   const image = await identifyImage(deps, { request }, signal);
-  const { digest, isProven, isOnePlatform, isOfTag, unlike, current } = image;
+  const { digest, isProven, isOnePlatform, unlike } = image;
   const pinned = withDigest(request.source, digest);
-  const isThere = current?.digest === digest || (await deps.registry.fetchDigest(pinned, 'source', signal));
+  const isThere = isOfTag(image) || (await deps.registry.fetchDigest(pinned, 'source', signal));
   if (!isThere) {
     return undefined;
   }
-  const copy = await ensureCopy(deps, { request: { ...request, isProven }, digest, isOfTag }, signal);
+  const job = { request: { ...request, isProven }, digest, isOfTag: isOfTag(image) };
+  const copy = await ensureCopy(deps, job, signal);
   return copy && { ...copy, isShown: isProven, isOnePlatform, unlike };
 }
 
