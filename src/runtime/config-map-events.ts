@@ -1,5 +1,6 @@
 import { createEvent } from '../reconcile/events/create-event.ts';
 import type { ObjectEvent } from '../reconcile/events/object-event.ts';
+import type { SwapStop } from '../reconcile/rollouts/swap-stops.ts';
 import { KINDS, type WorkloadKind } from '../workloads/kinds.ts';
 
 /** An edit of the ConfigMap is not in force. */
@@ -8,11 +9,15 @@ export function planRefusedEvent(problem: string): ObjectEvent {
 }
 
 /** Too many swaps in a row have failed. */
-export function planStoppedEvent(untilMs: number): ObjectEvent {
+export function planStoppedEvent({ namespace, untilMs }: SwapStop): ObjectEvent {
+  const what =
+    namespace === undefined
+      ? 'No workload is pointed at its copy any more, because swaps in three namespaces in a row have failed'
+      : `No workload of the namespace ${namespace} is pointed at its copy any more, because three swaps there have failed. ` +
+        'The other namespaces go on';
   const note =
-    'No workload is pointed at its copy any more, because three swaps in a row have failed; the events SwapRolledBack ' +
-    `of the workloads say why. Swapping goes on after ${new Date(untilMs).toISOString()}, ` +
-    'or at once with an edit of the settings.';
+    `${what}; the events SwapRolledBack of the workloads say why. Swapping goes on after ` +
+    `${new Date(untilMs).toISOString()}, or at once with an edit of the settings.`;
   return createEvent('SwappingStopped', note);
 }
 

@@ -1,5 +1,6 @@
 import type { ObjectEvent } from '../reconcile/events/object-event.ts';
 import type { EventRecorder } from '../reconcile/ports.ts';
+import type { SwapStop } from '../reconcile/rollouts/swap-stops.ts';
 import type { WorkloadKind } from '../workloads/kinds.ts';
 import { planForbiddenEvent, planRefusedEvent, planStoppedEvent } from './config-map-events.ts';
 import type { Lease } from './lease.ts';
@@ -18,7 +19,7 @@ export interface ConfigMapRecorder {
   /** The same. */
   recordForbidden(kinds: readonly WorkloadKind[]): void;
   /** Only whoever swaps can find that out. */
-  recordStopped(untilMs: number): void;
+  recordStopped(stop: SwapStop): void;
 }
 
 export function createConfigMapRecorder({
@@ -43,6 +44,6 @@ export function createConfigMapRecorder({
         record(planForbiddenEvent(kinds));
       }
     },
-    recordStopped: (untilMs) => record(planStoppedEvent(untilMs)),
+    recordStopped: (stop) => record(planStoppedEvent(stop)),
   };
 }

@@ -4,6 +4,8 @@ import {
   createIdentity,
   createLeaderElection,
 } from '../kubernetes/election/leader-election.ts';
+import { type Memo, NO_MEMO } from '../reconcile/rollouts/swap-stops.ts';
+import { annotationKey } from '../workloads/annotations.ts';
 import { LEASE_NAME } from './identity.ts';
 
 /** The right to write, which one replica has at most. */
@@ -11,6 +13,8 @@ export interface Lease extends Pick<
   LeaderElection,
   'run' | 'release' | 'isLeader' | 'assertMayWrite' | 'renewalAgeMs'
 > {
+  /** What the leader before has left to this one, and this one leaves to the next. */
+  readonly memo: Memo;
   /** Settles when it is ours. */
   readonly taken: Promise<void>;
   /** Aborted when it was lost, and not released: the process should end. */
@@ -32,6 +36,7 @@ export function createSharedLease(options: LeaseOptions): Lease {
   const election = createLeaderElection({
     ...options,
     name: LEASE_NAME,
+    memoKey: annotationKey('failed-swaps'),
     identity: createIdentity(options.instance),
     random: Math.random,
     onStartedLeading: () => taken.resolve(),
@@ -46,12 +51,13 @@ export function createSharedLease(options: LeaseOptions): Lease {
     isLeader: () => election.isLeader(),
     assertMayWrite: () => election.assertMayWrite(),
     renewalAgeMs: () => election.renewalAgeMs(),
+    memo: { read: () => election.memo(), write: (text) => election.leave(text) },
     taken: taken.promise,
     lost: lost.signal,
   };
 }
 
-/** For a process with which nobody competes. */
+/** For a process with which nobody competes, and that remembers nothing of the one before. */
 export function createLoneLease(): Lease {
   const taken = Promise.withResolvers<void>();
   let isTaken = false;
@@ -64,6 +70,7 @@ export function createLoneLease(): Lease {
     isLeader: () => isTaken,
     assertMayWrite: () => undefined,
     renewalAgeMs: () => undefined,
+    memo: NO_MEMO,
     taken: taken.promise,
     lost: new AbortController().signal,
   };

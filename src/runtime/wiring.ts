@@ -108,9 +108,11 @@ export function buildParts(deps: ControllerDeps): ControllerParts {
     settings: live,
     clock,
     log,
-    onSwappingStopped(untilMs) {
-      log.error({ until: new Date(untilMs).toISOString() }, 'swapping stopped');
-      configMapRecorder.recordStopped(untilMs);
+    memo: lease.memo,
+    onSwappingStopped(stop) {
+      const { namespace, untilMs } = stop;
+      log.error({ namespace, until: new Date(untilMs).toISOString() }, 'swapping stopped');
+      configMapRecorder.recordStopped(stop);
     },
   });
   return { ...surroundings, deps, configMapRecorder, registry, pullSecrets, loops };

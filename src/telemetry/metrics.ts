@@ -69,13 +69,21 @@ function createSwapGauges({ registers }: Registers, readSnapshot: SnapshotReader
   });
   const isStopped = new Gauge({
     name: `${PREFIX}swapping_stopped`,
-    help: '1 while nothing is swapped because too many swaps in a row have failed.',
+    help: '1 while nothing is swapped because swaps in three namespaces in a row have failed.',
     registers,
     collect() {
       this.set(Number(readSnapshot().isSwappingStopped));
     },
   });
-  return { rolloutsInFlight, recordedWorkloads, isStopped };
+  const stoppedNamespaces = new Gauge({
+    name: `${PREFIX}stopped_namespaces`,
+    help: 'Namespaces in which nothing is swapped because three swaps there have failed.',
+    registers,
+    collect() {
+      this.set(readSnapshot().stoppedNamespaces);
+    },
+  });
+  return { rolloutsInFlight, recordedWorkloads, isStopped, stoppedNamespaces };
 }
 
 function createStateMetrics({ registers }: Registers, readSnapshot: SnapshotReader) {

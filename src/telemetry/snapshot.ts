@@ -23,7 +23,10 @@ export interface Snapshot {
   readonly rollouts: number;
   /** Workloads that have the record of a swap. */
   readonly recorded: number;
+  /** Everywhere. */
   readonly isSwappingStopped: boolean;
+  /** Namespaces in which swapping is stopped, each for itself. */
+  readonly stoppedNamespaces: number;
 }
 
 export type SnapshotReader = () => Snapshot;
@@ -38,4 +41,5 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   rollouts: 0,
   recorded: 0,
   isSwappingStopped: false,
+  stoppedNamespaces: 0,
 };

@@ -2,7 +2,7 @@
 export interface AnnotationEntry {
   readonly writer: 'user' | 'controller';
   readonly is: 'annotation' | 'label';
-  readonly on: readonly ('workload' | 'Namespace' | 'Secret')[];
+  readonly on: readonly ('workload' | 'Namespace' | 'Secret' | 'Lease')[];
   /** What it may be or is, in Markdown. */
   readonly values: string;
   /** In whole sentences. */
@@ -76,6 +76,15 @@ export const ANNOTATIONS = {
     meaning:
       'Kinds of the workloads in the namespace that have needed the pull secret. It is not deleted while one of these kinds ' +
       'is not watched.',
+  },
+  'failed-swaps': {
+    writer: 'controller',
+    is: 'annotation',
+    on: ['Lease'],
+    values: 'JSON: workloads and times',
+    meaning:
+      'Swaps that were undone within the hour, so that whoever leads next knows that swapping is stopped. Only this counts: ' +
+      'what is written on a workload stops nothing.',
   },
 } as const satisfies Readonly<Record<string, AnnotationEntry>>;
 

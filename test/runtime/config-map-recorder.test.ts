@@ -36,3 +36,16 @@ it('leaves it to the holder of the Lease to tell', () => {
 it('tells nobody when there is no ConfigMap', () => {
   expect(recordAll({ hasConfigMap: false })).toEqual([]);
 });
+
+it.each([
+  [{ untilMs: 0 }, /^No workload is pointed at its copy any more, because swaps in three namespaces/],
+  [{ namespace: 'shop', untilMs: 0 }, /^No workload of the namespace shop is .*The other namespaces go on/],
+])('tells where swapping is stopped', (stop, note) => {
+  const notes: string[] = [];
+  createConfigMapRecorder({
+    settingsWatch: { findConfigMap: () => CONFIG_MAP },
+    events: { record: (_, event) => notes.push(event.note) },
+    lease: { isLeader: () => true },
+  }).recordStopped(stop);
+  expect(notes).toEqual([expect.stringMatching(note)]);
+});

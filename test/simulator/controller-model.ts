@@ -8,6 +8,7 @@ import { formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/settings/live-settings.ts';
 import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
 import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
+import { NO_MEMO } from '../../src/reconcile/rollouts/swap-stops.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -69,6 +70,7 @@ export class ControllerModel {
       clock: systemClock,
       log,
       metrics: METRICS,
+      memo: NO_MEMO,
       onSwappingStopped: () => world.tell('  swapping is stopped'),
     });
     this.#live.listen({

@@ -14,6 +14,7 @@ async function readOwn(): Promise<readonly string[]> {
     rollouts: 3,
     recorded: 4,
     isSwappingStopped: true,
+    stoppedNamespaces: 2,
   }));
   metrics.forQueue('copies');
   const text = await metrics.registry.metrics();
@@ -47,6 +48,7 @@ it('counts the state of things when it is asked', async () => {
       'backup_image_registry_source_ratelimit_remaining{host="registry-1.docker.io"} 76',
       'backup_image_registry_workloads_recorded 4',
       'backup_image_registry_swapping_stopped 1',
+      'backup_image_registry_stopped_namespaces 2',
       'backup_image_registry_leader 1',
       'backup_image_registry_config_last_reload_successful 1',
     ]),

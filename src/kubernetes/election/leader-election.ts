@@ -31,6 +31,8 @@ export interface LeaderElectionOptions extends Partial<Times> {
   readonly namespace: string;
   /** Of the Lease. */
   readonly name: string;
+  /** Annotation of the Lease for what a leader leaves to the next one. */
+  readonly memoKey: string;
   /** Must be unique to this process: whoever has the same identity is taken for us. */
   readonly identity: string;
   readonly clock: Clock;
@@ -58,6 +60,10 @@ export interface LeaderElection {
   assertMayWrite(): void;
   /** Identity of the last leader seen, for people; empty when there was none. */
   leader(): string;
+  /** What the leader before has left, or this one since; undefined: nothing. */
+  memo(): string | undefined;
+  /** Left to the next leader; written with the next renewal, and when the lease is released. */
+  leave(memo: string): void;
   /** How long ago the lease began that we hold; undefined when we do not lead. */
   renewalAgeMs(): number | undefined;
 }
@@ -80,7 +86,8 @@ class Election implements LeaderElection {
 
   constructor(options: LeaderElectionOptions) {
     this.#options = { ...TIMES, ...options };
-    const { connection, namespace, name, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = this.#options;
+    const { connection, namespace, name, memoKey, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
+      this.#options;
     const isOrdered =
       leaseDurationMs > renewDeadlineMs && renewDeadlineMs > 1.2 * retryPeriodMs && retryPeriodMs > 0;
     if (!isOrdered || options.identity === '') {
@@ -91,7 +98,7 @@ class Election implements LeaderElection {
     const timeoutMs = Math.max(1_000, renewDeadlineMs / 2);
     this.#candidate = new LeaseCandidate({
       ...this.#options,
-      store: createLeaseStore({ connection, namespace, name, timeoutMs }),
+      store: createLeaseStore({ connection, namespace, name, memoKey, timeoutMs }),
     });
   }
 
@@ -122,6 +129,14 @@ class Election implements LeaderElection {
 
   leader(): string {
     return this.#candidate.holder();
+  }
+
+  memo(): string | undefined {
+    return this.#candidate.memo();
+  }
+
+  leave(memo: string): void {
+    this.#candidate.leave(memo);
   }
 
   renewalAgeMs(): number | undefined {

@@ -19,6 +19,7 @@ export class LeaseCandidate {
   #observed: { readonly lease: ObservedLease; readonly atMs: number } | undefined;
   /** When the request was sent that gave us the lease: others count from later. */
   #start = { monotonicMs: -Infinity, wallMs: -Infinity };
+  #memo: string | undefined;
 
   constructor(options: LeaseCandidateOptions) {
     this.#options = options;
@@ -31,6 +32,16 @@ export class LeaseCandidate {
 
   isHolder(): boolean {
     return this.holder() === this.#options.identity;
+  }
+
+  /** What the holder before has left, or what was left since. */
+  memo(): string | undefined {
+    return this.#memo ?? this.#observed?.lease.memo;
+  }
+
+  /** To be written with the next renewal. */
+  leave(memo: string): void {
+    this.#memo = memo;
   }
 
   ageMs(): number {
@@ -99,7 +110,10 @@ export class LeaseCandidate {
       acquireTime: now,
     };
     try {
-      this.#observed = { lease: await store.update(lease, free, signal), atMs: clock.monotonicMs() };
+      this.#observed = {
+        lease: await store.update(lease, { record: free, memo: this.#memo }, signal),
+        atMs: clock.monotonicMs(),
+      };
       log.info({ identity }, 'lease released');
       return true;
     } catch (error) {
@@ -114,7 +128,9 @@ export class LeaseCandidate {
     const { store, clock } = this.#options;
     const start = { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
     const record = this.#nextRecord(lease?.record, start.wallMs);
-    const taken = lease ? await store.update(lease, record, signal) : await store.create(record, signal);
+    const taken = lease
+      ? await store.update(lease, { record, memo: this.#memo }, signal)
+      : await store.create(record, signal);
     this.#start = start;
     this.#observed = { lease: taken, atMs: start.monotonicMs };
     return true;

@@ -17,10 +17,19 @@ export interface LeaseRecord {
 /** A Lease as the API server last showed it to us. */
 export interface ObservedLease {
   readonly record: LeaseRecord;
+  /** What the last holder has left to the next one; undefined when it has left nothing. */
+  readonly memo: string | undefined;
   /** Text of the record with all fields: differs whenever anybody renewed it. */
   readonly fingerprint: string;
   /** The whole object, so that fields unknown to us survive an update. */
   readonly object: JsonObject;
+}
+
+/** What is written into a Lease. */
+export interface LeaseUpdate {
+  readonly record: LeaseRecord;
+  /** Empty: there is nothing to know any more. Undefined: what is there stays. */
+  readonly memo: string | undefined;
 }
 
 export interface LeaseStore {
@@ -28,14 +37,16 @@ export interface LeaseStore {
   get(signal?: AbortSignal): Promise<ObservedLease | undefined>;
   create(record: LeaseRecord, signal?: AbortSignal): Promise<ObservedLease>;
   /** @throws {ApiError} with status 409 when somebody else was faster. */
-  update(lease: ObservedLease, record: LeaseRecord, signal?: AbortSignal): Promise<ObservedLease>;
+  update(lease: ObservedLease, update: LeaseUpdate, signal?: AbortSignal): Promise<ObservedLease>;
 }
 
-function observeLease(answer: unknown): ObservedLease {
+function observeLease(answer: unknown, memoKey: string): ObservedLease {
   const object = asObject(answer);
   const spec = asObject(object['spec']);
+  const { annotations } = asObject(object['metadata']);
   return {
     object,
+    memo: asText(asObject(annotations)[memoKey]),
     fingerprint: JSON.stringify(spec),
     record: {
       holderIdentity: asText(spec['holderIdentity']) ?? '',
@@ -47,20 +58,30 @@ function observeLease(answer: unknown): ObservedLease {
   };
 }
 
+function annotate(metadata: JsonObject, memoKey: string, memo: string | undefined): JsonObject {
+  if (memo === undefined) {
+    return metadata;
+  }
+  const { [memoKey]: _, ...others } = asObject(metadata['annotations']);
+  return { ...metadata, annotations: { ...others, ...(memo !== '' && { [memoKey]: memo }) } };
+}
+
 export function createLeaseStore(options: {
   readonly connection: Pick<Connection, 'request'>;
   readonly namespace: string;
   readonly name: string;
+  /** Annotation for what a holder leaves to the next one; of no interest to whoever only looks. */
+  readonly memoKey?: string;
   readonly timeoutMs: number;
 }): LeaseStore {
-  const { connection, namespace, name, timeoutMs } = options;
+  const { connection, namespace, name, memoKey = '', timeoutMs } = options;
   const folder = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
   const path = `${folder}/${encodeURIComponent(name)}`;
   const common = { timeoutMs, isUrgent: true };
   return {
     async get(signal) {
       try {
-        return observeLease(await connection.request({ ...common, method: 'GET', path, signal }));
+        return observeLease(await connection.request({ ...common, method: 'GET', path, signal }), memoKey);
       } catch (error) {
         if (error instanceof ApiError && error.status === 404) {
           return undefined;
@@ -75,13 +96,19 @@ export function createLeaseStore(options: {
         metadata: { namespace, name },
         spec: record,
       };
-      return observeLease(
-        await connection.request({ ...common, method: 'POST', path: folder, body, signal }),
-      );
+      const answer = await connection.request({ ...common, method: 'POST', path: folder, body, signal });
+      return observeLease(answer, memoKey);
     },
-    async update(lease, record, signal) {
-      const body = { ...lease.object, spec: { ...asObject(lease.object['spec']), ...record } };
-      return observeLease(await connection.request({ ...common, method: 'PUT', path, body, signal }));
+    async update({ object }, { record, memo }, signal) {
+      const body = {
+        ...object,
+        metadata: annotate(asObject(object['metadata']), memoKey, memo),
+        spec: { ...asObject(object['spec']), ...record },
+      };
+      return observeLease(
+        await connection.request({ ...common, method: 'PUT', path, body, signal }),
+        memoKey,
+      );
     },
   };
 }

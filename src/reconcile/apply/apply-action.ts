@@ -71,6 +71,8 @@ function applyWait({ budget, settings, log }: ApplyDeps, workload: Workload, wai
   const { kind, namespace, name } = workload;
   if (isRolloutWait(waiting)) {
     budget.waitForPermit(workload, settings().MODE === 'restore' ? 'restore' : 'swap');
+  } else {
+    budget.withdraw(workload);
   }
   log.debug({ workload: { kind, namespace, name }, waiting }, 'workload waits');
 }

@@ -56,7 +56,7 @@ export async function restoreWorkload(
 ): Promise<boolean> {
   const { workload, restore } = job;
   const key = formatWorkloadKey(workload);
-  if (restore.permit === 'awaited' && !deps.budget.isFree()) {
+  if (restore.permit === 'awaited' && !deps.budget.isFree(workload)) {
     deps.budget.waitForPermit(workload, 'restore');
     return false;
   }

@@ -25,8 +25,9 @@ export const SETTINGS_EVENTS = {
     action: 'SwapImage',
     about: 'ConfigMap',
     meaning:
-      'Three swaps in a row have failed, so no workload is pointed at its copy until the time in the note. Each was ' +
-      'undone, and the pods go on as they are. Images are still copied.',
+      'Swaps in three namespaces in a row have failed, so no workload is pointed at its copy until the time in the note; or ' +
+      'three swaps in one namespace have, and only that one, which the note names, is stopped. Each was undone, and the ' +
+      'pods go on as they are. Images are still copied.',
     remedy:
       'Read the events SwapRolledBack of the workloads, and fix what they have in common. Swapping goes on by itself, or ' +
       'at once with an edit of the settings.',

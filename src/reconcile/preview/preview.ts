@@ -18,6 +18,7 @@ import { readSlots } from '../workload/read-slots.ts';
 import { createLookOnlyRegistry } from './look-only-registry.ts';
 import type { ImageRegistry, WorkloadClient, WorkloadStore } from '../ports.ts';
 import { RolloutBudget } from '../rollouts/rollout-budget.ts';
+import { NO_MEMO } from '../rollouts/swap-stops.ts';
 
 /** Questions to API server and registries at the same time. */
 const CONCURRENCY = 8;
@@ -65,6 +66,7 @@ function createBudget({ settings, nowMs }: PreviewDeps, workloads: readonly Work
     isCopy: (image) => isImageCopy(image, settings.REGISTRY_PREFIX),
     onFree: () => undefined,
     onStopped: () => undefined,
+    memo: NO_MEMO,
   });
   for (const workload of workloads) {
     budget.observe(formatWorkloadKey(workload), workload);

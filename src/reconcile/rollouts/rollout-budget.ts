@@ -3,40 +3,23 @@ import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
-import { type Waiter, chooseNext, findRolloutWait, findRisk } from './turns.ts';
+import { type OwnPatch, Permits } from './permits.ts';
+import { type Waiter, chooseNext, countBelieved, findRolloutWait, findRisk } from './turns.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
-import { SwapBreaker } from './swap-breaker.ts';
+import { SwapStops, type SwapStopsOptions } from './swap-stops.ts';
 import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';
 import { SwapTrials } from './swap-trials.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /** How far the clocks of two controllers may be apart. */
 const SKEW_MS = 60_000;
 
-export interface RolloutBudgetOptions {
+export interface RolloutBudgetOptions extends SwapStopsOptions {
   readonly limits: () => { readonly maxRollouts: number; readonly timeoutMs: number };
   /** Whether an image lies in the backup of today. */
   readonly isCopy: (image: string) => boolean;
-  readonly nowMs: () => number;
   /** Called with the key of a workload that waited for a permit and may try again. */
   readonly onFree: (workloadKey: string) => void;
-  /** Called when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
-  readonly onStopped: (untilMs: number) => void;
-}
-
-/** A workload that rolls out because of us. */
-interface Permit {
-  readonly namespace: string;
-  /** When it is given up, whatever the rollout does. */
-  readonly untilMs: number;
-  readonly own?: OwnPatch;
-}
-
-/** A patch of this process: when it was made, and the generation it leads to. */
-interface OwnPatch {
-  readonly generation: number;
-  readonly atMs: number;
-  /** The permit it had already, for a rollout that is not over. */
-  readonly before: Permit | undefined;
 }
 
 /** True once the rollout that a patch has started is over. */
@@ -45,38 +28,40 @@ function hasRolledOut(workload: Workload, generation: number): boolean {
 }
 
 /**
- * Which workload may be swapped when. Derived from what the cluster shows (a swap and its undoing are recorded on the
+ * Which workload may be swapped when. Who rolls out is derived from what the cluster shows (a swap is recorded on the
  * workload), so that a restart or a new leader counts the same. Annotations are anybody's, though: once this process
- * leads, it is the only one that swaps, and a record that is newer than that and not its own is forged; a
- * restore leaves no record, so its permit is held in memory.
+ * leads, it is the only one that swaps, and a record that is newer than that and not its own is forged. What would reach
+ * beyond a namespace, which is a failure or a success, counts only when this process has seen to it itself. A restore
+ * leaves no record, so its permit is held in memory.
  */
 export class RolloutBudget {
   readonly #options: RolloutBudgetOptions;
-  readonly #permits = new Map<string, Permit>();
-  readonly #waiting = new Map<string, Waiter>();
+  readonly #permits: Permits;
+  readonly #waiting = new WaitingLine();
   readonly #proven = new ProvenNamespaces();
-  readonly #breaker = new SwapBreaker();
+  readonly #stops: SwapStops;
   readonly #trials = new SwapTrials();
   #leadingSinceMs: number | undefined;
-  #isStopReported = false;
 
   constructor(options: RolloutBudgetOptions) {
     this.#options = options;
+    this.#permits = new Permits(options.nowMs);
+    this.#stops = new SwapStops(options);
   }
 
   /** From now on only this process swaps. */
   start(): void {
     this.#leadingSinceMs = this.#options.nowMs();
-    this.#reportStop();
+    this.#stops.start();
   }
 
   /** Called for every change of a workload; `workload` is undefined once it is deleted. */
   observe(key: string, workload: Workload | undefined): void {
     if (!workload) {
       this.#permits.delete(key);
+      this.#permits.uncall(key);
       this.#waiting.delete(key);
       this.#proven.forget(key);
-      this.#breaker.forget(key);
       this.#trials.end(key);
       this.#wakeWaiting();
       return;
@@ -94,34 +79,33 @@ export class RolloutBudget {
 
   /** All pods of the last swap of a workload were seen to run its copies. */
   noteSuccess(key: string, workload: Workload): void {
-    const swappedAtMs = this.#trials.end(key);
-    if (swappedAtMs !== undefined) {
-      this.#breaker.noteSuccess(swappedAtMs);
+    const trial = this.#trials.end(key);
+    if (trial?.isOwn) {
+      this.#stops.noteSuccess(workload.namespace, trial.atMs);
+    }
+    if (trial) {
       this.#observeProof(key, workload);
       this.#wakeWaiting();
     }
   }
 
-  /** Whether one more workload may roll out because of us. */
-  isFree(): boolean {
-    return this.#countFree() > 0;
+  /** Whether this workload, too, may roll out because of us. */
+  isFree(workload: WorkloadName): boolean {
+    return this.#countFreeFor(workload) > 0;
   }
 
   /** Undefined: it is this workload's turn, which always is that of one that does not roll out. */
   findReasonToWait(workload: WorkloadName): RolloutWait | undefined {
     const { kind, namespace } = workload;
-    const isStopped = this.findStopEndMs() !== undefined;
+    const isStopped = this.#stops.isStopped(namespace);
     if (!KINDS[kind].rollsOut) {
       return isStopped ? 'swapping stopped' : undefined;
     }
-    const key = formatWorkloadKey(workload);
-    // A workload that rolls out because of us, and was changed by others meanwhile, need not wait for itself.
-    const ownPermits = Number(this.#permits.has(key));
     return findRolloutWait({
       isStopped,
-      freePermits: this.#countFree() + ownPermits,
+      freePermits: this.#countFreeFor(workload),
       isNamespaceProven: this.#proven.has(namespace),
-      isNamespaceRolling: this.#listRolling(key).has(namespace),
+      isNamespaceRolling: this.#listRolling(formatWorkloadKey(workload)).has(namespace),
     });
   }
 
@@ -141,18 +125,18 @@ export class RolloutBudget {
     const atMs = this.#options.nowMs();
     const { namespace, rollout } = workload;
     const untilMs = atMs + this.#options.limits().timeoutMs;
-    const own = { atMs, generation: rollout.generation + 1, before: this.#permits.get(key) };
-    this.#permits.set(key, { namespace, untilMs, own });
+    const own = { atMs, generation: rollout.generation + 1, before: this.#permits.find(key) };
+    this.#permits.take(key, { namespace, untilMs, own });
     this.#waiting.delete(key);
     return atMs;
   }
 
   /** Gives a permit back, because the swap was not made. */
   release(key: string): void {
-    const own = this.#permits.get(key)?.own;
+    const own = this.#permits.find(key)?.own;
     this.#permits.delete(key);
     if (own?.before) {
-      this.#permits.set(key, own.before);
+      this.#permits.take(key, own.before);
     }
     this.#trials.revoke(key, own?.atMs);
     this.#wakeWaiting();
@@ -160,32 +144,43 @@ export class RolloutBudget {
 
   /** A swap of this process had to be undone. Its trial goes on until the workload has recovered. */
   noteFailure(key: string): void {
-    const nowMs = this.#options.nowMs();
-    this.#breaker.noteFailure(key, nowMs, nowMs);
-    this.#reportStop();
+    this.#stops.noteFailure(key);
   }
 
   /** The settings were edited: whatever made swaps fail may be fixed. */
   forgiveFailures(): void {
-    this.#breaker.reset(this.#options.nowMs());
-    this.#reportStop();
+    this.#stops.reset();
     this.#wakeWaiting();
   }
 
-  /** When swapping goes on by itself; undefined when it is not stopped. */
-  findStopEndMs(): number | undefined {
-    return this.#breaker.findStopEndMs(this.#options.nowMs());
+  /** Whether no namespace is swapped in, and how many are stopped each for itself. */
+  readStops(): { readonly isStopped: boolean; readonly stoppedNamespaces: number } {
+    return {
+      isStopped: this.#stops.findEndMs() !== undefined,
+      stoppedNamespaces: this.#stops.listNamespaces().size,
+    };
   }
 
   /** Asks to be called when it is the workload's turn. Only a swap waits for more than a permit. */
   waitForPermit(workload: Workload, purpose: Waiter['purpose']): void {
     const key = formatWorkloadKey(workload);
-    this.#waiting.set(key, { key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
+    this.#waiting.add({ key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
+    // A place may have become free because its time is over, which nobody is told of.
+    this.#wakeWaiting();
+  }
+
+  /** Takes back that it waits, or that it was called: it is not to be swapped for a reason of its own. */
+  withdraw(workload: WorkloadName): void {
+    const key = formatWorkloadKey(workload);
+    this.#waiting.delete(key);
+    if (this.#permits.isCalled(key)) {
+      this.#permits.uncall(key);
+      this.#wakeWaiting();
+    }
   }
 
   countRolling(): number {
-    this.#dropExpired();
-    return this.#permits.size;
+    return this.#permits.countRolling();
   }
 
   /** Returns whether the namespace is proven only by this. */
@@ -197,7 +192,7 @@ export class RolloutBudget {
   }
 
   #observePermit(key: string, workload: Workload, record: SwapRecord): void {
-    const own = this.#permits.get(key)?.own;
+    const own = this.#permits.find(key)?.own;
     if (own) {
       this.#observeOwn(key, workload, { record, own });
       return;
@@ -222,16 +217,9 @@ export class RolloutBudget {
     const nowMs = this.#options.nowMs();
     const untilMs = atMs + this.#options.limits().timeoutMs;
     if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
-      this.#permits.set(key, { namespace, untilMs });
+      this.#permits.take(key, { namespace, untilMs });
     }
     this.#trials.observe(key, workload, { outcome, atMs });
-    if (outcome === 'succeeded' && !this.#trials.isOwn(key)) {
-      this.#breaker.noteSuccess(atMs);
-    }
-    if (outcome === 'undone') {
-      this.#breaker.noteFailure(key, atMs, nowMs);
-      this.#reportStop();
-    }
   }
 
   /** Until it is rolled out: its record may be gone by then, as after a swap that was undone. */
@@ -247,32 +235,56 @@ export class RolloutBudget {
     this.#trials.observe(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
   }
 
-  /** Once for every stop, and only by the process that leads. */
-  #reportStop(): void {
-    const untilMs = this.findStopEndMs();
-    if (untilMs !== undefined && !this.#isStopReported && this.#leadingSinceMs !== undefined) {
-      this.#options.onStopped(untilMs);
-    }
-    this.#isStopReported = untilMs !== undefined && this.#leadingSinceMs !== undefined;
-  }
-
   /** Namespaces in which another workload rolls out because of us, or has not been seen to run its copies yet. */
   #listRolling(ownKey?: string): ReadonlySet<string> {
-    const others = [...this.#permits].filter(([key]) => key !== ownKey).map(([, { namespace }]) => namespace);
-    return new Set([...others, ...this.#trials.listNamespaces(this.#options.nowMs(), ownKey)]);
+    const trials = this.#trials.listNamespaces(this.#options.nowMs(), ownKey);
+    return new Set([...this.#permits.listNamespaces(ownKey), ...trials]);
   }
 
-  #countFree(): number {
-    return this.#options.limits().maxRollouts - this.countRolling();
+  /** Places that this workload may have. One that has a permit, or was called, need not wait for itself. */
+  #countFreeFor(workload: WorkloadName): number {
+    const key = formatWorkloadKey(workload);
+    const { namespace } = workload;
+    const free = this.#countFree({ exceptKey: key, namespace });
+    const isAsked = free > 0 && !this.#permits.has(key) && !this.#permits.isCalled(key);
+    return isAsked ? free - this.#countBefore(namespace, free) : free;
   }
 
-  #dropExpired(): void {
-    const nowMs = this.#options.nowMs();
-    for (const [key, { untilMs }] of this.#permits) {
-      if (untilMs <= nowMs) {
-        this.#permits.delete(key);
+  #countFree({
+    exceptKey,
+    namespace,
+  }: { readonly exceptKey?: string; readonly namespace?: string } = {}): number {
+    const { maxRollouts } = this.#options.limits();
+    const taken = sum(this.#permits.countByNamespace(exceptKey));
+    const told = this.#permits.countTold(exceptKey);
+    return maxRollouts - taken + sum(told) - countBelieved(told, { namespace, maxRollouts });
+  }
+
+  /** Namespaces that wait with fewer places than this one, as far as that matters: it is their turn. */
+  #countBefore(namespace: string, most: number): number {
+    const held = this.#permits.countByNamespace();
+    const own = held.get(namespace) ?? 0;
+    if (own === 0) {
+      return 0;
+    }
+    const maySwap = this.#createMaySwap();
+    let count = 0;
+    for (const other of this.#waiting.namespaces()) {
+      count += Number((held.get(other) ?? 0) < own && maySwap(other));
+      if (count >= most) {
+        break;
       }
     }
+    return count;
+  }
+
+  /** Whether a swap may begin in a namespace, once a place is free. */
+  #createMaySwap(): (namespace: string) => boolean {
+    const isStopped = this.#stops.findEndMs() !== undefined;
+    const stopped = this.#stops.listNamespaces();
+    const rolling = this.#listRolling();
+    return (namespace) =>
+      !isStopped && !stopped.has(namespace) && (this.#proven.has(namespace) || !rolling.has(namespace));
   }
 
   #wakeWaiting(): void {
@@ -280,16 +292,20 @@ export class RolloutBudget {
     if (free <= 0) {
       return;
     }
-    const isStopped = this.findStopEndMs() !== undefined;
-    const rolling = this.#listRolling();
+    const maySwap = this.#createMaySwap();
+    const mayStart = this.#waiting
+      .list()
+      .filter(({ namespace, purpose }) => purpose === 'restore' || maySwap(namespace));
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
-    const mayStart = [...this.#waiting.values()].filter(
-      ({ namespace, purpose }) =>
-        purpose === 'restore' || (!isStopped && (isProven(namespace) || !rolling.has(namespace))),
-    );
-    for (const { key } of chooseNext(mayStart, { free, isProven })) {
+    const held = this.#permits.countByNamespace();
+    for (const { key, namespace } of chooseNext(mayStart, { free, isProven, held })) {
       this.#waiting.delete(key);
+      this.#permits.call(key, namespace);
       this.#options.onFree(key);
     }
   }
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((all, one) => all + one, 0);
 }

@@ -49,11 +49,11 @@ export class SwapTrials {
     }
   }
 
-  /** Returns when the swap was made whose trial has ended; undefined when there was none. */
-  end(key: string): number | undefined {
-    const atMs = this.#trials.get(key)?.atMs;
+  /** Returns the trial that has ended; undefined when there was none. */
+  end(key: string): Pick<Trial, 'atMs' | 'isOwn'> | undefined {
+    const trial = this.#trials.get(key);
     this.#trials.delete(key);
-    return atMs;
+    return trial;
   }
 
   has(key: string): boolean {

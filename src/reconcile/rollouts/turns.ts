@@ -2,7 +2,7 @@ import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
 
 export interface TurnFacts {
-  /** Too many swaps in a row have failed. */
+  /** Too many swaps in a row have failed, of the namespace or of all. */
   readonly isStopped: boolean;
   readonly freePermits: number;
   /** A workload of the namespace runs from the backup: its pods can pull there. */
@@ -46,28 +46,65 @@ export interface Waiter {
   readonly purpose: 'swap' | 'restore';
 }
 
+export interface FreePlaces {
+  readonly free: number;
+  readonly isProven: (namespace: string) => boolean;
+  /** Places that each namespace has already. */
+  readonly held: ReadonlyMap<string, number>;
+}
+
+/** One that comes first has fewer places in its namespace, or less risk with as many. Among equals, who has waited longest. */
+function findFirst(
+  waiting: readonly Waiter[],
+  held: ReadonlyMap<string, number>,
+  mayStart: (waiter: Waiter) => boolean,
+): Waiter | undefined {
+  let first: { readonly waiter: Waiter; readonly places: number; readonly risk: number } | undefined;
+  for (const waiter of waiting) {
+    const places = held.get(waiter.namespace) ?? 0;
+    const risk = RISKS.indexOf(waiter.risk);
+    const isFirst = !first || places < first.places || (places === first.places && risk < first.risk);
+    if (isFirst && mayStart(waiter)) {
+      first = { waiter, places, risk };
+    }
+  }
+  return first?.waiter;
+}
+
 /**
- * Whose turn it is: the least risk first, and among equals who has waited longest. Of a namespace in which no swap
- * has succeeded yet, only one swap; what is restored has run before.
+ * Whose turn it is: namespaces take turns, so that one with many workloads, or with rollouts that never end, does not keep
+ * the others waiting. Of a namespace in which no swap has succeeded yet, only one swap; what is restored has run before.
  */
 export function chooseNext(
   waiting: readonly Waiter[],
-  permits: { readonly free: number; readonly isProven: (namespace: string) => boolean },
+  { free, isProven, held }: FreePlaces,
 ): readonly Waiter[] {
-  const chosen: Waiter[] = [];
+  const chosen = new Set<Waiter>();
+  const places = new Map(held);
   const tried = new Set<string>();
-  for (const risk of RISKS) {
-    for (const waiter of waiting) {
-      if (chosen.length >= permits.free) {
-        return chosen;
-      }
-      const isSure = waiter.purpose === 'restore' || permits.isProven(waiter.namespace);
-      const mayTry = isSure || !tried.has(waiter.namespace);
-      if (waiter.risk === risk && mayTry) {
-        chosen.push(waiter);
-        tried.add(waiter.namespace);
-      }
+  const mayStart = (waiter: Waiter): boolean =>
+    !chosen.has(waiter) &&
+    (waiter.purpose === 'restore' || isProven(waiter.namespace) || !tried.has(waiter.namespace));
+  while (chosen.size < free) {
+    const next = findFirst(waiting, places, mayStart);
+    if (!next) {
+      break;
     }
+    chosen.add(next);
+    tried.add(next.namespace);
+    places.set(next.namespace, (places.get(next.namespace) ?? 0) + 1);
   }
-  return chosen;
+  return [...chosen];
+}
+
+/** Permits of other namespaces that only records tell of: no namespace is believed to have all of them. */
+export function countBelieved(
+  told: ReadonlyMap<string, number>,
+  { namespace, maxRollouts }: { readonly namespace: string | undefined; readonly maxRollouts: number },
+): number {
+  const most = Math.max(1, maxRollouts - 1);
+  return [...told].reduce(
+    (sum, [other, count]) => sum + (other === namespace ? count : Math.min(count, most)),
+    0,
+  );
 }

@@ -77,7 +77,7 @@ function readSurroundings(
     mode,
     destination: { prefix, naming },
     followsTags: ON_SOURCE_CHANGE === 'swap',
-    isPermitFree: budget.isFree(),
+    isPermitFree: budget.isFree(workload),
     rolloutWait: budget.findReasonToWait(workload),
     deniedUntilMs: findDenialEndMs(memory, workload, nowMs()),
     pullSecret: pullSecrets.wanted,

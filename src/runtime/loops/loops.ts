@@ -9,6 +9,7 @@ import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
 import { WorkloadMemories } from '../../reconcile/memory/workload-memories.ts';
 import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../../reconcile/ports.ts';
 import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
+import type { Memo, SwapStop } from '../../reconcile/rollouts/swap-stops.ts';
 import type { CurrentPhase } from '../phase.ts';
 import type { PullSecretLoop } from './pull-secret-loop.ts';
 import { createWorkloadReconciler } from '../../reconcile/workload/workload-reconciler.ts';
@@ -39,8 +40,10 @@ export interface LoopsDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps' | 'forQueue'>;
-  /** Told when too many swaps in a row have failed, with the time at which swapping goes on by itself. */
-  readonly onSwappingStopped: (untilMs: number) => void;
+  /** What is left to the process that leads next. */
+  readonly memo: Memo;
+  /** Told when too many swaps in a row have failed. */
+  readonly onSwappingStopped: (stop: SwapStop) => void;
 }
 
 /** The two loops, and what they share. */
@@ -88,6 +91,7 @@ export class Loops {
       isCopy: (image) => isImageCopy(image, settings.current.REGISTRY_PREFIX),
       onFree: (key) => this.#workloadQueue.add(key),
       onStopped: deps.onSwappingStopped,
+      memo: deps.memo,
     });
     this.#memories = new WorkloadMemories(() => clock.nowMs());
     this.#restoreProgress = new RestoreProgress(log);
@@ -200,12 +204,17 @@ export class Loops {
     this.#restoreProgress.update(isWatched, this.#memories.recorded);
   }
 
-  readState(): Pick<Snapshot, 'images' | 'rollouts' | 'recorded' | 'isSwappingStopped'> {
+  readState(): Pick<
+    Snapshot,
+    'images' | 'rollouts' | 'recorded' | 'isSwappingStopped' | 'stoppedNamespaces'
+  > {
     const { isKnown } = this.#deps.settings;
+    const { isStopped, stoppedNamespaces } = this.#budget.readStops();
     return {
       images: this.#copies.countPhases(),
       rollouts: isKnown ? this.#budget.countRolling() : 0,
-      isSwappingStopped: this.#budget.findStopEndMs() !== undefined,
+      isSwappingStopped: isStopped,
+      stoppedNamespaces,
       recorded: this.#memories.recorded,
     };
   }

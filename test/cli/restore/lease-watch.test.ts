@@ -17,7 +17,7 @@ function aLease(holderIdentity: string, renewTime: string): ObservedLease {
     acquireTime: '',
     renewTime,
   };
-  return { record, fingerprint: JSON.stringify(record), object: {} };
+  return { record, memo: undefined, fingerprint: JSON.stringify(record), object: {} };
 }
 
 /** The Lease as it is read again and again; the last one stays. */

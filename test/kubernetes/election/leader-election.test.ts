@@ -42,6 +42,7 @@ function optionsFor(identity: string, parts: Partial<LeaderElectionOptions> = {}
     connection: lease.connection,
     namespace: 'ours',
     name: 'lease',
+    memoKey: 'memo',
     identity,
     clock: systemClock,
     random: () => 0.5,
@@ -383,4 +384,41 @@ it('refuses times that cannot work', () => {
 it('gives every process an identity of its own', () => {
   expect(createIdentity('pod-1')).toMatch(/^pod-1_[0-9a-f-]{36}$/u);
   expect(createIdentity('pod-1')).not.toBe(createIdentity('pod-1'));
+});
+
+describe('what a leader leaves', () => {
+  it('is written with the next renewal, without a request of its own, and read by the next leader', async () => {
+    const first = start('a');
+    await pass(0);
+    expect(first.election.memo()).toBeUndefined();
+    first.election.leave('two have failed');
+    const requests = lease.requests.length;
+    await pass(2_000);
+    expect(lease.requests).toHaveLength(requests + 1);
+    expect(lease.annotations).toEqual({ memo: 'two have failed' });
+    first.stop.abort();
+    await pass(0);
+    const second = start('b');
+    await pass(60_000);
+    expect(second.election.isLeader()).toBe(true);
+    expect(second.election.memo()).toBe('two have failed');
+  });
+
+  it('is written when the lease is released', async () => {
+    const { election } = start('a');
+    await pass(0);
+    election.leave('three have failed');
+    await election.release();
+    expect(lease.annotations).toEqual({ memo: 'three have failed' });
+  });
+
+  it('stays until the next leader has something to say, and what others have written stays in any case', async () => {
+    lease.put(heldBy(''), { annotations: { memo: 'old', theirs: 'x' } });
+    const { election } = start('a');
+    await pass(10_000);
+    expect(lease.annotations).toEqual({ memo: 'old', theirs: 'x' });
+    election.leave('');
+    await pass(2_000);
+    expect(lease.annotations).toEqual({ theirs: 'x' });
+  });
 });

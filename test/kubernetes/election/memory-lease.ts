@@ -19,9 +19,13 @@ export class MemoryLease {
   }
 
   /** As another process would write it. */
-  put(spec: object): void {
+  put(spec: object, metadata: object = {}): void {
     this.#version += 1;
-    this.object = { metadata: { name: 'lease', resourceVersion: String(this.#version) }, spec };
+    this.object = { metadata: { ...metadata, name: 'lease', resourceVersion: String(this.#version) }, spec };
+  }
+
+  get annotations(): Readonly<Record<string, unknown>> {
+    return asObject(asObject(this.object?.['metadata'])['annotations']);
   }
 
   readonly connection: Pick<Connection, 'request'> = {
@@ -46,7 +50,7 @@ export class MemoryLease {
     if (method === 'PUT' && asObject(sent['metadata'])['resourceVersion'] !== version) {
       refuse(409);
     }
-    this.put(asObject(sent['spec']));
+    this.put(asObject(sent['spec']), asObject(sent['metadata']));
     return this.object;
   }
 }

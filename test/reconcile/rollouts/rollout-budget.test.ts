@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { RolloutBudget } from '../../../src/reconcile/rollouts/rollout-budget.ts';
+import type { SwapStop } from '../../../src/reconcile/rollouts/swap-stops.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import type { SwapRecord } from '../../../src/workloads/record.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
@@ -14,7 +15,9 @@ const COPY = 'backup.example/p/docker.io/library/nginx:1.27';
 let nowMs: number;
 let maxRollouts: number;
 let freed: string[];
-let stops: number[];
+let stops: SwapStop[];
+/** What the Lease keeps. */
+let memo: string | undefined;
 let budget: RolloutBudget;
 
 function createBudget(): RolloutBudget {
@@ -23,7 +26,8 @@ function createBudget(): RolloutBudget {
     isCopy: (image) => image.startsWith('backup.example/p/'),
     nowMs: () => nowMs,
     onFree: (key) => freed.push(key.slice(key.lastIndexOf('/') + 1)),
-    onStopped: (untilMs) => stops.push(untilMs),
+    onStopped: (stop) => stops.push(stop),
+    memo: { read: () => memo, write: (text) => (memo = text) },
   });
 }
 
@@ -32,6 +36,7 @@ beforeEach(() => {
   maxRollouts = 2;
   freed = [];
   stops = [];
+  memo = undefined;
   budget = createBudget();
 });
 
@@ -187,22 +192,39 @@ describe('a forged record', () => {
     expect(budget.countRolling()).toBe(0);
   });
 
-  it('of failures does not stop swapping while this process leads', () => {
+  it.each([
+    ['of failures stops nothing', -1],
+    ['of failures stops nothing while this process leads', 120_000],
+  ])('%s', { tags: 'attack-annotation' }, (_, laterMs) => {
     budget.start();
-    nowMs += 120_000;
+    nowMs += laterMs;
     observe(undone('a'), undone('b'), undone('c'));
-    expect(budget.findStopEndMs()).toBeUndefined();
+    observe(...['x', 'y', 'z'].map((name) => undone(name, nowMs, { namespace: 'shop' })));
+    expect(budget.readStops()).toEqual({ isStopped: false, stoppedNamespaces: 0 });
+    expect(budget.findReasonToWait(original('w', { namespace: 'shop' }))).toBeUndefined();
   });
 
-  it('of a success does not make good for failures of this process', () => {
+  it.each([-1, 120_000])(
+    'of a success does not make good for failures of this process, %s ms after its start',
+    { tags: 'attack-annotation' },
+    (laterMs) => {
+      budget.start();
+      fail('a', 'b', 'c');
+      nowMs += laterMs;
+      const forged = swapped({ name: 'd', swappedAtMs: nowMs + 1 });
+      observe(rolling({ name: 'd', swappedAtMs: nowMs + 1 }), forged);
+      noteSuccess(forged);
+      expect(budget.readStops()).toMatchObject({ isStopped: true });
+    },
+  );
+
+  it('of rollouts leaves a place to the other namespaces', { tags: 'attack-annotation' }, () => {
+    observe(...['x', 'y', 'z'].map((name) => rolling({ name, namespace: 'shop' })));
     budget.start();
-    nowMs += 120_000;
-    for (const key of ['a', 'b', 'c']) {
-      budget.noteFailure(key);
-    }
-    nowMs += 1;
-    observe(swapped({ name: 'd' }));
-    expect(budget.findStopEndMs()).toBeDefined();
+    expect(budget.findReasonToWait(original('w', { namespace: 'shop' }))).toBe('too many rollouts');
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    reserve(OTHER);
+    expect(budget.findReasonToWait(original('third'))).toBe('too many rollouts');
   });
 });
 
@@ -303,79 +325,207 @@ describe('a namespace in which no swap has succeeded', () => {
   });
 });
 
-describe('three failed swaps in a row', () => {
-  it('stop swapping, after a restart as well, and that is told once by the one who leads', () => {
-    observe(undone('a'), undone('b'));
+/** One after the other, each in its own namespace. */
+function fail(...names: readonly string[]): void {
+  for (const name of names) {
+    budget.noteFailure(formatWorkloadKey(original(name)));
+  }
+}
+
+function failInShop(...names: readonly string[]): void {
+  for (const name of names) {
+    budget.noteFailure(formatWorkloadKey(original(name, { namespace: 'shop' })));
+  }
+}
+
+/** A swap of this process that succeeds now. */
+function succeed(parts: Parts): void {
+  nowMs += 1;
+  reserve(original(parts.name ?? 'a', parts.namespace === undefined ? {} : { namespace: parts.namespace }));
+  observe(rolling(parts), swapped(parts));
+  noteSuccess(swapped(parts));
+  nowMs += 1;
+}
+
+const IN_SHOP = original('another', { namespace: 'shop' });
+
+describe('failed swaps in three namespaces in a row', () => {
+  beforeEach(() => {
     budget.start();
+  });
+
+  it('stop swapping everywhere, which is told once', () => {
+    fail('a', 'b');
     expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    fail('c', 'd');
+    expect(budget.findReasonToWait(OTHER)).toBe('swapping stopped');
+    expect(stops).toEqual([{ untilMs: nowMs + HOUR_MS }]);
+  });
+
+  it('stop it after a restart as well, which is told again', () => {
+    fail('a', 'b', 'c');
     nowMs += 1;
-    observe(undone('c'));
-    budget.noteFailure('Deployment/c/c');
-    expect(budget.findReasonToWait(OTHER)).toBe('swapping stopped');
-    budget.noteFailure('Deployment/d/d');
-    expect(stops).toEqual([nowMs + HOUR_MS]);
     budget = createBudget();
-    observe(undone('a'), undone('b'), undone('c'));
-    expect(budget.findReasonToWait(OTHER)).toBe('swapping stopped');
-    expect(stops).toHaveLength(1);
     budget.start();
+    expect(budget.findReasonToWait(OTHER)).toBe('swapping stopped');
+    expect(stops).toEqual(Array.from({ length: 2 }, () => ({ untilMs: START_MS + HOUR_MS })));
+  });
+
+  it('stop it until an hour has passed', () => {
+    fail('a', 'b', 'c');
+    nowMs += HOUR_MS;
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    fail('a', 'b', 'c');
     expect(stops).toHaveLength(2);
   });
 
-  it('stop swapping until an hour has passed', () => {
-    observe(undone('a'), undone('b'), undone('c'));
-    nowMs += HOUR_MS;
-    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
-  });
-
-  it('stop swapping until the settings are edited', () => {
-    observe(undone('a'), undone('b'), undone('c'));
+  it('stop it until the settings are edited, for the next leader as well', () => {
+    fail('a', 'b', 'c');
     budget.waitForPermit(OTHER, 'swap');
-    nowMs += 1;
+    expect(freed).toEqual([]);
     budget.forgiveFailures();
-    observe(undone('a', START_MS), undone('b', START_MS), undone('c', START_MS));
     expect(budget.findReasonToWait(OTHER)).toBeUndefined();
-    expect(freed).toEqual(['other']);
+    expect([freed, memo]).toEqual([['other'], '']);
   });
 
-  it('are none when a swap has succeeded in between', () => {
-    observe(undone('a', nowMs - 3), undone('b', nowMs - 2), swapped({ swappedAtMs: nowMs - 1 }), undone('c'));
-    expect(budget.findStopEndMs()).toBeUndefined();
-  });
-
-  it('are none when a swap of this process has succeeded in between', () => {
+  it('are none when a swap has succeeded in between, be it before a restart', () => {
+    fail('a', 'b');
+    succeed({ name: 'd' });
+    fail('c');
+    budget = createBudget();
     budget.start();
-    nowMs += 120_000;
-    budget.noteFailure('x');
-    budget.noteFailure('y');
-    nowMs += 1;
-    reserve(original('a'));
-    observe(rolling(), swapped());
-    noteSuccess(swapped());
-    nowMs += 1;
-    budget.noteFailure('z');
-    expect(budget.findStopEndMs()).toBeUndefined();
+    fail('e');
+    expect(budget.readStops().isStopped).toBe(false);
+    fail('f');
+    expect(budget.readStops().isStopped).toBe(true);
   });
 
-  it('are none when one of the workloads is gone, as a new leader would see it', () => {
-    observe(undone('a'), undone('b'), undone('c'));
-    budget.waitForPermit(OTHER, 'swap');
-    budget.observe(formatWorkloadKey(undone('a')), undefined);
-    expect(freed).toEqual(['other']);
+  it('are not made good for by deleting one of the workloads', { tags: 'attack-share' }, () => {
+    fail('a', 'b', 'c');
+    budget.observe(formatWorkloadKey(original('a')), undefined);
+    expect(budget.readStops().isStopped).toBe(true);
   });
 
   it('leave those asleep that wait', () => {
     reserve(original('a'));
     budget.waitForPermit(OTHER, 'swap');
-    observe(undone('b'), undone('c'), undone('d'));
+    freed = [];
+    fail('b', 'c', 'd');
     budget.release(formatWorkloadKey(original('a')));
     expect(freed).toEqual([]);
   });
 
   it('do not stop a rescue', () => {
-    observe(undone('a'), undone('b'), undone('c'));
+    fail('a', 'b', 'c');
     expect(reserve(OTHER)).toBe(false);
     expect(reserve(OTHER, { isUrgent: true })).toBe(true);
+  });
+});
+
+describe('three failed swaps in one namespace', () => {
+  beforeEach(() => {
+    budget.start();
+  });
+
+  it('stop only that namespace, which is told once', { tags: 'attack-share' }, () => {
+    failInShop('x', 'y', 'z', 'u', 'v', 'w');
+    expect(budget.findReasonToWait(IN_SHOP)).toBe('swapping stopped');
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    expect(budget.readStops()).toEqual({ isStopped: false, stoppedNamespaces: 1 });
+    expect(stops).toEqual([{ namespace: 'shop', untilMs: nowMs + HOUR_MS }]);
+  });
+
+  it('count as one namespace for all', { tags: 'attack-share' }, () => {
+    failInShop('x', 'y', 'z');
+    fail('a');
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    fail('b');
+    expect(budget.findReasonToWait(OTHER)).toBe('swapping stopped');
+  });
+
+  it('are not made good for by a swap of another namespace, but by one of that', () => {
+    reserve(IN_SHOP);
+    failInShop('x', 'y', 'z');
+    succeed({ name: 'd' });
+    expect(budget.findReasonToWait(IN_SHOP)).toBe('swapping stopped');
+    observe(swapped({ name: 'another', namespace: 'shop' }));
+    noteSuccess(swapped({ name: 'another', namespace: 'shop' }));
+    expect(budget.findReasonToWait(IN_SHOP)).toBeUndefined();
+  });
+
+  it('stop it after a restart as well, and until an hour has passed', () => {
+    failInShop('x', 'y', 'z');
+    budget = createBudget();
+    budget.start();
+    expect(budget.findReasonToWait(IN_SHOP)).toBe('swapping stopped');
+    nowMs += HOUR_MS;
+    expect(budget.findReasonToWait(IN_SHOP)).toBeUndefined();
+  });
+
+  it('leave asleep whoever waits there', () => {
+    reserve(original('a'));
+    reserve(original('b'));
+    budget.waitForPermit(IN_SHOP, 'swap');
+    failInShop('x', 'y', 'z');
+    budget.release(formatWorkloadKey(original('a')));
+    expect(freed).toEqual([]);
+  });
+});
+
+describe('namespaces take turns', () => {
+  /** With rollouts that do not end. */
+  function fillShop(): void {
+    observe(swapped({ name: 'proof', namespace: 'shop' }));
+    reserve(original('x', { namespace: 'shop' }));
+    reserve(original('y', { namespace: 'shop' }));
+    for (const name of ['u', 'v', 'w']) {
+      budget.waitForPermit(original(name, { namespace: 'shop' }), 'swap');
+    }
+    budget.waitForPermit(OTHER, 'swap');
+  }
+
+  it('when a place is free: it is for the one that has fewer', { tags: 'attack-share' }, () => {
+    fillShop();
+    budget.release(formatWorkloadKey(original('x', { namespace: 'shop' })));
+    expect(freed).toEqual(['other']);
+  });
+
+  it('and the place is kept until it is taken, whoever asks first', { tags: 'attack-share' }, () => {
+    fillShop();
+    budget.release(formatWorkloadKey(original('x', { namespace: 'shop' })));
+    expect(reserve(original('u', { namespace: 'shop' }))).toBe(false);
+    expect(reserve(OTHER)).toBe(true);
+  });
+
+  it('and it is kept for half a minute', () => {
+    fillShop();
+    budget.release(formatWorkloadKey(original('x', { namespace: 'shop' })));
+    expect(budget.findReasonToWait(original('third'))).toBe('too many rollouts');
+    nowMs += 30_000;
+    expect(budget.findReasonToWait(original('third'))).toBeUndefined();
+  });
+
+  it('and the next one is called when it is not wanted any more', () => {
+    fillShop();
+    budget.release(formatWorkloadKey(original('x', { namespace: 'shop' })));
+    budget.withdraw(OTHER);
+    expect(freed).toEqual(['other', 'u']);
+  });
+
+  it('when time has freed a place, which nobody hears of', { tags: 'attack-share' }, () => {
+    fillShop();
+    nowMs += TIMEOUT_MS - 1;
+    reserve(original('y', { namespace: 'shop' }), { isUrgent: true });
+    nowMs += 1;
+    expect(reserve(original('u', { namespace: 'shop' }))).toBe(false);
+    budget.waitForPermit(original('u', { namespace: 'shop' }), 'swap');
+    expect(freed).toEqual(['other']);
+    expect(reserve(OTHER)).toBe(true);
+  });
+
+  it('and one has all places while nobody else waits', () => {
+    observe(swapped({ name: 'proof', namespace: 'shop' }));
+    expect(['x', 'y'].map((name) => reserve(original(name, { namespace: 'shop' })))).toEqual([true, true]);
   });
 });
 
@@ -388,12 +538,12 @@ it('wakes as many waiting workloads as there are permits, in order', () => {
   budget.release(formatWorkloadKey(original('a')));
   expect(freed).toEqual(['c']);
   budget.release(formatWorkloadKey(original('b')));
-  expect(freed).toEqual(['c', 'd', 'e']);
+  expect(freed).toEqual(['c', 'd']);
 });
 
 it('wakes what waits for a restore for nothing but a permit', () => {
   maxRollouts = 3;
-  observe(undone('x'), undone('y'), undone('z'));
+  fail('x', 'y', 'z');
   for (const name of ['a', 'b', 'c']) {
     budget.reserve(name, original(name, { namespace: 'shop' }));
   }
@@ -425,9 +575,9 @@ it('keeps the permit of a patch that leaves no record until its rollout is over'
   maxRollouts = 1;
   expect(budget.tryReserve('a', aWorkload())).toBe(true);
   budget.observe('a', aWorkload({ rollout: { generation: 2, observedGeneration: 2, updated: 1 } }));
-  expect(budget.isFree()).toBe(false);
+  expect(budget.isFree(OTHER)).toBe(false);
   budget.observe('a', aWorkload({ rollout: { generation: 2, observedGeneration: 2 } }));
-  expect(budget.isFree()).toBe(true);
+  expect(budget.isFree(OTHER)).toBe(true);
 });
 
 it('makes others wait for a permit that was taken beyond the limit', () => {

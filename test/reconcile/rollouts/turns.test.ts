@@ -61,8 +61,19 @@ describe('of those that wait', () => {
     risk,
     purpose: 'swap',
   });
-  const choose = (waiting: readonly Waiter[], free: number, proven: readonly string[] = []) =>
-    chooseNext(waiting, { free, isProven: (name) => proven.includes(name) }).map(({ key }) => key);
+  const choose = (
+    waiting: readonly Waiter[],
+    free: number,
+    proven: readonly string[] = [],
+    held: Readonly<Record<string, number>> = {},
+  ) => {
+    const places = {
+      free,
+      isProven: (name: string) => proven.includes(name),
+      held: new Map(Object.entries(held)),
+    };
+    return chooseNext(waiting, places).map(({ key }) => key);
+  };
 
   it('the least risk comes first, and among equals who has waited longest', () => {
     const waiting = [
@@ -84,4 +95,15 @@ describe('of those that wait', () => {
     const restores = waiting.map((one) => ({ ...one, purpose: 'restore' as const }));
     expect(choose(restores, 2)).toEqual(['y', 'x']);
   });
+
+  it(
+    'namespaces take turns, whatever the risk and however many of one wait',
+    { tags: 'attack-share' },
+    () => {
+      const many = ['x', 'y', 'z'].map((key) => waiter(key, 'other pods serve on', 'shop'));
+      const waiting = [...many, waiter('a', 'no pod serves'), waiter('b', 'one pod')];
+      expect(choose(waiting, 4, ['shop'])).toEqual(['x', 'b', 'a', 'y']);
+      expect(choose(waiting, 4, ['shop'], { shop: 1, a: 1 })).toEqual(['b', 'x', 'a', 'y']);
+    },
+  );
 });

@@ -2,18 +2,17 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ConflictError, RegistryError, WriteDeniedError } from '../../../src/errors.ts';
-import { isImageCopy } from '../../../src/images/copy-name.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import { createCopyReconciler } from '../../../src/reconcile/copies/copy-reconciler.ts';
 import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
 import type { ObjectEvent } from '../../../src/reconcile/events/object-event.ts';
 import type { WorkloadPatch } from '../../../src/reconcile/ports.ts';
-import { RolloutBudget } from '../../../src/reconcile/rollouts/rollout-budget.ts';
 import { createWorkloadReconciler } from '../../../src/reconcile/workload/workload-reconciler.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { slotKey } from '../../../src/workloads/record.ts';
 import type { FormerTemplate, Pod, Workload } from '../../../src/workloads/workload.ts';
+import { aBudget } from '../../support/a-budget.ts';
 import {
   DIGEST,
   OTHER_DIGEST,
@@ -68,13 +67,7 @@ function buildWorld(data: Record<string, string> = {}) {
     onWanted: (key) => copyKeys.add(key),
     onSettled: (key) => workloadKeys.add(key),
   });
-  const budget = new RolloutBudget({
-    limits: () => ({ maxRollouts: settings().MAX_CONCURRENT_ROLLOUTS, timeoutMs: 600_000 }),
-    nowMs,
-    isCopy: (image) => isImageCopy(image, settings().REGISTRY_PREFIX),
-    onFree: (key) => workloadKeys.add(key),
-    onStopped: () => undefined,
-  });
+  const budget = aBudget(settings, { nowMs, onFree: (key) => workloadKeys.add(key) });
   const reconcileCopy = createCopyReconciler({
     copies,
     registry,

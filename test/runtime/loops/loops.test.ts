@@ -8,6 +8,7 @@ import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
+import { NO_MEMO } from '../../../src/reconcile/rollouts/swap-stops.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { aSlot, aWorkload, DIGEST } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
@@ -59,6 +60,7 @@ function createFollower(registry = new MemoryRegistry({})): {
     clock: systemClock,
     log,
     metrics,
+    memo: NO_MEMO,
     onSwappingStopped: () => undefined,
   });
   settings.listen({

@@ -50,6 +50,7 @@ const election = createLeaderElection({
   connection,
   namespace,
   name: values.lease,
+  memoKey: 'memo',
   identity,
   clock: systemClock,
   random: Math.random,
