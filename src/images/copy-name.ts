@@ -151,10 +151,15 @@ export function copyRepositoryOf(source: Reference, { prefix, naming }: Destinat
   return { host: prefix.host, repository: `${base}${path}` };
 }
 
+/** Whether a reference lies where the copies of `source` are, or were under another `naming`. */
+export function isInCopyRepositoryOf(reference: Reference, source: Reference, prefix: BackupPrefix): boolean {
+  const isIn = (naming: Naming) => isSameRepository(reference, copyRepositoryOf(source, { prefix, naming }));
+  return isIn('nested') || isIn('flat');
+}
+
 /** Whether a reference is a copy of `source` that this controller made, under this or any other `naming`. */
 export function isCopyOf(reference: Reference, source: Reference, prefix: BackupPrefix): boolean {
-  const isIn = (naming: Naming) => isSameRepository(reference, copyRepositoryOf(source, { prefix, naming }));
-  if (!isIn('nested') && !isIn('flat')) {
+  if (!isInCopyRepositoryOf(reference, source, prefix)) {
     return false;
   }
   if (source.digest !== undefined && reference.digest !== undefined && source.digest !== reference.digest) {
@@ -163,7 +168,10 @@ export function isCopyOf(reference: Reference, source: Reference, prefix: Backup
   return isTagOfCopy(reference.tag, source);
 }
 
-/** Whether a reference has the name that a copy of `source` has below any prefix, such as an earlier one. */
+/**
+ * Whether a reference has the name that a copy of `source` has below any prefix, such as an earlier one. Nobody knows
+ * whether that was ever ours: it is enough to put an original back, and proves nothing about the source.
+ */
 export function isNamedAsCopyOf(reference: Reference, source: Reference): boolean {
   const parts = reference.repository.split('/');
   return parts.some((_, length) =>

@@ -53,13 +53,13 @@ async function expectSwapped(image: PushedImage): Promise<void> {
 /** What a swap would have written down, in a template that holds what it names. */
 function forgedSwap(namespace: string, image: PushedImage): Workload {
   const copy = copyOf(image, PREFIX);
-  const status = { v: 1, swappedAt: new Date().toISOString(), copies: { main: copy } };
+  const status = JSON.stringify({ v: 1, swappedAt: new Date().toISOString(), copies: { main: copy } });
   return aDeployment({
     namespace,
     images: [copy],
     annotations: {
       [ORIGINALS]: JSON.stringify({ main: image.reference }),
-      [STATUS]: JSON.stringify({ ...status, before: { main: image.reference } }),
+      [STATUS]: status,
     },
   });
 }

@@ -21,13 +21,14 @@ const NONE: readonly string[] = [];
  * Queue key of a copy: thousand workloads with one image are one copy. What pods report counts only where nothing else says
  * which image it is: the key of a workload must not change with what is known of its pods.
  */
-export function copyKey({ source, digest, reported = [], isRescue = false }: CopyRequest): string {
-  const isKnown = digest !== undefined || source.digest !== undefined;
+export function copyKey({ source, digest, reported = [], isProven, isRescue = false }: CopyRequest): string {
+  // Whom a rescue may be given to follows from the very pods that prove it: not from those of a neighbour.
+  const isKnown = !isRescue && (digest !== undefined || source.digest !== undefined);
   return [
     formatReference(source),
     ...(digest === undefined ? [] : [`holding ${digest}`]),
     ...(isKnown ? [] : reported.toSorted().map((one) => `running ${one}`)),
-    ...(isRescue ? ['to the rescue'] : []),
+    ...(isRescue ? [isProven ? 'shown, to the rescue' : 'to the rescue'] : []),
   ].join(' ');
 }
 
@@ -54,14 +55,17 @@ function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
   return { ...proof, ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
 }
 
-/** Without what is known of proof: that does not make a verified copy another one. */
-function toReports(request: CopyRequest): CopyRequest {
-  return { ...request, isProven: false, isUnprovable: false };
+function isAmong(known: readonly string[] = NONE, others: readonly string[] = NONE): boolean {
+  return others.every((one) => known.includes(one));
 }
 
-/** Whether an outcome was found with all in mind that pods report now. */
-function covers(settledFor: CopyRequest | undefined, request: CopyRequest): boolean {
-  return settledFor !== undefined && merge(settledFor, toReports(request)) === settledFor;
+/** Whether an outcome was found with all in mind that pods report now; proof does not make a verified copy another one. */
+function covers(settledFor: CopyRequest | undefined, { reported, elsewhere }: CopyRequest): boolean {
+  return (
+    settledFor !== undefined &&
+    isAmong(settledFor.reported, reported) &&
+    isAmong(settledFor.elsewhere, elsewhere)
+  );
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {

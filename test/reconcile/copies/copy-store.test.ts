@@ -154,6 +154,19 @@ it('counts copies by phase', () => {
   expect(copies.countPhases()).toEqual({ pending: 1, verified: 1, failed: 0 });
 });
 
+it('gives nobody what only the pods of a neighbour prove', { tags: 'attack-image' }, () => {
+  const pinned = parseReference(`nginx@${DIGEST}`);
+  const rescue: CopyRequest = { source: pinned, isProven: false, isRescue: true };
+  copies.want('Deployment/a/web', [{ ...rescue, isProven: true }]);
+  copies.want('Deployment/b/web', [{ ...rescue, reported: [OTHER_DIGEST] }]);
+  copies.want('Deployment/evil/web', [rescue]);
+  expect(wanted.map((key) => copies.findRequest(key))).toEqual([
+    { ...rescue, isProven: true },
+    { ...rescue, reported: [OTHER_DIGEST] },
+    rescue,
+  ]);
+});
+
 describe('what pods report of a copy that is in place', () => {
   const HELD: CopyRequest = { ...NGINX, digest: DIGEST };
   const reporting = (...reported: readonly string[]): CopyRequest => ({ ...HELD, reported });
@@ -195,6 +208,16 @@ describe('what pods report of a copy that is in place', () => {
     woken = [];
     settle(VERIFIED);
     expect([woken, copies.get(reporting(OTHER_DIGEST))]).toEqual([['Deployment/a/web'], VERIFIED]);
+  });
+
+  it('is never left out of a comparison, however much others report', { tags: 'attack-share' }, () => {
+    const many = Array.from({ length: 40 }, (_, index) => `sha256:${String(index).padStart(64, '0')}`);
+    copies.want('Deployment/evil/web', [reporting(...many)]);
+    settle(VERIFIED);
+    copies.want('Deployment/a/web', [reporting(OTHER_DIGEST)]);
+    settle(VERIFIED);
+    expect(copies.get(reporting(OTHER_DIGEST))).toEqual({ phase: 'pending' });
+    expect(copies.get(HELD)).toEqual(VERIFIED);
   });
 
   it('is one copy whatever the order in which most pods report it, where nothing else says what it is', () => {

@@ -1,4 +1,4 @@
-import { copyRepositoryOf, type Destination } from '../../../images/copy-name.ts';
+import { type Destination, isInCopyRepositoryOf } from '../../../images/copy-name.ts';
 import { type Reference, findReference, isSameImage, isSameRepository } from '../../../images/reference.ts';
 import { KINDS } from '../../../workloads/kinds.ts';
 import { isRolledOut } from '../../../workloads/rollout.ts';
@@ -14,7 +14,7 @@ export interface Report {
   readonly imageId: string;
   /** Undefined for the bare id of an image that was loaded into a node: it says nothing. */
   readonly digest?: string;
-  /** `source`: in the repository of the source, or in that of its copies. */
+  /** `source`: in the repository of the source, or in that of its copies below the prefix of today. */
   readonly of: 'source' | 'elsewhere';
 }
 
@@ -28,17 +28,16 @@ export interface RunningFacts extends Destination {
 
 /**
  * A node that has the same image under several names reports any of them: a pod of the source may be said to run the copy,
- * and the other way round. Where admission has written another repository, none of them proves anything.
+ * and the other way round. Where admission has written another repository, none of them proves anything; nor does what a
+ * record calls a copy and lies below another prefix, which may be anybody's.
  */
 function readReport({ imageId, image: text }: PodContainer, facts: RunningFacts): Report {
-  const { image, source } = facts;
+  const { image, source, prefix } = facts;
   const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
   if (reported?.digest === undefined) {
     return { imageId, of: 'elsewhere' };
   }
-  const isOfSource = [image, source, copyRepositoryOf(source, facts)].some((one) =>
-    isSameRepository(reported, one),
-  );
+  const isOfSource = isSameRepository(reported, source) || isInCopyRepositoryOf(reported, source, prefix);
   const isOwn = isOfSource && !isRewritten(text, image);
   return { imageId, digest: reported.digest, of: isOwn ? 'source' : 'elsewhere' };
 }

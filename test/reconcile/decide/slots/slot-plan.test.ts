@@ -292,6 +292,20 @@ describe('after the prefix was changed', () => {
     expect(sourceOf(plan(aSlot(old), { record }))).toBe('docker.io/library/nginx:1.27');
   });
 
+  it.each([old, 'old.example/q/docker.io/library/nginx:1.27'])(
+    'a pod of %s shows nothing of who may read the source: anybody may have such a prefix',
+    { tags: 'attack-annotation' },
+    (copy) => {
+      const imageId = `old.example/q/docker.io/library/nginx@${DIGEST}`;
+      const containers = [{ name: 'app', image: copy, imageId }];
+      const pods = [aPodOf(aWorkload({ slots: [aSlot(copy)] }), DIGEST, { containers })];
+      const forged = { ...record, copies: new Map([['app', copy]]) };
+      const result = plan(aSlot(copy), { record: forged, pods });
+      expect(result).toMatchObject({ reports: [{ of: 'elsewhere' }], request: { isProven: false } });
+      expect(result).not.toHaveProperty('request.reported');
+    },
+  );
+
   it('takes a new image of the user for what it is', () => {
     expect(sourceOf(plan(aSlot('nginx:1.28'), { record }))).toBe('docker.io/library/nginx:1.28');
   });
