@@ -23,14 +23,18 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** Not counted against the rate of requests: a lease must be renewed whatever else goes on. */
   readonly isUrgent?: boolean;
+  /** Of the answer. A longer one fails as `TooLong`, and no more of it is read. */
+  readonly mostBytes?: number;
   /** Called right before every attempt; the `ControllerError` it throws prevents the attempt. */
   readonly guard?: () => void;
 }
 
-export interface WatchRequest {
+export interface WatchRequest<T> {
   readonly path: string;
   readonly query?: Query;
   readonly signal?: AbortSignal | undefined;
+  /** Takes what is needed from a document; must not throw. */
+  readonly read: (document: unknown) => T;
 }
 
 /** The way to one API server, with all sockets, deadlines and rates that go with it. */
@@ -46,11 +50,11 @@ export interface Connection {
    */
   request<T = unknown>(options: ApiRequest): Promise<T>;
   /**
-   * Documents of a watch, one by one, until the server ends it.
+   * What was read of the documents of a watch, one by one, until the server ends it.
    *
    * @throws {ApiError} with the status of a refusal, or with status 0 and a `TransportReason`.
    */
-  watch(options: WatchRequest): AsyncGenerator<unknown, void>;
+  watch<T>(options: WatchRequest<T>): AsyncGenerator<T, void>;
   /** Cuts what is under way. */
   close(): void;
 }
@@ -84,6 +88,21 @@ function withQuery(path: string, query: Query = {}): string {
   return parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
 }
 
+/** Far above what any object has that fits into etcd: whoever sends more is not the API server. */
+const LONGEST_ANSWER_BYTES = 32 * 1024 * 1024;
+
+async function readAnswer(
+  { what, deadline }: Message,
+  response: IncomingMessage,
+  mostBytes = LONGEST_ANSWER_BYTES,
+): Promise<unknown> {
+  const text = await readText(response, { signal: deadline.signal, limitBytes: mostBytes });
+  if (Buffer.byteLength(text) > mostBytes) {
+    throw transportError(what, { reason: 'TooLong', because: `the answer has more than ${mostBytes} bytes` });
+  }
+  return parseAnswer(what, text);
+}
+
 function parseAnswer(what: string, text: string): unknown {
   try {
     return text === '' ? undefined : JSON.parse(text);
@@ -93,11 +112,12 @@ function parseAnswer(what: string, text: string): unknown {
 }
 
 /** Documents of an open stream; a failure of the stream or of a document is thrown with its reason. */
-async function* readDocuments(
+async function* readDocuments<T>(
   response: IncomingMessage,
   { what, deadline }: Message,
-): AsyncGenerator<unknown, void> {
-  const lines = createJsonLines();
+  read: WatchRequest<T>['read'],
+): AsyncGenerator<T, void> {
+  const lines = createJsonLines(read);
   try {
     for await (const chunk of readChunks(response, deadline.signal)) {
       deadline.restart();
@@ -139,7 +159,7 @@ function requestMessage(request: ApiRequest, deadline: Deadline): Message {
   };
 }
 
-function watchMessage({ path, query, signal }: WatchRequest, deadline: Deadline): Message {
+function watchMessage({ path, query, signal }: WatchRequest<unknown>, deadline: Deadline): Message {
   return {
     what: describeRequest('WATCH', path),
     method: 'GET',
@@ -177,14 +197,14 @@ export function connectTo(
       const message = requestMessage(request, deadline);
       try {
         const response = await sender.send(message);
-        return parseAnswer(message.what, await readText(response, deadline)) as T;
+        return (await readAnswer(message, response, request.mostBytes)) as T;
       } catch (error) {
         throw sender.explain(message, error);
       } finally {
         deadline.clear();
       }
     },
-    async *watch(request: WatchRequest): AsyncGenerator<unknown, void> {
+    async *watch<T>(request: WatchRequest<T>): AsyncGenerator<T, void> {
       await takeTurn(request.signal);
       const deadline = createDeadline(limits.timeoutMs, request.signal);
       const message = watchMessage(request, deadline);
@@ -192,7 +212,7 @@ export function connectTo(
       try {
         response = await sender.send(message);
         deadline.restart(limits.inactivityMs);
-        yield* readDocuments(response, message);
+        yield* readDocuments(response, message, request.read);
       } catch (error) {
         throw sender.explain(message, error);
       } finally {

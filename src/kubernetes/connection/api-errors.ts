@@ -12,7 +12,9 @@ export type TransportReason =
   /** A watch did not say where its initial events end. */
   | 'NoInitialEvents'
   /** An answer that is not what the API promises. */
-  | 'Undecodable';
+  | 'Undecodable'
+  /** An answer of more bytes than were asked for. */
+  | 'TooLong';
 
 /** What a `Status` of the API server says beyond its message; the cause of an `ApiError`. */
 export interface StatusDetails {

@@ -134,10 +134,10 @@ export async function* readChunks(
   }
 }
 
-/** The whole body as text, or as much of it as the limit allows. */
+/** The whole body as text, or as much of it as the limit allows: then it is longer than that. */
 export async function readText(
   response: IncomingMessage,
-  { signal, limitBytes = Infinity }: { readonly signal: AbortSignal; readonly limitBytes?: number },
+  { signal, limitBytes }: { readonly signal: AbortSignal; readonly limitBytes: number },
 ): Promise<string> {
   const read: Buffer[] = [];
   let bytes = 0;

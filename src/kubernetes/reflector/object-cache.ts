@@ -1,10 +1,10 @@
 import { type JsonObject, asObject, asText } from '../decode/json.ts';
+import { type CachedObject, type NamespaceShare, ObjectSet } from './object-set.ts';
 
-/** What is kept of an object. */
-export interface CachedObject<T> {
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly value: T;
+/** Key of an object with what to keep of it, or with nothing when it is not wanted. */
+export interface ReadObject<T> {
+  readonly key: string;
+  readonly kept: CachedObject<T> | undefined;
 }
 
 /** Told after the cache has changed; must only note the key, because the rest of the change waits for it. */
@@ -25,14 +25,18 @@ function isUnchanged<T>(now: CachedObject<T> | undefined, before: CachedObject<T
 export class ObjectCache<T> {
   readonly #project: (object: unknown) => T | undefined;
   readonly #onChange: OnChange<T>;
-  #objects = new Map<string, CachedObject<T>>();
+  readonly #share: NamespaceShare<T> | undefined;
+  #objects: ObjectSet<T>;
 
   constructor(options: {
     readonly project: (object: unknown) => T | undefined;
     readonly onChange: OnChange<T>;
+    readonly share?: NamespaceShare<T> | undefined;
   }) {
     this.#project = options.project;
     this.#onChange = options.onChange;
+    this.#share = options.share;
+    this.#objects = this.createSet();
   }
 
   get size(): number {
@@ -44,11 +48,16 @@ export class ObjectCache<T> {
   }
 
   values(): T[] {
-    return Array.from(this.#objects.values(), ({ value }) => value);
+    return this.#objects.values();
   }
 
-  /** Key of an object with what to keep of it, or with nothing when it is not wanted. */
-  read(object: unknown): { readonly key: string; readonly kept: CachedObject<T> | undefined } | undefined {
+  /** For a list that is to replace what is known. */
+  createSet(): ObjectSet<T> {
+    return new ObjectSet(this.#share);
+  }
+
+  /** Undefined for what is no object. */
+  read(object: unknown): ReadObject<T> | undefined {
     const metadata = asObject(asObject(object)['metadata']);
     const key = objectKey(metadata);
     const uid = asText(metadata['uid']);
@@ -64,45 +73,28 @@ export class ObjectCache<T> {
     return { key, kept: value === undefined ? undefined : { uid, resourceVersion, value } };
   }
 
-  set(object: unknown): void {
-    const { key, kept } = this.read(object) ?? {};
-    if (key === undefined) {
-      return;
-    }
-    if (!kept) {
-      this.#remove(key);
-      return;
-    }
+  set({ key, kept }: ReadObject<T>): void {
     const before = this.#objects.get(key);
-    this.#objects.set(key, kept);
-    this.#tell(key, kept, before);
-  }
-
-  delete(object: unknown): void {
-    const key = objectKey(asObject(asObject(object)['metadata']));
-    if (key !== undefined) {
-      this.#remove(key);
+    if (kept) {
+      this.#objects.set(key, kept);
+    } else {
+      this.#objects.delete(key);
     }
+    this.#tell(key, this.#objects.get(key), before);
   }
 
   /** Makes the cache equal to a complete list, which it takes over: what is not in it is gone. */
-  replace(next: Map<string, CachedObject<T>>): void {
+  replace(next: ObjectSet<T>): void {
     const previous = this.#objects;
     this.#objects = next;
-    for (const [key, before] of previous) {
-      if (!next.has(key)) {
-        this.#tell(key, undefined, before);
+    for (const key of previous.keys()) {
+      if (!next.get(key)) {
+        this.#tell(key, undefined, previous.get(key));
       }
     }
-    for (const [key, now] of next) {
-      this.#tell(key, now, previous.get(key));
+    for (const key of next.keys()) {
+      this.#tell(key, next.get(key), previous.get(key));
     }
-  }
-
-  #remove(key: string): void {
-    const before = this.#objects.get(key);
-    this.#objects.delete(key);
-    this.#tell(key, undefined, before);
   }
 
   #tell(key: string, now: CachedObject<T> | undefined, before: CachedObject<T> | undefined): void {

@@ -5,7 +5,8 @@ import { ApiError } from '../../errors.ts';
 import type { Connection, Query } from '../connection/api-client.ts';
 import { transportError } from '../connection/api-errors.ts';
 import { listPages } from './list-pages.ts';
-import { type CachedObject, type OnChange, ObjectCache } from './object-cache.ts';
+import { type OnChange, type ReadObject, ObjectCache } from './object-cache.ts';
+import type { NamespaceShare, ObjectSet } from './object-set.ts';
 import { createReflectorBackoff } from './reflector-backoff.ts';
 import { type TroubleLog, createTroubleLog } from './trouble-log.ts';
 import { WatchStream } from './watch-stream.ts';
@@ -20,6 +21,8 @@ export interface ReflectorOptions<T> {
   readonly resource: string;
   /** Takes what is needed from a raw object; undefined: the object is not wanted. */
   readonly project: (object: unknown) => T | undefined;
+  /** How much of one namespace is kept; undefined: all. */
+  readonly share?: NamespaceShare<T>;
   readonly onChange: OnChange<T>;
   /** Told when the server begins to refuse the list (403), at every further refusal, and with 0 when that is over. */
   readonly onForbidden?: (refusals: number) => void;
@@ -58,6 +61,19 @@ function isTransport(error: unknown, reasons: readonly string[]): boolean {
   return error instanceof ApiError && error.status === 0 && reasons.includes(error.reason);
 }
 
+type Stream<T> = WatchStream<ReadObject<T> | undefined>;
+
+function collect<T>(
+  found: ObjectSet<T>,
+  { type, object }: { readonly type: string; readonly object: ReadObject<T> | undefined },
+): void {
+  if (object?.kept && type !== 'DELETED') {
+    found.set(object.key, object.kept);
+  } else if (object) {
+    found.delete(object.key);
+  }
+}
+
 class ListWatcher<T> implements Reflector<T> {
   readonly #options: ReflectorOptions<T>;
   readonly #cache: ObjectCache<T>;
@@ -75,6 +91,7 @@ class ListWatcher<T> implements Reflector<T> {
     this.#options = options;
     this.#cache = new ObjectCache({
       project: options.project,
+      share: options.share,
       onChange: (key, now, before) => {
         try {
           onChange(key, now, before);
@@ -156,7 +173,7 @@ class ListWatcher<T> implements Reflector<T> {
   }
 
   /** Returns the stream that goes on after the list, if there is one. */
-  async #synchronize(signal: AbortSignal): Promise<WatchStream | undefined> {
+  async #synchronize(signal: AbortSignal): Promise<Stream<T> | undefined> {
     const { clock, log, resource } = this.#options;
     if (clock.monotonicMs() >= this.#preferListsUntilMs) {
       try {
@@ -180,19 +197,21 @@ class ListWatcher<T> implements Reflector<T> {
   }
 
   /** The list as the first events of a watch: no page of whole objects is ever in memory. */
-  async #streamList(signal: AbortSignal): Promise<WatchStream> {
+  async #streamList(signal: AbortSignal): Promise<Stream<T>> {
     const stream = this.#openWatch(signal, {
       sendInitialEvents: true,
       resourceVersionMatch: 'NotOlderThan',
     });
-    const found = new Map<string, CachedObject<T>>();
+    const found = this.#cache.createSet();
     try {
       for (let event = await stream.next(); event; event = await stream.next()) {
         if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
           this.#replace(found, event.resourceVersion);
           return stream;
         }
-        this.#collect(found, event.type === 'BOOKMARK' ? undefined : event);
+        if (event.type !== 'BOOKMARK') {
+          collect(found, event);
+        }
       }
       throw transportError(`WATCH ${this.#options.resource}`, {
         reason: 'WatchCut',
@@ -204,32 +223,17 @@ class ListWatcher<T> implements Reflector<T> {
     }
   }
 
-  #collect(
-    found: Map<string, CachedObject<T>>,
-    event: { readonly type: string; readonly object: unknown } | undefined,
-  ): void {
-    const { key, kept } = this.#cache.read(event?.object) ?? {};
-    if (key === undefined) {
-      return;
-    }
-    if (kept && event?.type !== 'DELETED') {
-      found.set(key, kept);
-    } else {
-      found.delete(key);
-    }
-  }
-
   async #pageList(signal: AbortSignal): Promise<void> {
     const { connection, path, query } = this.#options;
-    const found = new Map<string, CachedObject<T>>();
+    const found = this.#cache.createSet();
     const resourceVersion = await listPages(connection, { path, query, signal }, (item) => {
       this.#touch();
-      this.#collect(found, { type: 'ADDED', object: item });
+      collect(found, { type: 'ADDED', object: this.#cache.read(item) });
     });
     this.#replace(found, resourceVersion);
   }
 
-  #replace(found: Map<string, CachedObject<T>>, resourceVersion: string): void {
+  #replace(found: ObjectSet<T>, resourceVersion: string): void {
     this.#resourceVersion = resourceVersion;
     this.#cache.replace(found);
     this.#trouble.settle();
@@ -243,12 +247,13 @@ class ListWatcher<T> implements Reflector<T> {
     }
   }
 
-  #openWatch(signal: AbortSignal, query?: Query): WatchStream {
+  #openWatch(signal: AbortSignal, query?: Query): Stream<T> {
     return new WatchStream({
       ...this.#options,
       query: { ...this.#options.query, ...(query ?? { resourceVersion: this.#resourceVersion }) },
       signal,
       initialEventsMs: query ? INITIAL_EVENTS_MS : undefined,
+      read: (object) => this.#cache.read(object),
       onActivity: () => this.#touch(),
     });
   }
@@ -258,13 +263,12 @@ class ListWatcher<T> implements Reflector<T> {
    *
    * @throws {ApiError} when going on from here needs more than another watch.
    */
-  async #follow(stream: WatchStream): Promise<void> {
+  async #follow(stream: Stream<T>): Promise<void> {
     try {
       for (let event = await stream.next(); event; event = await stream.next()) {
-        if (event.type === 'DELETED') {
-          this.#cache.delete(event.object);
-        } else if (event.type !== 'BOOKMARK') {
-          this.#cache.set(event.object);
+        if (event.type !== 'BOOKMARK' && event.object) {
+          const { key, kept } = event.object;
+          this.#cache.set({ key, kept: event.type === 'DELETED' ? undefined : kept });
         }
         this.#resourceVersion = event.resourceVersion;
         this.#trouble.settle();

@@ -1,11 +1,11 @@
 import { statusError } from '../connection/api-errors.ts';
 import { asObject, asText } from '../decode/json.ts';
 
-/** One line of a watch. */
-export type WatchEvent =
+/** One line of a watch, with what was read of the object in it. */
+export type WatchEvent<T> =
   | {
       readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
-      readonly object: unknown;
+      readonly object: T;
       readonly resourceVersion: string;
     }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string; readonly endsInitialEvents: boolean };
@@ -17,7 +17,10 @@ const END_OF_INITIAL_EVENTS = 'k8s.io/initial-events-end';
  *
  * @throws {ApiError} for an `ERROR` event, with the status that it carries.
  */
-export function parseWatchEvent(line: unknown, resource: string): WatchEvent | undefined {
+export function parseWatchEvent<T>(
+  line: unknown,
+  { resource, read }: { readonly resource: string; readonly read: (object: unknown) => T },
+): WatchEvent<T> | undefined {
   const { type, object } = asObject(line);
   const metadata = asObject(asObject(object)['metadata']);
   const resourceVersion = asText(metadata['resourceVersion']);
@@ -27,7 +30,7 @@ export function parseWatchEvent(line: unknown, resource: string): WatchEvent | u
     case 'ADDED':
     case 'MODIFIED':
     case 'DELETED':
-      return resourceVersion === undefined ? undefined : { type, object, resourceVersion };
+      return resourceVersion === undefined ? undefined : { type, object: read(object), resourceVersion };
     case 'BOOKMARK': {
       const endsInitialEvents = asObject(metadata['annotations'])[END_OF_INITIAL_EVENTS] === 'true';
       return resourceVersion === undefined ? undefined : { type, resourceVersion, endsInitialEvents };

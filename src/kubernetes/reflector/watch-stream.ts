@@ -4,7 +4,7 @@ import { transportError } from '../connection/api-errors.ts';
 import { type Deadline, createDeadline } from '../connection/deadline.ts';
 import { type WatchEvent, parseWatchEvent } from './watch-events.ts';
 
-export interface WatchStreamOptions {
+export interface WatchStreamOptions<T> {
   readonly connection: Pick<Connection, 'watch'>;
   readonly path: string;
   readonly query: Query;
@@ -14,7 +14,20 @@ export interface WatchStreamOptions {
   readonly random: () => number;
   /** Longest pause between initial events; undefined when none are expected. */
   readonly initialEventsMs: number | undefined;
+  /** Takes what is needed from a raw object, which is not kept until the next one comes. */
+  readonly read: (object: unknown) => T;
   readonly onActivity: () => void;
+}
+
+type Line<T> = { readonly event: WatchEvent<T> | undefined } | { readonly problem: unknown };
+
+/** What a line means, at once; what is wrong with it, for whoever reads the stream. */
+function readLine<T>(document: unknown, options: WatchStreamOptions<T>): Line<T> {
+  try {
+    return { event: parseWatchEvent(document, options) };
+  } catch (problem) {
+    return { problem };
+  }
 }
 
 /** A list that takes longer than this is not going to end. */
@@ -26,15 +39,15 @@ function watchSeconds(random: () => number): number {
 }
 
 /** One watch, read event by event. */
-export class WatchStream {
-  readonly #options: WatchStreamOptions;
+export class WatchStream<T> {
+  readonly #options: WatchStreamOptions<T>;
   readonly #startedAtMs: number;
   readonly #deadline: Deadline;
-  readonly #lines: AsyncGenerator<unknown, void>;
+  readonly #lines: AsyncGenerator<Line<T>, void>;
   #expectsEndOfList: boolean;
   #events = 0;
 
-  constructor(options: WatchStreamOptions) {
+  constructor(options: WatchStreamOptions<T>) {
     const { connection, path, query, clock, random, initialEventsMs, signal } = options;
     this.#options = options;
     this.#startedAtMs = clock.monotonicMs();
@@ -47,6 +60,7 @@ export class WatchStream {
       path,
       query: { ...query, allowWatchBookmarks: true, timeoutSeconds: watchSeconds(random) },
       signal: this.#deadline.signal,
+      read: (document) => readLine(document, options),
     });
   }
 
@@ -63,13 +77,16 @@ export class WatchStream {
    *
    * @throws {ApiError}
    */
-  async next(): Promise<WatchEvent | undefined> {
+  async next(): Promise<WatchEvent<T> | undefined> {
     const { resource, onActivity } = this.#options;
     try {
       for (let line = await this.#lines.next(); !line.done; line = await this.#lines.next()) {
         onActivity();
         this.#events += 1;
-        const event = parseWatchEvent(line.value, resource);
+        if ('problem' in line.value) {
+          throw line.value.problem;
+        }
+        const { event } = line.value;
         if (event) {
           this.#note(event);
           return event;
@@ -93,7 +110,7 @@ export class WatchStream {
     await this.#lines.return();
   }
 
-  #note(event: WatchEvent): void {
+  #note(event: WatchEvent<T>): void {
     if (!this.#expectsEndOfList) {
       return;
     }

@@ -314,7 +314,11 @@ describe('request', () => {
 });
 
 describe('watch', () => {
-  const WATCH = { path: '/api/v1/namespaces/shop/configmaps', query: { resourceVersion: '5' } };
+  const WATCH = {
+    read: (document: unknown) => document,
+    path: '/api/v1/namespaces/shop/configmaps',
+    query: { resourceVersion: '5' },
+  };
 
   async function collect(signal?: AbortSignal): Promise<{ seen: unknown[]; error: unknown }> {
     const seen: unknown[] = [];

@@ -69,7 +69,7 @@ it('requests and watches go through the proxy of the environment', async () => {
   const kubeconfigPath = await writeKubeconfig();
   const connection = await createConnection({ kubeconfigPath, environment, userAgent: 'test/1' });
   await expect(connection.request({ method: 'GET', path: '/version' })).resolves.toEqual({ minor: '37' });
-  const watched = await connection.watch({ path: '/api/v1/pods' }).next();
+  const watched = await connection.watch({ path: '/api/v1/pods', read: (document) => document }).next();
   expect(watched.value).toEqual({ type: 'BOOKMARK' });
   expect(tunnels).toEqual(['api.cluster.invalid:6443', 'api.cluster.invalid:6443']);
   connection.close();
