@@ -159,13 +159,10 @@ export function isInCopyRepositoryOf(reference: Reference, source: Reference, pr
 
 /** Whether a reference is a copy of `source` that this controller made, under this or any other `naming`. */
 export function isCopyOf(reference: Reference, source: Reference, prefix: BackupPrefix): boolean {
-  if (!isInCopyRepositoryOf(reference, source, prefix)) {
-    return false;
-  }
   if (source.digest !== undefined && reference.digest !== undefined && source.digest !== reference.digest) {
     return false;
   }
-  return isTagOfCopy(reference.tag, source);
+  return isTagOfCopy(reference.tag, source) && isInCopyRepositoryOf(reference, source, prefix);
 }
 
 /**
@@ -174,8 +171,12 @@ export function isCopyOf(reference: Reference, source: Reference, prefix: Backup
  */
 export function isNamedAsCopyOf(reference: Reference, source: Reference): boolean {
   const parts = reference.repository.split('/');
-  return parts.some((_, length) =>
-    isCopyOf(reference, source, { host: reference.host, path: parts.slice(0, length).join('/') }),
+  // The name of a copy is nested or flat, and what comes before it is the prefix: there are no other places to cut.
+  const nested = nestedPathOf(source)?.split('/').length ?? 1;
+  return [...new Set([1, nested])].some(
+    (length) =>
+      length <= parts.length &&
+      isCopyOf(reference, source, { host: reference.host, path: parts.slice(0, -length).join('/') }),
   );
 }
 

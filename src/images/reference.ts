@@ -74,9 +74,17 @@ export function isDigest(text: string): boolean {
 
 /** Whether two image texts are the same, or differ by no more than a tag that a digest makes needless. */
 export function isSameImage(image: string, other: string): boolean {
+  if (image === other) {
+    return true;
+  }
+  // Most are different at a glance: thousands of pods may have to be compared.
+  const pin = image.indexOf('@');
+  if (pin === -1 || !other.endsWith(image.slice(pin))) {
+    return false;
+  }
   const [a, b] = [findReference(image), findReference(other)];
   const isPinned = a?.digest !== undefined && a.digest === b?.digest;
-  return image === other || (a !== undefined && b !== undefined && isPinned && isSameRepository(a, b));
+  return a !== undefined && b !== undefined && isPinned && isSameRepository(a, b);
 }
 
 /** Text of unknown origin in quotes, made fit for a log line or an event: printable ASCII, and not long. */

@@ -87,7 +87,7 @@ export interface CopyListeners {
  */
 export class CopyStore {
   readonly #entries = new Map<string, Entry>();
-  readonly #keysByWorkload = new Map<string, readonly string[]>();
+  readonly #keysByWorkload = new Map<string, ReadonlySet<string>>();
   readonly #namespaces = new Counts();
   readonly #onWanted: (copyKey: string) => void;
   readonly #onSettled: (workloadKey: string) => void;
@@ -142,14 +142,14 @@ export class CopyStore {
 
   /** Replaces what a workload wants; a copy that nobody wants any more is forgotten. */
   want(workloadKey: string, requests: readonly CopyRequest[]): void {
-    const keys = requests.map(copyKey);
+    const keys = new Set(requests.map(copyKey));
     for (const old of this.#keysByWorkload.get(workloadKey) ?? []) {
-      if (!keys.includes(old)) {
+      if (!keys.has(old)) {
         this.#leave(old, workloadKey);
       }
     }
     const { namespace } = parseWorkloadKey(workloadKey);
-    if (keys.length === 0) {
+    if (keys.size === 0) {
       if (this.#keysByWorkload.delete(workloadKey)) {
         this.#namespaces.remove(namespace);
       }

@@ -68,7 +68,7 @@ class KindWatches implements WorkloadWatch {
     this.#namespaces = createNamespaceWatch({
       ...options,
       onChange: (namespace) => {
-        for (const workload of this.list().filter((one) => one.namespace === namespace)) {
+        for (const workload of this.listIn(namespace)) {
           this.#tell(workload, workload);
         }
       },

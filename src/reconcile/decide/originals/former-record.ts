@@ -10,13 +10,10 @@ function isNewer(a: SwapRecord, b: SwapRecord): boolean {
 
 /** A record alone is anybody's word: a template of the workload has to have held what it calls our copies. */
 function hasRun(record: SwapRecord, slots: readonly Slot[], formers: readonly FormerTemplate[]): boolean {
-  return formers.some((former) =>
-    slots.every((slot) =>
-      former.slots.some(
-        (one) => slotKey(one) === slotKey(slot) && one.image === record.copies.get(slotKey(slot)),
-      ),
-    ),
-  );
+  return formers.some((former) => {
+    const images = new Map(former.slots.map((slot) => [slotKey(slot), slot.image]));
+    return slots.every((slot) => images.get(slotKey(slot)) === record.copies.get(slotKey(slot)));
+  });
 }
 
 /**

@@ -14,6 +14,9 @@ import { findUnreadySinceMs } from './unready-pod.ts';
 /** Since the swap or its undo, or since the last run of a CronJob: after that, whoever looks after it has seen it. */
 const LONGEST_MS = 24 * 3_600_000;
 
+/** Of the texts that thousands of pods may have in one slot, real ones have a handful. */
+const MOST_TEXTS = 64;
+
 export interface StuckPodFacts extends TemplateFacts {
   readonly pods: readonly Pod[];
   readonly prefix: BackupPrefix;
@@ -46,6 +49,28 @@ function isNamedCopy(image: string, original: string): boolean {
   return isNamedAsCopyOf(isTagDropped ? { ...copy, tag: source.tag } : copy, source);
 }
 
+type Judge = (image: string, slot: Slot) => boolean;
+
+/** Asks once for each text in a slot, and not at all for more of them than there can be. */
+function judgeOnce(judge: Judge): Judge {
+  const known = new Map<string, Map<string, boolean>>();
+  return (image, slot) => {
+    const ofSlot = known.get(slotKey(slot)) ?? new Map<string, boolean>();
+    known.set(slotKey(slot), ofSlot);
+    const isSo = ofSlot.get(image) ?? (ofSlot.size < MOST_TEXTS && judge(image, slot));
+    if (ofSlot.size < MOST_TEXTS) {
+      ofSlot.set(image, isSo);
+    }
+    return isSo;
+  };
+}
+
+/** What the image texts of pods mean, besides the facts. */
+interface JudgedFacts extends StuckPodFacts {
+  readonly isTakenOut: Judge;
+  readonly areOfOneSource: Judge;
+}
+
 /** What this controller has taken out of a slot, or may have: an original, or a copy, be it of an earlier backup. */
 function isTakenOut(image: string, slot: Slot, { record, prefix }: StuckPodFacts): boolean {
   const [original, before] = [record.originals, record.before].map((images) => images.get(slotKey(slot)));
@@ -66,14 +91,16 @@ function areOfOneSource(image: string, slot: Slot, { record }: StuckPodFacts): b
 function waitsInVain(
   slot: Slot,
   { pod, container }: { readonly pod: Pod; readonly container: PodContainer },
-  facts: StuckPodFacts,
+  facts: JudgedFacts,
 ): boolean {
-  const hasRun = !isPullFailure(container) || container.imageId !== '';
+  if (!isPullFailure(container) || container.imageId !== '') {
+    return false;
+  }
   // Where pods are replaced on deletion only, a new image is for the pods to come.
-  const mayGet = !facts.workload.rollout.onDelete || areOfOneSource(container.image, slot, facts);
+  const mayGet = !facts.workload.rollout.onDelete || facts.areOfOneSource(container.image, slot);
   // What it has from us in place may be of a template that was older than we knew.
-  const isOurs = pod.replacedAtMs !== undefined || isTakenOut(container.image, slot, facts);
-  return !hasRun && mayGet && isOurs;
+  const isOurs = pod.replacedAtMs !== undefined || facts.isTakenOut(container.image, slot);
+  return mayGet && isOurs;
 }
 
 /** It was not ready when its swap was undone, and is not yet; nobody else ends it. */
@@ -91,13 +118,16 @@ function isOfToday(pod: Pod, facts: StuckPodFacts): boolean {
 }
 
 /** Whether a pod waits in vain for what the template does not name any more, or runs that in vain. */
-function isInVain(slot: Slot, pod: Pod, facts: StuckPodFacts): boolean {
-  const container = pod.containers.find(({ name }) => name === slot.name);
+function isInVain(
+  slot: Slot,
+  { pod, container }: { readonly pod: Pod; readonly container: PodContainer | undefined },
+  facts: JudgedFacts,
+): boolean {
   if (slot.place === 'volumes' || !container || container.image === slot.image) {
     return false;
   }
   return (
-    (isLeftBehind(slot, pod, facts) && areOfOneSource(container.image, slot, facts)) ||
+    (isLeftBehind(slot, pod, facts) && facts.areOfOneSource(container.image, slot)) ||
     waitsInVain(slot, { pod, container }, facts)
   );
 }
@@ -110,11 +140,17 @@ function mayPull({ image }: Slot, pod: Pod, { record, prefix }: StuckPodFacts): 
   );
 }
 
-function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
+function planPod(facts: JudgedFacts, pod: Pod): readonly PodPatch[] {
   const { workload } = facts;
   const isOurs = workload.kind === 'CronJob' || pod.made?.by.uid === workload.uid;
-  const slots = workload.slots.filter((slot) => isInVain(slot, pod, facts) && mayPull(slot, pod, facts));
-  return pod.made && isOurs && slots.length > 0 && !isOfToday(pod, facts)
+  if (!pod.made || !isOurs || isOfToday(pod, facts)) {
+    return [];
+  }
+  const byName = new Map(pod.containers.map((container) => [container.name, container]));
+  const slots = workload.slots.filter(
+    (slot) => isInVain(slot, { pod, container: byName.get(slot.name) }, facts) && mayPull(slot, pod, facts),
+  );
+  return slots.length > 0
     ? [
         {
           name: pod.name,
@@ -130,7 +166,12 @@ function planPod(facts: StuckPodFacts, pod: Pod): readonly PodPatch[] {
  * pods (`keepsStuckPods`).
  */
 export function planStuckPods(facts: StuckPodFacts): readonly PodPatch[] {
-  return facts.pods.flatMap((pod) => planPod(facts, pod));
+  const judged = {
+    ...facts,
+    isTakenOut: judgeOnce((image, slot) => isTakenOut(image, slot, facts)),
+    areOfOneSource: judgeOnce((image, slot) => areOfOneSource(image, slot, facts)),
+  };
+  return facts.pods.flatMap((pod) => planPod(judged, pod));
 }
 
 /** Says that one has got them. */

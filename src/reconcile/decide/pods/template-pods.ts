@@ -119,13 +119,22 @@ function areAllOfToday(workload: Workload, pods: readonly Pod[]): boolean {
  * The containers that show what runs in a slot of today's template: of Ready pods, and of none of which that cannot be
  * told.
  */
-export function listShown(slot: Slot, workload: Workload, pods: readonly Pod[]): readonly PodContainer[] {
+export type ShownContainers = (slot: Slot) => readonly PodContainer[];
+
+/** Goes through the pods once, for all slots. */
+export function showContainers(workload: Workload, pods: readonly Pod[]): ShownContainers {
   const own = pods.filter((pod) => pod.ready && isOwn(pod, workload));
   const newest = listNewestOfPods(workload, own);
   const areOfToday = newest.size === 0 && areAllOfToday(workload, own);
-  return own.flatMap((pod) => {
-    const container = findContainer(pod, slot);
-    const isOfToday = areOfToday || (pod.template !== undefined && newest.has(pod.template));
-    return container && (isOfToday || container.image === slot.image) ? [container] : [];
-  });
+  const byName = Map.groupBy(
+    own.flatMap((pod) => {
+      const isOfToday = areOfToday || (pod.template !== undefined && newest.has(pod.template));
+      return pod.containers.map((container) => ({ container, isOfToday }));
+    }),
+    ({ container }) => container.name,
+  );
+  return ({ place, name, image }) =>
+    (place === 'volumes' ? [] : (byName.get(name) ?? []))
+      .filter(({ container, isOfToday }) => isOfToday || container.image === image)
+      .map(({ container }) => container);
 }

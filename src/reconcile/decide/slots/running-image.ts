@@ -1,12 +1,14 @@
 import { type Destination, isInCopyRepositoryOf } from '../../../images/copy-name.ts';
-import { type Reference, findReference, isSameImage, isSameRepository } from '../../../images/reference.ts';
+import { type Reference, findReference, isSameRepository } from '../../../images/reference.ts';
 import { KINDS } from '../../../workloads/kinds.ts';
 import { isRolledOut } from '../../../workloads/rollout.ts';
 import type { Pod, PodContainer, Slot, Workload } from '../../../workloads/workload.ts';
-import { listShown } from '../pods/template-pods.ts';
+import type { ShownContainers } from '../pods/template-pods.ts';
 
 /** Distinct images of one slot, that is; more are as bad as two. */
 const MOST_REPORTS = 16;
+/** What thousands of pods may say differently of one slot is read so far. */
+const MOST_READ = 64;
 
 /** What the kubelet reports of an image that Ready pods run. */
 export interface Report {
@@ -21,6 +23,8 @@ export interface Report {
 export interface RunningFacts extends Destination {
   readonly workload: Workload;
   readonly pods: readonly Pod[];
+  /** Of these pods. */
+  readonly shown: ShownContainers;
   /** What the slot holds, and what that is a copy of, or itself. */
   readonly image: Reference;
   readonly source: Reference;
@@ -31,7 +35,10 @@ export interface RunningFacts extends Destination {
  * and the other way round. Where admission has written another repository, none of them proves anything; nor does what a
  * record calls a copy and lies below another prefix, which may be anybody's.
  */
-function readReport({ imageId, image: text }: PodContainer, facts: RunningFacts): Report {
+function readReport(
+  { imageId, image: text }: PodContainer,
+  facts: Omit<RunningFacts, 'workload' | 'pods'>,
+): Report {
   const { image, source, prefix } = facts;
   const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
   if (reported?.digest === undefined) {
@@ -48,14 +55,25 @@ function isRewritten(text: string, image: Reference): boolean {
   return !found || !isSameRepository(found, image);
 }
 
+/** Containers of the same image that report the same, the most frequent first. */
+function groupAlike(containers: readonly PodContainer[]): readonly (readonly PodContainer[])[] {
+  const told = containers.filter(({ imageId }) => imageId !== '');
+  const byReport = Map.groupBy(told, ({ imageId }) => imageId);
+  const groups = [...byReport.values()].flatMap((same) => [
+    ...Map.groupBy(same, ({ image }) => image).values(),
+  ]);
+  return groups.toSorted((a, b) => b.length - a.length).slice(0, MOST_READ);
+}
+
 /** What Ready pods of today's template run in a slot, each image once, the most frequent first. */
-export function listReports(slot: Slot, facts: RunningFacts): readonly Report[] {
+export function listReports(slot: Slot, facts: Omit<RunningFacts, 'workload' | 'pods'>): readonly Report[] {
   const counts = new Map<string, { readonly report: Report; readonly count: number }>();
-  for (const container of listShown(slot, facts.workload, facts.pods)) {
-    const report = readReport(container, facts);
-    const key = `${report.of} ${report.imageId}`;
-    if (report.imageId !== '') {
-      counts.set(key, { report, count: (counts.get(key)?.count ?? 0) + 1 });
+  for (const alike of groupAlike(facts.shown(slot))) {
+    const [container] = alike;
+    const report = container && readReport(container, facts);
+    const key = report && `${report.of} ${report.imageId}`;
+    if (report && key !== undefined) {
+      counts.set(key, { report, count: (counts.get(key)?.count ?? 0) + alike.length });
     }
   }
   return [...counts.values()]
@@ -74,14 +92,9 @@ export function isUnseen(
   return isAsked && reports.length === 0 && pods.some(({ ready }) => ready);
 }
 
-/** Whether a pod has the image of the slot; admission may have dropped its tag. */
-export function holdsImage({ containers }: Pod, { name, image }: Slot): boolean {
-  return containers.some((container) => container.name === name && isSameImage(container.image, image));
-}
-
 /** The image text of another repository that admission has written into the slot of a Ready pod. */
-export function findRewritten(slot: Slot, { workload, pods, image }: RunningFacts): string | undefined {
-  return listShown(slot, workload, pods)
-    .map((container) => container.image)
-    .find((text) => text !== slot.image && isRewritten(text, image));
+export function findRewritten(slot: Slot, { shown, image }: RunningFacts): string | undefined {
+  const texts = new Set(shown(slot).map((container) => container.image));
+  texts.delete(slot.image);
+  return [...texts].slice(0, MOST_READ).find((text) => isRewritten(text, image));
 }

@@ -6,6 +6,7 @@ import {
   type Reference,
   findReference,
   formatReference,
+  isSameImage,
   isSameRepository,
   parseReference,
 } from '../../../images/reference.ts';
@@ -14,16 +15,10 @@ import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
 import type { Pod, Slot, Workload } from '../../../workloads/workload.ts';
 import type { CopyRequest } from '../../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from '../policy.ts';
-import { findPullFailure } from '../pods/pull-failure.ts';
+import { type PullFailures, listPullFailures } from '../pods/pull-failure.ts';
+import { type ShownContainers, showContainers } from '../pods/template-pods.ts';
 import { findFormerCopy } from '../originals/revert.ts';
-import {
-  type Report,
-  type RunningFacts,
-  findRewritten,
-  holdsImage,
-  isUnseen,
-  listReports,
-} from './running-image.ts';
+import { type Report, type RunningFacts, findRewritten, isUnseen, listReports } from './running-image.ts';
 import type { CopiedSlot, SlotPlan } from './planned-slot.ts';
 
 export interface SlotPlanFacts extends Destination {
@@ -36,6 +31,31 @@ export interface SlotPlanFacts extends Destination {
   readonly unfinishedPods?: readonly Pod[];
   /** Hosts that may be copied from, with `*` and `?`. */
   readonly sourceHosts: readonly string[];
+}
+
+/** What pods show, gone through once for all slots, and only if a slot asks. */
+interface SlotFacts extends SlotPlanFacts {
+  readonly shownByPods: () => ShownContainers;
+  /** The pods of a swap show what it has come to before all of them are ready. */
+  readonly shownByAll: () => ShownContainers;
+  readonly shownByUnfinished: () => ShownContainers;
+  readonly failures: PullFailures;
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+function readAllPods(facts: SlotPlanFacts): SlotFacts {
+  const { workload, pods, unfinishedPods = [] } = facts;
+  return {
+    ...facts,
+    shownByPods: once(() => showContainers(workload, pods)),
+    shownByAll: once(() => showContainers(workload, [...pods, ...unfinishedPods])),
+    shownByUnfinished: once(() => showContainers(workload, unfinishedPods)),
+    failures: listPullFailures(unfinishedPods),
+  };
 }
 
 function tryParse(text: string): Reference | InvalidImageError {
@@ -122,7 +142,7 @@ function readPods(slot: Slot, facts: RunningFacts): Pick<CopiedSlot, 'reports' |
   };
 }
 
-function planCopied(slot: Slot, image: Reference, facts: SlotPlanFacts): SlotPlan {
+function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
   if (isCopy(source, facts.prefix)) {
@@ -139,23 +159,23 @@ interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
   readonly recorded: Original | undefined;
 }
 
-function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotPlanFacts): CopiedSlot {
+function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotFacts): CopiedSlot {
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
-  // The pods of a swap show what it has come to before all of them are ready.
   const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
-  const shown = readPods(slot, { ...facts, pods, image, source });
-  const request = planRequest({ slot, image, source }, { ...facts, pods, reports: shown.reports ?? [] });
+  const shown = isInPlace ? facts.shownByAll() : facts.shownByPods();
+  const seen = readPods(slot, { ...facts, pods, shown, image, source });
+  const request = planRequest({ slot, image, source }, { ...facts, pods, reports: seen.reports ?? [] });
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',
     slot,
     original,
     request,
-    ...shown,
+    ...seen,
   };
 }
 
-function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
+function planSlot(slot: Slot, facts: SlotFacts): SlotPlan {
   if (slot.pullPolicy === 'Never') {
     return { is: 'left alone', slot, why: 'never pulled' };
   }
@@ -170,19 +190,19 @@ function planSlot(slot: Slot, facts: SlotPlanFacts): SlotPlan {
  * A slot whose original the nodes cannot pull takes what the backup has of it: of what other pods run, if there are any
  * that got it, otherwise of what the tag last meant.
  */
-function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
+function planRescue(plan: SlotPlan, facts: SlotFacts): SlotPlan {
   if (plan.is !== 'to be backed up') {
     return plan;
   }
   const { slot, request } = plan;
   // Where admission has written another image, nothing is known of the original.
-  const pods = facts.pods.filter((pod) => slot.place === 'volumes' || holdsImage(pod, slot));
-  const stuck = findPullFailure([slot], pods);
+  const stuck = facts.failures.find(slot, ({ image }) => isSameImage(image, slot.image));
   if (!stuck) {
     return plan;
   }
   const { source } = request;
-  const reports = listReports(slot, { ...facts, image: parseReference(slot.image), source });
+  const shown = facts.shownByUnfinished();
+  const reports = listReports(slot, { ...facts, shown, image: parseReference(slot.image), source });
   // Whether proof is still to come does not matter: the copy says who may read it.
   const proof = planProof(source.digest, { reports, isShown: false });
   const { isUnseen: _, ...known } = plan;
@@ -196,11 +216,11 @@ function planRescue(plan: SlotPlan, facts: SlotPlanFacts): SlotPlan {
 
 /** Decides for every slot of a workload whether a copy is needed, and of what. A copy in use is needed in any case. */
 export function planSlots(facts: SlotPlanFacts): readonly SlotPlan[] {
-  const unfinished = { ...facts, pods: facts.unfinishedPods ?? [] };
+  const slotFacts = readAllPods(facts);
   return facts.workload.slots.map((slot) => {
-    const plan = planSlot(slot, facts);
+    const plan = planSlot(slot, slotFacts);
     return isIgnored(slot, facts.policy) && plan.is !== 'backed up'
       ? { is: 'left alone', slot, why: 'ignored' }
-      : planRescue(plan, unfinished);
+      : planRescue(plan, slotFacts);
   });
 }
