@@ -91,6 +91,13 @@ export class ConflictError extends ControllerError {
   override readonly reason = 'Conflict';
 }
 
+/** What has to be read about a workload is more than may be kept in memory; the message is a clause with the figure. */
+export class TooLargeError extends ControllerError {
+  override readonly name = 'TooLargeError';
+  override readonly retryable = false;
+  override readonly reason = 'TooLarge';
+}
+
 /** The API server refused a write for a reason that a retry does not change: admission, RBAC, validation. */
 export class WriteDeniedError extends ControllerError {
   override readonly name = 'WriteDeniedError';

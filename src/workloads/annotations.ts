@@ -32,7 +32,7 @@ export const ANNOTATIONS = {
       'containers are called',
     meaning:
       'These are left as they are. A name that the workload does not have is told with the event `InvalidAnnotation`; the ' +
-      'others count.',
+      'others count. With more than 16,384 characters, everything is left as it is.',
   },
   refresh: {
     writer: 'user',
@@ -91,9 +91,4 @@ export const ANNOTATIONS = {
 /** With the domain in front, as it is written. One without an entry does not compile. */
 export function annotationKey(name: keyof typeof ANNOTATIONS): string {
   return `${DOMAIN}/${name}`;
-}
-
-/** True for an annotation of this project, even one that this version does not know. */
-export function isOwnAnnotation(key: string): boolean {
-  return key.startsWith(`${DOMAIN}/`);
 }

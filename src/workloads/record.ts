@@ -1,4 +1,5 @@
 import { annotationKey } from './annotations.ts';
+import { MOST_PULL_SECRETS } from './size-limits.ts';
 import type { Slot } from './workload.ts';
 
 const ORIGINAL_IMAGES = annotationKey('original-images');
@@ -119,7 +120,8 @@ function parseSecretName(value: unknown): string | undefined {
 }
 
 function parseSecretNames(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.flatMap((name) => parseSecretName(name) ?? []) : [];
+  const names: readonly unknown[] = Array.isArray(value) ? value.slice(0, MOST_PULL_SECRETS) : [];
+  return names.flatMap((name) => parseSecretName(name) ?? []);
 }
 
 function parseCount(value: unknown): number {

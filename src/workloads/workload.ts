@@ -46,6 +46,11 @@ export interface Workload extends WorkloadName {
   /** The only CPU architecture that its pods may run on (`arm64`), by their node selector. */
   readonly architecture?: string;
   readonly rollout: Rollout;
+  /**
+   * Why it is left alone, as a clause: it, or its namespace, is larger than this controller keeps in memory. Slots, annotations
+   * and pull secrets are not known then.
+   */
+  readonly tooLarge?: string;
 }
 
 /** A pod template that a Deployment has or had, with the annotations that it bore then: one of its ReplicaSets. */

@@ -1,8 +1,5 @@
-import {
-  projectFormerTemplate,
-  projectPod,
-  projectWorkload,
-} from '../../src/kubernetes/workloads/projection.ts';
+import { projectPod } from '../../src/kubernetes/pods/pod-projection.ts';
+import { projectFormerTemplate, projectWorkload } from '../../src/kubernetes/workloads/projection.ts';
 import type { PatchPreview, PodPatch, PodPreview, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { ConflictError } from '../../src/errors.ts';
 import { FIELD_MANAGER } from '../../src/workloads/image-owner.ts';

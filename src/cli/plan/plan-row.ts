@@ -56,7 +56,10 @@ function describeSlots(slots: readonly SlotRow[]): readonly string[] {
   return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied`];
 }
 
-function describeNone({ mode }: WorkloadFacts, slots: readonly SlotRow[]): string {
+function describeNone({ mode, workload }: WorkloadFacts, slots: readonly SlotRow[]): string {
+  if (workload.tooLarge !== undefined) {
+    return `left alone: ${workload.tooLarge}`;
+  }
   const backedUp = countIn(slots, 'backed up');
   if (mode === 'restore') {
     return 'MODE restore, and it has nothing of ours';

@@ -5,6 +5,7 @@ import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { createWorkloadClient } from '../../kubernetes/workloads/workload-client.ts';
 import { preview } from '../../reconcile/preview/preview.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { limitSlots } from '../../workloads/too-large.ts';
 import { findExclusion } from '../../workloads/scope.ts';
 import {
   type CommandOptions,
@@ -58,7 +59,10 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
         log: pino({ enabled: false }),
         nowMs: () => systemClock.nowMs(),
       },
-      { all, selected: chosen.filter((workload) => inScope.has(workload)) },
+      {
+        all: all.map(limitSlots),
+        selected: chosen.filter((workload) => inScope.has(workload)).map(limitSlots),
+      },
       new AbortController().signal,
     );
     const rows = new Map(previews.map((one) => [formatWorkloadKey(one.facts.workload), toPlanRow(one)]));

@@ -1,5 +1,6 @@
 import { POLICY } from '../../workloads/user-annotations.ts';
 import { asObject, asText } from './json.ts';
+import { cutText } from './own-text.ts';
 
 /** What the controller keeps of a Namespace. */
 export interface NamespacePolicy {
@@ -17,5 +18,5 @@ export function projectNamespace(raw: unknown): NamespacePolicy | undefined {
   const policy = asText(asObject(metadata['annotations'])[POLICY]);
   return namespace === undefined || policy === undefined
     ? undefined
-    : { namespace, policy: policy.slice(0, LONGEST) };
+    : { namespace, policy: cutText(policy, LONGEST) };
 }

@@ -7,7 +7,7 @@ import type { Workload } from '../../workloads/workload.ts';
 import type { Connection } from '../connection/api-client.ts';
 import { type JsonObject, asArray, asObject, asText } from '../decode/json.ts';
 import { createPodPermission } from './pod-permission.ts';
-import { projectPodSlots } from '../workloads/projection.ts';
+import { projectPodSlots } from '../workloads/slot-projection.ts';
 import { explainRefusal } from '../connection/refusal.ts';
 
 /** Pods of a StatefulSet mount claims that its controller makes for each of them. */
@@ -30,8 +30,8 @@ function toPod({ kind, namespace, name, uid }: Workload, raw: unknown): object {
   const owner = { apiVersion: KINDS[kind].apiVersion, kind, name, uid, controller: true };
   const claims = toClaims(asObject(asObject(raw)['spec'])['volumeClaimTemplates']);
   // A claim takes the place of a volume that has its name.
-  const isClaimed = (volume: unknown): boolean =>
-    claims.some((claim) => claim.name === asObject(volume)['name']);
+  const claimed = new Set<unknown>(claims.map((claim) => claim.name));
+  const isClaimed = (volume: unknown): boolean => claimed.has(asObject(volume)['name']);
   const volumes = asArray(spec['volumes']).filter((volume) => !isClaimed(volume));
   return {
     apiVersion: 'v1',

@@ -1,5 +1,6 @@
 import type { Pod } from '../../workloads/workload.ts';
 import { type JsonObject, asArray, asObject, asText } from '../decode/json.ts';
+import { cutText } from '../decode/own-text.ts';
 
 /** Of what kubelet and scheduler say, who quote texts of others. */
 const LONGEST_MESSAGE = 1_000;
@@ -10,7 +11,7 @@ function findCondition(status: JsonObject, type: string): JsonObject {
 
 /** The message of a condition that is not met. */
 function readMessage({ message, reason }: JsonObject): string {
-  return (asText(message) ?? asText(reason) ?? '').slice(0, LONGEST_MESSAGE);
+  return cutText(asText(message) ?? asText(reason) ?? '', LONGEST_MESSAGE);
 }
 
 function readTimeMs({ lastTransitionTime }: JsonObject): number {

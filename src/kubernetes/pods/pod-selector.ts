@@ -1,5 +1,8 @@
 import { asArray, asObject, asText } from '../decode/json.ts';
 
+/** As a query; no server takes much more, and no selector of real pods comes near it. */
+const LONGEST = 4_096;
+
 function formatExpression(expression: unknown): string | undefined {
   const { key, operator, values } = asObject(expression);
   const name = asText(key);
@@ -33,5 +36,6 @@ export function formatPodSelector(selector: unknown): string {
     typeof value === 'string' ? `${name}=${value}` : undefined,
   );
   const requirements = [...labels, ...asArray(matchExpressions).map(formatExpression)];
-  return requirements.includes(undefined) ? '' : requirements.join(',');
+  const text = requirements.includes(undefined) ? '' : requirements.join(',');
+  return text.length > LONGEST ? '' : text;
 }

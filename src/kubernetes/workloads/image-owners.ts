@@ -1,9 +1,12 @@
 import { FIELD_MANAGER, type ImageOwner } from '../../workloads/image-owner.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { type JsonObject, asArray, asObject, asText } from '../decode/json.ts';
+import { cutText } from '../decode/own-text.ts';
 
 /** The API server allows no longer name. */
 const LONGEST_MANAGER = 128;
+/** The newest; each may own what an older one has owned before. */
+const MOST_OWNERS = 20;
 
 function walk(fields: unknown, path: readonly string[]): JsonObject {
   return path.reduce<JsonObject>((object, name) => asObject(object[name]), asObject(fields));
@@ -45,7 +48,7 @@ export function projectImageOwners(managedFields: unknown): Pick<Workload, 'imag
     (entry) => entry['subresource'] === undefined && ownsImage(entry['fieldsV1']),
   );
   const owners = owning.map((entry) => ({
-    manager: (asText(entry['manager']) ?? '').slice(0, LONGEST_MANAGER),
+    manager: cutText(asText(entry['manager']) ?? '', LONGEST_MANAGER),
     isApply: entry['operation'] === 'Apply',
     time: asText(entry['time']) ?? '',
   }));
@@ -54,7 +57,10 @@ export function projectImageOwners(managedFields: unknown): Pick<Workload, 'imag
   );
   return {
     ...(owners.length > 0 && {
-      imageOwners: owners.toSorted(byAge).map(({ manager, isApply }) => ({ manager, isApply })),
+      imageOwners: owners
+        .toSorted(byAge)
+        .slice(0, MOST_OWNERS)
+        .map(({ manager, isApply }) => ({ manager, isApply })),
     }),
     ...(ownFieldsAt >= 0 && { ownFieldsAt }),
   };

@@ -1,6 +1,7 @@
 import type { WorkloadKind } from '../../workloads/kinds.ts';
 import type { Rollout } from '../../workloads/workload.ts';
 import { type JsonObject, asArray, asCount, asObject, asText } from '../decode/json.ts';
+import { cutText } from '../decode/own-text.ts';
 
 type PodCounts = Pick<Rollout, 'desired' | 'current' | 'updated' | 'available'>;
 
@@ -53,7 +54,7 @@ function projectRefused(conditions: unknown): Rollout['refused'] {
     ? undefined
     : {
         sinceMs: Date.parse(asText(failure['lastTransitionTime']) ?? '') || 0,
-        message: (asText(failure['message']) ?? '').slice(0, LONGEST_MESSAGE),
+        message: cutText(asText(failure['message']) ?? '', LONGEST_MESSAGE),
       };
 }
 

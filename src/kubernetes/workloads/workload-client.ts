@@ -5,11 +5,13 @@ import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
 import { KINDS } from '../../workloads/kinds.ts';
 import type { Pod, SlotPlace, Workload } from '../../workloads/workload.ts';
 import type { Connection } from '../connection/api-client.ts';
+import { BoundedList, MOST_LISTED_BYTES } from '../decode/bounded-list.ts';
 import { listPages } from '../reflector/list-pages.ts';
 import { createNodePlatforms } from './node-platforms.ts';
 import { createPodDryRun, isDryRunUnknown } from '../pods/pod-dry-run.ts';
 import { explainRefusal } from '../connection/refusal.ts';
-import { projectFormerTemplate, projectPod, projectWorkload } from './projection.ts';
+import { projectPod } from '../pods/pod-projection.ts';
+import { projectFormerTemplate, projectWorkload } from './projection.ts';
 
 type PatchedSlot = WorkloadPatch['slots'][number];
 
@@ -92,7 +94,11 @@ function explainFailedTest(error: unknown): unknown {
     : explainRefusal(error);
 }
 
-/** Objects of a workload's namespace that its selector matches, as far as they can be projected. */
+/**
+ * Objects of a workload's namespace that its selector matches, as far as they can be projected.
+ *
+ * @throws {TooLargeError} when they are more than one decision may be about.
+ */
 async function listSelected<T>(
   connection: Pick<Connection, 'request'>,
   list: {
@@ -104,20 +110,20 @@ async function listSelected<T>(
   },
 ): Promise<readonly T[]> {
   const { namespace, podSelector } = list.workload;
-  const found: T[] = [];
+  const found = new BoundedList<T>({ what: list.plural, mostBytes: MOST_LISTED_BYTES });
   if (podSelector === '') {
     // As a query it would match everything in the namespace.
-    return found;
+    return [];
   }
   const path = `${list.path}/namespaces/${encodeURIComponent(namespace)}/${list.plural}`;
   const query = { labelSelector: podSelector };
   await listPages(connection, { path, query, signal: list.signal }, (item) => {
     const projected = list.project(item);
     if (projected !== undefined) {
-      found.push(projected);
+      found.add(projected);
     }
   });
-  return found;
+  return found.items;
 }
 
 interface Patch {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { Workload } from '../../workloads/workload.ts';
+import { fingerprintOf } from '../memory/fingerprint.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
 /** Says what would be done for a workload: once, and again when it is something else. */
@@ -12,9 +13,9 @@ export function logObservation(
   { kind, namespace, name }: Workload,
   would: readonly string[],
 ): void {
-  const text = would.join('; ');
-  if (text !== '' && text !== memory.observation) {
+  const observation = fingerprintOf(would.join('; '));
+  if (would.length > 0 && observation !== memory.observation) {
     log.info({ workload: { kind, namespace, name }, would }, 'MODE is observe, nothing is done');
   }
-  memory.observation = text;
+  memory.observation = observation;
 }

@@ -6,9 +6,10 @@ import type { ObjectEvent } from '../events/object-event.ts';
 import type { Decision, WorkloadFacts } from './decision.ts';
 import { planDeferral, planPolicyEvents } from './swaps/deferral.ts';
 import { planObservation } from './observe.ts';
+import { decideTooLarge } from './too-large.ts';
 import { planUpkeep } from './upkeep.ts';
 import { isReleaseDue } from './originals/ownership.ts';
-import { findRescue, needsRescue, planRescueEvents } from './swaps/rescue.ts';
+import { findRescue, listRunningDigests, needsRescue, planRescueEvents } from './swaps/rescue.ts';
 import { type Revert, planRevert } from './originals/revert.ts';
 import { type PlannedSlot, findOther, isCopied } from './slots/planned-slot.ts';
 import { mayHaveStuckPods } from './pods/stuck-pods.ts';
@@ -60,9 +61,10 @@ function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
     return [];
   }
   // What a swap has put there and no node can pull is not to be rescued, but to be undone.
-  const swapped = isSwapWatched(facts) ? findSwappedSlots(facts.workload.slots, facts.record) : [];
+  const swapped = new Set(isSwapWatched(facts) ? findSwappedSlots(facts.workload.slots, facts.record) : []);
+  const running = listRunningDigests(facts.pods);
   return facts.slots.flatMap(({ plan, copy }) => {
-    const found = swapped.includes(plan.slot) ? undefined : findRescue({ plan, copy, pods: facts.pods });
+    const found = swapped.has(plan.slot) ? undefined : findRescue({ plan, copy, running });
     return found && isCopied(plan) ? [{ plan, copy: found }] : [];
   });
 }
@@ -89,13 +91,18 @@ function watchPods(facts: WorkloadFacts, requeueAfterMs = Infinity): Pick<Decisi
   return earliestMs === Infinity ? {} : { requeueAfterMs: earliestMs };
 }
 
+/** Of the slots of one workload: others want to be heard, too, and who has read so many knows enough. */
+const MOST_SLOT_EVENTS = 20;
+
 function collectEvents(facts: WorkloadFacts): readonly ObjectEvent[] {
+  const running = listRunningDigests(facts.pods);
+  const ofSlots = facts.slots.flatMap(({ plan, copy }) => [
+    ...planEvents(plan, copy, facts.record),
+    ...planRescueEvents({ plan, copy, running }),
+  ]);
   return [
     ...planPolicyEvents(facts),
-    ...facts.slots.flatMap(({ plan, copy }) => [
-      ...planEvents(plan, copy, facts.record),
-      ...planRescueEvents({ plan, copy, pods: facts.pods }),
-    ]),
+    ...ofSlots.slice(0, MOST_SLOT_EVENTS),
     ...planUncoveredEvents(facts.slots, facts.uncoveredPlatforms ?? []),
     ...planOnePlatformEvents(facts.slots, facts.nodePlatforms ?? []),
   ];
@@ -165,6 +172,9 @@ function decideWithoutUndo(facts: WorkloadFacts): Decision {
  * All verified slots move in one patch, so that a workload rolls once and not once per container.
  */
 export function decide(facts: WorkloadFacts): Decision {
+  if (facts.workload.tooLarge !== undefined) {
+    return decideTooLarge(facts.workload.tooLarge, facts.mode);
+  }
   if (facts.mode === 'observe') {
     return { actions: [{ is: 'observe', would: planObservation(facts) }], events: [] };
   }

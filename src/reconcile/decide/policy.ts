@@ -1,6 +1,7 @@
 import { quote } from '../../images/reference.ts';
 import { slotKey } from '../../workloads/record.ts';
 import { IGNORE_CONTAINERS, POLICY } from '../../workloads/user-annotations.ts';
+import { LONGEST_NAMES } from '../../workloads/size-limits.ts';
 import type { Slot, Workload } from '../../workloads/workload.ts';
 
 export const POLICIES = ['swap', 'copy', 'ignore'] as const;
@@ -39,16 +40,18 @@ function findPolicyProblem(text: string | undefined, where: string): readonly st
       ];
 }
 
-function readNames(text: string | undefined): readonly string[] {
-  return (text ?? '').split(',').flatMap((name) => clean(name) ?? []);
+/** Each once. */
+function readNames(text: string | undefined): ReadonlySet<string> {
+  return new Set((text ?? '').split(',').flatMap((name) => clean(name) ?? []));
 }
 
 function isNamed(slot: Slot, names: ReadonlySet<string>): boolean {
   return names.has(slot.name) || names.has(slotKey(slot));
 }
 
-function findNameProblem({ slots }: Workload, names: readonly string[]): readonly string[] {
-  const unknown = names.filter((name) => !slots.some((slot) => isNamed(slot, new Set([name]))));
+function findNameProblem({ slots }: Workload, names: ReadonlySet<string>): readonly string[] {
+  const ofSlots = new Set(slots.flatMap((slot) => [slot.name, slotKey(slot)]));
+  const unknown = [...names].filter((name) => !ofSlots.has(name));
   if (unknown.length === 0) {
     return [];
   }
@@ -75,19 +78,35 @@ function choosePolicy(
     : { policy: 'swap', from: 'default' };
 }
 
+/** What is cut off may have been meant for any slot. */
+function findLengthProblem(names: string | undefined): readonly string[] {
+  const isFine = (names?.length ?? 0) <= LONGEST_NAMES;
+  return isFine
+    ? []
+    : [
+        `The annotation ${IGNORE_CONTAINERS} has more than ${LONGEST_NAMES} characters: everything is left alone until ` +
+          'corrected.',
+      ];
+}
+
 /** The workload's own annotation counts more than that of its namespace, and that more than what it looks like. */
 export function findPolicy(workload: Workload, namespacePolicy: string | undefined): AppliedPolicy {
   const own = clean(workload.annotations[POLICY]);
   const ofNamespace = clean(namespacePolicy);
-  const names = readNames(workload.annotations[IGNORE_CONTAINERS]);
+  const text = workload.annotations[IGNORE_CONTAINERS];
+  const tooLong = findLengthProblem(text);
+  const ignoredNames = tooLong.length > 0 ? new Set<string>() : readNames(text);
   return {
-    ...choosePolicy(workload, own, ofNamespace),
-    ignoredNames: new Set(names),
+    ...(tooLong.length > 0
+      ? { policy: 'ignore', from: 'workload' }
+      : choosePolicy(workload, own, ofNamespace)),
+    ignoredNames,
     problems: [
       ...(own === undefined
         ? findPolicyProblem(ofNamespace, ` of the namespace ${workload.namespace}`)
         : findPolicyProblem(own, '')),
-      ...findNameProblem(workload, names),
+      ...tooLong,
+      ...findNameProblem(workload, ignoredNames),
     ],
   };
 }

@@ -71,6 +71,17 @@ export const COPY_EVENTS = {
       'SOURCE_HOSTS does not name the registry of an image. The image is not backed up, and the pods keep the original.',
     remedy: 'Add the registry to SOURCE_HOSTS if it may be copied from; otherwise nothing has to be done.',
   },
+  TooLarge: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'The workload, its namespace, or what has to be read about it, is larger than the controller keeps in memory. It is ' +
+      'left alone: nothing of it is copied, swapped, watched or put back, and its pods go on as they are.',
+    remedy:
+      'The note names the limit. Make it smaller, or split it, and change anything of it: then it is looked at again. What was ' +
+      'swapped before is put back by the command `restore`.',
+  },
   TagMoved: {
     type: 'Normal',
     action: 'CopyImage',

@@ -1,5 +1,6 @@
 import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { WorkloadMemory } from './workload-memory.ts';
 
 /** A try costs two dry runs and changes nothing, and policies change. */
@@ -7,7 +8,7 @@ const HOLD_MS = 3_600_000;
 
 /** Images, and what users say by annotations of ours. */
 function describeWanted({ slots, annotations }: Workload): string {
-  return JSON.stringify([slots.map((slot) => [slotKey(slot), slot.image]), annotations]);
+  return fingerprintOf(JSON.stringify([slots.map((slot) => [slotKey(slot), slot.image]), annotations]));
 }
 
 /**

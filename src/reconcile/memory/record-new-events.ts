@@ -1,6 +1,7 @@
 import type { Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { EventRecorder } from '../ports.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import type { WorkloadMemory } from './workload-memory.ts';
 
 /**
@@ -12,8 +13,8 @@ export function recordNewEvents(
   workload: Workload,
   events: readonly ObjectEvent[],
 ): void {
-  for (const event of events.filter(({ note }) => !memory.toldNotes.has(note))) {
+  for (const event of events.filter(({ note }) => !memory.toldNotes.has(fingerprintOf(note)))) {
     recorder.record(workload, event);
   }
-  memory.toldNotes = new Set(events.map(({ note }) => note));
+  memory.toldNotes = new Set(events.map(({ note }) => fingerprintOf(note)));
 }

@@ -28,11 +28,11 @@ export interface WorkloadMemory {
   notedSightings: number;
   /** The value of the annotation `refresh` that was acted on last. */
   refresh?: string | undefined;
-  /** Notes of the events that hold now, and were told. */
+  /** Fingerprints of the notes of the events that hold now, and were told. */
   toldNotes: ReadonlySet<string>;
-  /** What MODE=observe has said last. */
+  /** A fingerprint of what MODE=observe has said last. */
   observation?: string | undefined;
-  /** The API server has refused its swap, as it was then. */
+  /** The API server has refused its swap, as it was then: a fingerprint of that. */
   denial?: { readonly wanted: string; readonly untilMs: number } | undefined;
   /** The swap that was made at a time was seen to have succeeded. */
   seenSwap?: { readonly swappedAtMs: number; readonly seenAtMs: number } | undefined;

@@ -14,6 +14,7 @@ import { listWantedCopies } from '../decide/wanted-copies.ts';
 import { WorkloadMemories } from '../memory/workload-memories.ts';
 import { type FactDeps, collectFacts } from '../workload/collect-facts.ts';
 import { knowWorkload } from '../workload/known-workload.ts';
+import { leaveIfTooLarge } from '../workload/leave-if-too-large.ts';
 import { readSlots } from '../workload/read-slots.ts';
 import { createLookOnlyRegistry } from './look-only-registry.ts';
 import type { ImageRegistry, WorkloadClient, WorkloadStore } from '../ports.ts';
@@ -116,10 +117,11 @@ export async function preview(
     await forEachKey(unsettled, async (key) => {
       const workload = workloads.get(key);
       if (workload) {
-        const known = knowWorkload(workload, memories.of(workload));
-        const seen = await readSlots(factDeps, known, signal);
-        copies.want(key, listWantedCopies(deps.settings.MODE, seen.plans));
-        facts.set(key, await collectFacts(factDeps, seen, signal));
+        await leaveIfTooLarge(workload, async (one) => {
+          const seen = await readSlots(factDeps, knowWorkload(one, memories.of(one)), signal);
+          copies.want(key, listWantedCopies(deps.settings.MODE, seen.plans));
+          facts.set(key, await collectFacts(factDeps, seen, signal));
+        });
       }
     });
     await forEachKey(wanted, async (key) => {
@@ -137,7 +139,9 @@ export async function preview(
   return new PQueue({ concurrency: CONCURRENCY }).addAll(
     known.map((one) => async () => ({
       facts: one,
-      decision: await decideWithHistory(deps.client, one, signal),
+      decision: await leaveIfTooLarge(one.workload, (workload) =>
+        decideWithHistory(deps.client, { ...one, workload }, signal),
+      ),
     })),
   );
 }

@@ -2,6 +2,7 @@ import { KINDS } from '../../workloads/kinds.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Pod, Workload } from '../../workloads/workload.ts';
 import type { WorkloadClient } from '../ports.ts';
+import { areWorthKeeping } from '../memory/kept-pods.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
 interface RunningPodsDeps {
@@ -27,6 +28,6 @@ export async function findRunningPods(
     return memory.runningPods.pods;
   }
   const pods = await client.listPods(workload, signal);
-  memory.runningPods = { generation, pods };
+  memory.runningPods = areWorthKeeping(pods) ? { generation, pods } : undefined;
   return pods;
 }

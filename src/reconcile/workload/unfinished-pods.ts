@@ -1,6 +1,7 @@
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Pod, Workload } from '../../workloads/workload.ts';
 import type { WorkloadClient } from '../ports.ts';
+import { areWorthKeeping } from '../memory/kept-pods.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
 /** A rollout changes its status many times a second; a pull takes longer to fail. */
@@ -31,6 +32,6 @@ export async function findUnfinishedPods(
     return known.pods;
   }
   const pods = await client.listPods(workload, signal);
-  memory.unfinishedPods = { atMs, pods };
+  memory.unfinishedPods = areWorthKeeping(pods) ? { atMs, pods } : undefined;
   return pods;
 }

@@ -8,6 +8,7 @@ import type { WorkloadClient, WorkloadStore } from '../ports.ts';
 import { type FactDeps, collectFacts } from './collect-facts.ts';
 import { decideWithHistory } from './decide-with-history.ts';
 import { noteRechecked, knowWorkload } from './known-workload.ts';
+import { leaveIfTooLarge } from './leave-if-too-large.ts';
 import { readSlots } from './read-slots.ts';
 import { recordNewEvents } from '../memory/record-new-events.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
@@ -73,7 +74,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const memory = deps.memories.of(workload);
-    const decision = await look(deps, { workload, memory }, signal);
+    const decision = await leaveIfTooLarge(workload, (one) => look(deps, { workload: one, memory }, signal));
     const requeueAfterMs = await carryOut(deps, { workload, memory, decision }, signal);
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   };

@@ -3,8 +3,10 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../clock.ts';
 import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { projectWorkload } from '../../kubernetes/workloads/projection.ts';
+import { WORKLOAD_SHARE } from '../../kubernetes/workloads/workload-share.ts';
 import { createReflector } from '../../kubernetes/reflector/reflector.ts';
 import { KINDS, type WorkloadKind } from '../../workloads/kinds.ts';
+import { limitSlots } from '../../workloads/too-large.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
 /** In a row: a role may be granted a moment after the first question, as when everything is installed at once. */
@@ -39,7 +41,11 @@ export function startKindWatch(kind: WorkloadKind, options: KindWatchOptions): K
     connection,
     path: `${KINDS[kind].path}/${KINDS[kind].plural}`,
     resource: KINDS[kind].plural,
-    project: (object) => projectWorkload(kind, object),
+    project: (object) => {
+      const workload = projectWorkload(kind, object);
+      return workload && limitSlots(workload);
+    },
+    share: WORKLOAD_SHARE,
     onChange: (_, now, before) => {
       const workload = now ?? before;
       if (workload && !stopping.signal.aborted) {

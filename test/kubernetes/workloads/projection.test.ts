@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { formatPodSelector } from '../../../src/kubernetes/pods/pod-selector.ts';
-import { projectPod, projectWorkload } from '../../../src/kubernetes/workloads/projection.ts';
+import { projectPod } from '../../../src/kubernetes/pods/pod-projection.ts';
+import { projectWorkload } from '../../../src/kubernetes/workloads/projection.ts';
 
 const METADATA = { namespace: 'shop', name: 'web', uid: 'u', resourceVersion: '7' };
 
@@ -38,17 +39,19 @@ describe('a workload', () => {
     expect(projectWorkload('Deployment', object)?.pullSecrets).toEqual(['mine', 'ours']);
   });
 
-  it('keeps annotations of our domain only', () => {
+  it('keeps annotations that mean something to it only', { tags: 'attack-annotation' }, () => {
     const annotations = {
       'backup-image-registry/status': '{}',
       'backup-image-registry-evil/status': 'x',
       'kubectl.kubernetes.io/last-applied-configuration': 'long',
       'backup-image-registry/number': 5,
       'backup-image-registry/endless': 'x'.repeat(100_000),
+      'backup-image-registry/refresh': 'x'.repeat(100_000),
       ['__proto__']: 'x',
     };
     expect(projectWorkload('Deployment', deployment({ metadata: { annotations } }))?.annotations).toEqual({
       'backup-image-registry/status': '{}',
+      'backup-image-registry/refresh': 'x'.repeat(200),
     });
   });
 
@@ -259,7 +262,7 @@ describe('a workload', () => {
     });
   });
 
-  it('keeps an endless image short, and invalid', () => {
+  it('keeps an endless image short, and invalid', { tags: 'attack-size' }, () => {
     const spec = { containers: [{ name: 'app', image: `docker.io/x@sha256:${'a'.repeat(1_000_000)}` }] };
     const image = projectWorkload('Deployment', deployment(podTemplate(spec)))?.slots[0]?.image;
     expect(image).toMatch(/^docker\.io\/x@sha256:a{1000,} \(cut\)$/u);

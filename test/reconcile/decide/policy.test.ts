@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { findPolicy, isIgnored } from '../../../src/reconcile/decide/policy.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import { aSlot, aWorkload } from '../../support/builders.ts';
+import { LINEAR, measureGrowth } from '../../support/growth.ts';
 
 const FLUX = { copyOnly: 'Flux' } as const;
 const OWNED = { owner: 'Canary/web' };
@@ -82,4 +83,46 @@ describe('ignore-containers', () => {
     expect(ignored).toEqual(['app']);
     expect(problems).toEqual([expect.stringMatching(/\(app, sidecar, models\); "sidcar" is none\./)]);
   });
+});
+
+describe('names of slots to be ignored', () => {
+  function ignoring(names: string): Workload {
+    return aWorkload({
+      slots: [aSlot('nginx:1'), aSlot('envoy:1', { name: 'proxy' })],
+      annotations: { 'backup-image-registry/ignore-containers': names },
+    });
+  }
+
+  it('count once, however often they are written', { tags: 'attack-annotation' }, () => {
+    const { ignoredNames, problems } = findPolicy(ignoring('x,proxy,'.repeat(1_000)), undefined);
+    expect([...ignoredNames]).toEqual(['x', 'proxy']);
+    expect(problems).toEqual([expect.stringContaining('"x" is none')]);
+  });
+
+  it('leave everything alone when there are more than are read', { tags: 'attack-annotation' }, () => {
+    const workload = ignoring(`${'x,'.repeat(10_000)}proxy`);
+    const policy = findPolicy(workload, 'swap');
+    expect(policy).toMatchObject({ policy: 'ignore', from: 'workload' });
+    expect(policy.problems).toEqual([expect.stringContaining('more than 16384 characters')]);
+    expect(workload.slots.every((slot) => isIgnored(slot, policy))).toBe(true);
+  });
+
+  it(
+    'take time that grows with their number, not with names and slots',
+    { tags: 'attack-annotation' },
+    () => {
+      const prepare = (size: number) =>
+        aWorkload({
+          slots: Array.from({ length: size }, (_, n) => aSlot('nginx:1', { name: `app-${n}` })),
+          annotations: {
+            'backup-image-registry/ignore-containers': Array.from(
+              { length: size },
+              (_, n) => `no-${n}`,
+            ).join(),
+          },
+        });
+      const growth = measureGrowth(prepare, (workload) => findPolicy(workload, undefined), 400);
+      expect(growth).toBeLessThan(LINEAR);
+    },
+  );
 });

@@ -47,3 +47,12 @@ it('while a workload rolls out nothing shows what it runs, and what it ran is fo
   await find({}, true);
   expect(lists).toBe(2);
 });
+
+it('many pods, or long ones, are not remembered', { tags: 'attack-size' }, async () => {
+  const [pod] = await client.listPods();
+  for (const listed of [Array.from({ length: 21 }, () => pod), [{ ...pod, unready: 'x'.repeat(9_000) }]]) {
+    const large = { listPods: async () => listed as Awaited<ReturnType<typeof client.listPods>> };
+    await findRunningPods({ client: large, memory }, { workload, mayBeOld: true }, signal);
+    expect(memory.runningPods).toBeUndefined();
+  }
+});

@@ -10,11 +10,12 @@ import { type CopiedSlot, type SlotPlan, findOther, isCopied } from '../slots/pl
 export interface RescueFacts {
   readonly plan: SlotPlan;
   readonly copy: CopyState | undefined;
-  readonly pods: readonly Pod[];
+  /** Digests that Ready pods run. */
+  readonly running: ReadonlySet<string>;
 }
 
 /** What Ready pods run: nobody has to be kept from reading that. */
-function listRunningDigests(pods: readonly Pod[]): ReadonlySet<string> {
+export function listRunningDigests(pods: readonly Pod[]): ReadonlySet<string> {
   const containers = pods.filter(({ ready }) => ready).flatMap((pod) => pod.containers);
   return new Set(containers.map(({ imageId }) => imageId.slice(imageId.indexOf('@') + 1)));
 }
@@ -23,8 +24,8 @@ function listRunningDigests(pods: readonly Pod[]): ReadonlySet<string> {
  * Whoever writes a workload must not get an image out of the backup that they could not pull from its source: it has
  * to be one that everybody could, or one that pods of the workload run.
  */
-function mayRead(copy: VerifiedCopy, pods: readonly Pod[]): boolean {
-  return copy.isPublic === true || copy.isShown === true || listRunningDigests(pods).has(copy.digest);
+function mayRead(copy: VerifiedCopy, running: ReadonlySet<string>): boolean {
+  return copy.isPublic === true || copy.isShown === true || running.has(copy.digest);
 }
 
 /** True for a slot whose original the nodes cannot pull. */
@@ -33,9 +34,9 @@ export function needsRescue(plan: SlotPlan): boolean {
 }
 
 /** The copy for a slot whose original the nodes cannot pull; undefined when there is none that it may have. */
-export function findRescue({ plan, copy, pods }: RescueFacts): VerifiedCopy | undefined {
+export function findRescue({ plan, copy, running }: RescueFacts): VerifiedCopy | undefined {
   const isSure = isCopied(plan) && plan.stuck !== undefined && findOther(plan, copy) === undefined;
-  return isSure && copy?.phase === 'verified' && mayRead(copy, pods) ? copy : undefined;
+  return isSure && copy?.phase === 'verified' && mayRead(copy, running) ? copy : undefined;
 }
 
 const LONGEST_QUOTE = 600;
@@ -45,10 +46,10 @@ function explain(slot: Slot, { reason, message }: PullFailure): string {
 }
 
 /** What the user should know of a slot that could be rescued, if only it were known who may read its image. */
-export function planRescueEvents({ plan, copy, pods }: RescueFacts): readonly ObjectEvent[] {
+export function planRescueEvents({ plan, copy, running }: RescueFacts): readonly ObjectEvent[] {
   // What ready pods run instead is told anyway.
   const isOther = isCopied(plan) && findOther(plan, copy) !== undefined;
-  if (!isCopied(plan) || !plan.stuck || copy?.phase !== 'verified' || isOther || mayRead(copy, pods)) {
+  if (!isCopied(plan) || !plan.stuck || copy?.phase !== 'verified' || isOther || mayRead(copy, running)) {
     return [];
   }
   const note =

@@ -8,6 +8,7 @@ import type { Decision, WorkloadFacts } from '../../../../src/reconcile/decide/d
 import { findPolicy } from '../../../../src/reconcile/decide/policy.ts';
 import {
   findRescue,
+  listRunningDigests,
   planRescueEvents,
   planRescuedEvent,
 } from '../../../../src/reconcile/decide/swaps/rescue.ts';
@@ -209,7 +210,7 @@ describe('a rescue', () => {
   it('has to wait for a copy of which nothing is known yet', () => {
     const pods = [aStuckPod(STUCK)];
     const [one] = plan(STUCK, pods);
-    const facts = one && { plan: one, copy: undefined, pods };
+    const facts = one && { plan: one, copy: undefined, running: listRunningDigests(pods) };
     expect(facts && [findRescue(facts), planRescueEvents(facts)]).toEqual([undefined, []]);
   });
 
