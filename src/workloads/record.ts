@@ -1,5 +1,5 @@
 import { annotationKey } from './annotations.ts';
-import { MOST_PULL_SECRETS } from './size-limits.ts';
+import { MOST_PULL_SECRETS, MOST_SLOTS } from './size-limits.ts';
 import type { Slot } from './workload.ts';
 
 const ORIGINAL_IMAGES = annotationKey('original-images');
@@ -83,9 +83,10 @@ function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** A map, because a container may be called `constructor`. */
+/** A map, because a container may be called `constructor`; of no more entries than there can be slots. */
 function toMap(value: unknown): ReadonlyMap<string, unknown> {
-  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  return new Map(entries.slice(0, MOST_SLOTS));
 }
 
 function toTextMap(value: unknown): ReadonlyMap<string, string> {

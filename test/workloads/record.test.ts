@@ -80,3 +80,23 @@ it('reads back the pull secret of a swap, but nothing that cannot be one', () =>
     expect(parseRecord(annotations)).not.toHaveProperty('pullSecret');
   }
 });
+
+it('reads no more of a record than a workload can have slots', { tags: 'attack-annotation' }, () => {
+  const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`app-${n}`, 'nginx:1']));
+  const former = Object.fromEntries(
+    Object.keys(many)
+      .slice(0, 200)
+      .map((key) => [key, many]),
+  );
+  const { copies, originals, ...record } = parseRecord({
+    'backup-image-registry/original-images': JSON.stringify(many),
+    'backup-image-registry/status': JSON.stringify({
+      v: 1,
+      copies: many,
+      former,
+      keptSecrets: Object.keys(many),
+    }),
+  });
+  expect([copies.size, originals.size, record.keptSecrets?.length]).toEqual([100, 100, 100]);
+  expect([record.former?.size, record.former?.get('app-0')?.size]).toEqual([100, 100]);
+});
