@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createJsonLines } from '../../src/kubernetes/connection/json-lines.ts';
 import { projectNamespace } from '../../src/kubernetes/decode/namespace.ts';
 import { projectPod } from '../../src/kubernetes/pods/pod-projection.ts';
+import { projectPullSecret } from '../../src/kubernetes/secrets/secret-client.ts';
 import { projectFormerTemplate, projectWorkload } from '../../src/kubernetes/workloads/projection.ts';
 import { measureKeptBytes } from '../support/heap.ts';
 
@@ -21,11 +22,16 @@ function metadata(): object {
     name: 'web',
     uid: 'u',
     resourceVersion: '7',
-    labels: { app: endless(), 'pod-template-hash': endless() },
+    labels: {
+      app: endless(),
+      'pod-template-hash': endless(),
+      'backup-image-registry/pull-secret-of': 'shop',
+    },
     annotations: {
       'backup-image-registry/policy': endless(),
       'backup-image-registry/refresh': endless(),
       'backup-image-registry/nobody-reads-this': endless(),
+      'backup-image-registry/used-by': ','.repeat(999_999) + 'x'.repeat(20),
       'deprecated.daemonset.template.generation': endless(),
     },
     ownerReferences: [{ controller: true, kind: endless(), name: endless(), uid: 'owner' }],
@@ -76,6 +82,7 @@ describe('memory of what others wrote', () => {
     ['a pod', () => projectPod(pod())],
     ['a ReplicaSet', () => projectFormerTemplate(workload(), 'owner')],
     ['a Namespace', () => projectNamespace({ metadata: metadata() })],
+    ['a Secret', () => projectPullSecret({ metadata: metadata() }, 'shop')],
   ])('is not taken by what is cut off texts of %s', { tags: 'attack-size' }, (_, project) => {
     const keptBytes = measureKeptBytes(() => Array.from({ length: OBJECTS }, (): unknown => project()));
     expect(keptBytes / OBJECTS).toBeLessThan(MOST_BYTES);

@@ -3,6 +3,7 @@ import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
 import { annotationKey } from '../../workloads/annotations.ts';
 import type { Connection } from '../connection/api-client.ts';
 import { asObject, asText } from '../decode/json.ts';
+import { cutText } from '../decode/own-text.ts';
 import { explainRefusal } from '../connection/refusal.ts';
 
 /** A label, so that `kubectl get secrets -A -l` finds them all; the value is the namespace of the controller. */
@@ -10,6 +11,13 @@ const OWNER_LABEL = annotationKey('pull-secret-of');
 const USED_BY = annotationKey('used-by');
 const TYPE = 'kubernetes.io/dockerconfigjson';
 const DATA_KEY = '.dockerconfigjson';
+/** There are four kinds; somebody else may have written others. */
+const LONGEST_USED_BY = 200;
+
+function readUsedBy(annotations: unknown): readonly string[] {
+  const kinds = cutText(asText(asObject(annotations)[USED_BY]) ?? '', LONGEST_USED_BY);
+  return kinds.split(',').filter((kind) => kind !== '');
+}
 
 /** What the controller keeps of a raw Secret; undefined for what cannot be one. The content of others is not kept. */
 export function projectPullSecret(raw: unknown, ownNamespace: string): PullSecret | undefined {
@@ -24,7 +32,6 @@ export function projectPullSecret(raw: unknown, ownNamespace: string): PullSecre
   const isOurs = asObject(metadata['labels'])[OWNER_LABEL] === ownNamespace;
   const isKept = (isOurs || namespace === ownNamespace) && object['type'] === TYPE;
   const config = isKept ? asText(asObject(object['data'])[DATA_KEY]) : undefined;
-  const usedBy = asText(asObject(metadata['annotations'])[USED_BY]) ?? '';
   return {
     namespace,
     name,
@@ -32,7 +39,7 @@ export function projectPullSecret(raw: unknown, ownNamespace: string): PullSecre
     resourceVersion,
     isOurs,
     ...(config !== undefined && { config }),
-    usedBy: usedBy.split(',').filter((kind) => kind !== ''),
+    usedBy: isOurs ? readUsedBy(metadata['annotations']) : [],
   };
 }
 

@@ -137,10 +137,17 @@ function createReader(
   clock: Clock,
 ): Pick<WorkloadClient, 'listPods' | 'listFormerTemplates' | 'listNodePlatforms'> {
   return {
-    async listPods(workload, signal) {
-      const list = { workload, path: '/api/v1', plural: 'pods', project: projectPod, signal };
-      return (await listSelected(connection, list)).filter((pod) => isOfWorkload(workload, pod));
-    },
+    listPods: (workload, signal) =>
+      listSelected(connection, {
+        workload,
+        path: '/api/v1',
+        plural: 'pods',
+        project: (item) => {
+          const pod = projectPod(item);
+          return pod && isOfWorkload(workload, pod) ? pod : undefined;
+        },
+        signal,
+      }),
     listFormerTemplates: async (workload, signal) =>
       workload.kind === 'Deployment'
         ? listSelected(connection, {
