@@ -121,7 +121,11 @@ describe('names of slots to be ignored', () => {
             ).join(),
           },
         });
-      const growth = measureGrowth(prepare, (workload) => findPolicy(workload, undefined), 400);
+      const growth = measureGrowth({
+        prepare,
+        work: (workload) => findPolicy(workload, undefined),
+        size: 400,
+      });
       expect(growth).toBeLessThan(LINEAR);
     },
   );

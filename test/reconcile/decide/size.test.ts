@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 
-import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
 import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
 import { isNamedAsCopyOf, parsePrefix } from '../../../src/images/copy-name.ts';
@@ -43,21 +42,9 @@ describe('the time for one pass', () => {
       const workload = aWorkload({ slots: manySlots(size) });
       return { workload, pods: manyPods(workload, 20) };
     };
-    expect(measureGrowth(prepare, ({ workload, pods }) => planOf(workload, pods), 250)).toBeLessThan(LINEAR);
-  });
-
-  it('grows with the copies that are wanted', { tags: 'attack-size' }, () => {
-    const prepare = (size: number) =>
-      Array.from({ length: size }, (_, n) => ({
-        source: parseReference(`reg.example/app:${n}`),
-        isProven: false,
-      }));
-    const work = (requests: ReturnType<typeof prepare>) => {
-      const store = new CopyStore({ onWanted: () => undefined, onSettled: () => undefined });
-      store.want('Deployment/evil/web', requests);
-      store.want('Deployment/evil/web', requests);
-    };
-    expect(measureGrowth(prepare, work, 500)).toBeLessThan(LINEAR);
+    expect(
+      measureGrowth({ prepare, work: ({ workload, pods }) => planOf(workload, pods), size: 250 }),
+    ).toBeLessThan(LINEAR);
   });
 
   it('does not depend on how many parts the name of a copy has', { tags: 'attack-text' }, () => {
@@ -65,10 +52,11 @@ describe('the time for one pass', () => {
     const prepare = (size: number) =>
       parseReference(`backup.example/${'x/'.repeat(size)}reg.example/app:1@${DIGEST}`);
     const work = (copy: ReturnType<typeof prepare>) => {
-      for (let n = 0; n < 100; n += 1) {
+      for (let n = 0; n < 200; n += 1) {
         isNamedAsCopyOf(copy, source);
       }
     };
-    expect(measureGrowth(prepare, work, 25)).toBeLessThan(2.5);
+    // Only cutting the name into its parts takes longer; to try each place where it may begin took 4.5 times as long.
+    expect(measureGrowth({ prepare, work, size: 28, limit: 3.5 })).toBeLessThan(3.5);
   });
 });
