@@ -12,7 +12,7 @@ import { waitForRollout } from '../support/rollout.ts';
 
 const cluster = connectToCluster();
 const { kube } = cluster;
-const IMAGES = 16;
+const IMAGES = 20;
 
 let setup: FaultSetup;
 

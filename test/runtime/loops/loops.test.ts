@@ -137,7 +137,7 @@ it('any edit looks again at a copy that has failed', async () => {
   loops.shutDown();
 });
 
-/** Never settles what it is asked about one host, whatever its deadline and its signal say. */
+/** Never settles what it is asked about the hosts of one domain, whatever its deadline and its signal say. */
 class DeafRegistry extends MemoryRegistry {
   readonly deafTo: string;
 
@@ -149,7 +149,7 @@ class DeafRegistry extends MemoryRegistry {
   override fetchDigest(
     ...[reference, side]: Parameters<MemoryRegistry['fetchDigest']>
   ): Promise<string | undefined> {
-    return reference.host === this.deafTo ? new Promise(() => {}) : super.fetchDigest(reference, side);
+    return reference.host.endsWith(this.deafTo) ? new Promise(() => {}) : super.fetchDigest(reference, side);
   }
 }
 
@@ -162,11 +162,11 @@ it(
     const registry = new DeafRegistry('evil.example');
     registry.put(parseReference(NGINX), DIGEST);
     const { loops, lead, workloads } = createFollower(registry);
-    // More than there are passes at the same time.
+    // More than a namespace has passes at the same time.
     for (let index = 0; index < 16; index += 1) {
       const workload = aWorkload({
         name: `evil-${index}`,
-        slots: [aSlot('app', { image: `evil.example/x:${index}` })],
+        slots: [aSlot('app', { image: `h${index}.evil.example/x:1` })],
       });
       workloads.set(formatWorkloadKey(workload), workload);
     }
