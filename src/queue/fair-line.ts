@@ -30,14 +30,17 @@ export function planShareLimits(concurrency: number): ShareLimits {
 }
 
 const NO_HOST = '';
+const NO_NAMESPACE = '';
 
 interface Waiting extends Place {
   readonly isUrgent: boolean;
 }
 
 function unite(known: Waiting | undefined, { namespaces, host = NO_HOST, isUrgent = false }: Share): Waiting {
+  const all = [...new Set([...(known?.namespaces ?? []), ...namespaces])];
   return {
-    namespaces: [...new Set([...(known?.namespaces ?? []), ...namespaces])],
+    // What nobody wants at the moment would wait for ever otherwise, and with it whoever wants it next.
+    namespaces: all.length > 0 ? all : [NO_NAMESPACE],
     host: known?.host ?? host,
     isUrgent: known?.isUrgent === true || isUrgent,
   };

@@ -35,6 +35,18 @@ it('takes keys of one namespace and host in the order in which they were put the
   expect(line.size).toBe(0);
 });
 
+it('gives a turn to what nobody wants at the moment', () => {
+  put('a', { namespaces: [] });
+  expect(takeAll()).toBe('a');
+  expect(line.size).toBe(0);
+});
+
+it('gives one turn to what nobody has wanted until somebody does', () => {
+  put('a', { namespaces: [] });
+  put('a b');
+  expect(takeAll()).toBe('a b');
+});
+
 it('gives namespaces turns, and hosts within a namespace', () => {
   put('a1 a2 a3', { host: 'docker.io' });
   put('b1 b2', { host: 'quay.io' });
