@@ -25,11 +25,12 @@ async function copyNow(context: RegistryContext, job: CopyJob, signal: AbortSign
   const host = toApiOrigin(job.source.host, context.settings().insecureRegistries).host;
   const source = await access(context, { reference: job.source, side: 'source', signal });
   const backup = await access(context, { reference: job.copy, side: 'backup', signal });
-  if (source.credential || context.allowances.isOutdated(host)) {
-    // The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it.
-    await context.manifests.fetchDigest(source);
-  }
+  // The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it.
+  const head = await context.manifests.fetchHead(source);
   context.allowances.check(host, doing);
+  if (head) {
+    await context.checkSize({ image: source, head, platforms: job.platforms ?? 'all' });
+  }
   const findCopy = (): Promise<string | undefined> =>
     context.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
   const copying = runMetered(context, job, (meter) =>

@@ -11,6 +11,7 @@ import { createCopyEngine } from './engine/regctl.ts';
 import { createHostAllowances } from './limits/host-allowances.ts';
 import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
+import { createSizeCheck } from './content/image-size.ts';
 import { createPartFinder } from './content/image-parts.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
@@ -83,6 +84,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     settings,
     engine,
     manifests,
+    checkSize: createSizeCheck({ read, clock }),
     find: createCredentialFinder({ folder: configFolder, environment, clock }),
     pauses: createHostPauses(clock),
     allowances,

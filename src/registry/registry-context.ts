@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { CopyInFlight } from '../reconcile/ports.ts';
+import type { CheckSize } from './content/image-size.ts';
 import type { FindCredential } from './credentials/credential-finder.ts';
 import type { CopyEngine } from './engine/regctl.ts';
 import { DownloadsKeptError, type HostAllowances } from './limits/host-allowances.ts';
@@ -25,6 +26,7 @@ export interface RegistryContext {
   readonly settings: () => RegistrySettings;
   readonly engine: CopyEngine;
   readonly manifests: ManifestClient;
+  readonly checkSize: CheckSize;
   readonly find: FindCredential;
   readonly pauses: HostPauses;
   readonly allowances: HostAllowances;

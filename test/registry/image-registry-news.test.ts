@@ -32,11 +32,13 @@ let nowMs: number;
 let configFolder: string;
 let fake: FakeEngine;
 let settings: RegistrySettings;
+let usualSource: TestServer;
 beforeEach(async () => {
   nowMs = 1_000_000;
   configFolder = await createTemporaryFolder();
   fake = await createFakeEngine();
   settings = { copyConcurrency: 4, copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
+  usualSource = await startRegistry(() => FOUND);
 });
 
 function createRegistry(options: Partial<ImageRegistryOptions> = {}): BackupImageRegistry {
@@ -62,7 +64,7 @@ async function startRegistry(handle: Handler): Promise<TestServer> {
 
 function aJob(host: string, name = 'app:1--aaaaaaaaaaaa'): CopyJob {
   return {
-    source: parseReference(`a.io/team/app:1@${DIGEST}`),
+    source: parseReference(`${usualSource.host}/team/app:1@${DIGEST}`),
     copy: parseReference(`${host}/backup/${name}`),
   };
 }
@@ -112,11 +114,11 @@ describe('a registry that tells how much it still allows', () => {
 
   it('tells the copy engine, too', async () => {
     const headers = { 'Ratelimit-Limit': '100;w=21600', 'Ratelimit-Remaining': '3;w=21600' };
-    const told = aTraceLine({ url: `https://a.io/v2/team/app/manifests/${DIGEST}`, headers });
+    const told = aTraceLine({ url: `http://${usualSource.host}/v2/team/app/manifests/${DIGEST}`, headers });
     await fake.become({ stderr: [told, aTagWrite(aJob('b.io'))] });
     const registry = createRegistry();
     await registry.copy(aJob('b.io'), signal);
-    expect(registry.readState().allowances).toEqual([{ host: 'a.io', remaining: 3 }]);
+    expect(registry.readState().allowances).toEqual([{ host: usualSource.host, remaining: 3 }]);
     await expect(registry.copy(aJob('b.io'), signal)).rejects.toMatchObject({ reason: 'RateLimited' });
   });
 
@@ -142,7 +144,10 @@ it('shows how far a copy is while it is made', async () => {
     stderr: [
       JSON.stringify({ msg: 'Copy layer', layer }),
       JSON.stringify({ msg: 'Copy config', digest: DIGEST }),
-      aTraceLine({ url: `https://a.io/v2/team/app/blobs/${layer}`, headers: { 'Content-Length': '700' } }),
+      aTraceLine({
+        url: `http://${usualSource.host}/v2/team/app/blobs/${layer}`,
+        headers: { 'Content-Length': '700' },
+      }),
       aTraceLine({ method: 'PUT', url, status: '201 Created' }),
       aTagWrite(job),
     ],

@@ -27,11 +27,13 @@ let nowMs: number;
 let configFolder: string;
 let fake: FakeEngine;
 let settings: RegistrySettings;
+let usualSource: TestServer;
 beforeEach(async () => {
   nowMs = 1_000_000;
   configFolder = await createTemporaryFolder();
   fake = await createFakeEngine();
   settings = { copyConcurrency: 4, copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
+  usualSource = await startRegistry(() => FOUND);
 });
 
 function createRegistry(): ImageRegistry {
@@ -56,7 +58,7 @@ async function startRegistry(handle: Handler): Promise<TestServer> {
 
 function aJob(host: string, name = 'app:1--aaaaaaaaaaaa'): CopyJob {
   return {
-    source: parseReference(`a.io/team/app:1@${DIGEST}`),
+    source: parseReference(`${usualSource.host}/team/app:1@${DIGEST}`),
     copy: parseReference(`${host}/backup/${name}`),
   };
 }
@@ -76,7 +78,7 @@ describe('a copy', () => {
     await fake.become({ stderr: [aTagWrite(job)] });
     await createRegistry().copy(job, signal);
     expect(await fake.calls()).toMatchObject([
-      { args: expect.arrayContaining([`a.io/team/app:1@${DIGEST}`]) },
+      { args: expect.arrayContaining([`${usualSource.host}/team/app:1@${DIGEST}`]) },
     ]);
   });
 
@@ -237,7 +239,7 @@ describe('a registry that says 429', () => {
 
   it('to the copy engine is left alone as well', async () => {
     const registry = createRegistry();
-    const url = `https://a.io/v2/team/app/manifests/${DIGEST}`;
+    const url = `http://${usualSource.host}/v2/team/app/manifests/${DIGEST}`;
     await fake.become({
       stderr: [aTraceLine({ url, status: '429 Too Many Requests', headers: { 'Retry-After': '60' } })],
       hangs: true,
@@ -251,8 +253,9 @@ describe('a registry that says 429', () => {
       side: 'source',
     });
     expect((await fake.calls()).length).toBe(1);
+    const other = await startRegistry(() => FOUND);
     await fake.become({ stderr: [aTagWrite(aJob('b.io'))] });
-    await registry.copy({ ...aJob('b.io'), source: parseReference(`c.io/x@${DIGEST}`) }, signal);
+    await registry.copy({ ...aJob('b.io'), source: parseReference(`${other.host}/x@${DIGEST}`) }, signal);
   });
 });
 

@@ -9,6 +9,8 @@ import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { CopyMeter } from './copy-meter.ts';
 import { createEngineInput } from './engine-config.ts';
 import { describeFailedRun } from './outcome.ts';
+import { createReadingGuard } from './reading-guard.ts';
+import { createContentError } from '../manifests/manifest-content.ts';
 import { toSecretFree } from '../secret-free.ts';
 import { parseRetryAfterMs } from '../limits/retry-after.ts';
 import { runProgram, type ProgramResult } from '../programs/run-program.ts';
@@ -26,6 +28,8 @@ export interface EngineOptions {
   readonly clock: Clock;
   /** From asking the engine to end until it is ended. */
   readonly killAfterMs?: number;
+  /** What one engine may have in memory. Default: 128 MiB. */
+  readonly mostMemoryBytes?: number;
 }
 
 export interface EngineCopy {
@@ -59,12 +63,22 @@ export interface CopyEngine {
 const PASSED_ON = ['PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 /** The engine waits for as long as a registry tells it to; longer waits belong into the queue. */
 const LONGEST_WAIT_MS = 10_000;
+const MIB = 1024 * 1024;
+/**
+ * An ordinary image makes the engine take 14 MiB, and the largest that is begun with about 80. What takes more was made to:
+ * a source can send endless lists and error messages, which nothing but this bounds.
+ */
+const MOST_MEMORY_BYTES = 128 * MIB;
+/** From here on the engine rather collects its garbage than take more: what it needs at once is below that. */
+const MEMORY_GOAL = '64MiB';
 
 export function createCopyEngine(options: EngineOptions): CopyEngine {
   return {
     async copy(copy) {
+      const guard = createReadingGuard(copy.job);
       const reader = createTraceReader(copy.job, (line) => {
         copy.meter.note(line);
+        guard.note(line);
         if (line.request) {
           copy.onAnswer?.(line.request);
         }
@@ -75,8 +89,12 @@ export function createCopyEngine(options: EngineOptions): CopyEngine {
         if (failed && (isLongWait(failed) || reader.isUploadRefused())) {
           decisive ??= failed;
         }
-        return decisive || reader.isConfigRefused() ? 'stop' : undefined;
+        return decisive || reader.isConfigRefused() || guard.findExcess() !== undefined ? 'stop' : undefined;
       });
+      const excess = describeMemory(result) ?? guard.findExcess();
+      if (excess !== undefined && result.stopped !== 'abort') {
+        throw createContentError(copy.job.source, excess);
+      }
       const trace = reader.read();
       if (result.exitCode === 0 && !result.stopped && !trace.isConfigRefused) {
         return trace.pushedDigest;
@@ -99,7 +117,12 @@ async function runEngine(
       program,
       // A reference cannot start with a dash, and this holds even if one could.
       args: ['image', 'copy', '-v', 'trace', '--logopt', 'json', ...listFlags(copy), '--', ...references],
-      environment: { ...pickEnvironment(environment), REGCTL_CONFIG: '/dev/stdin' },
+      environment: {
+        ...pickEnvironment(environment),
+        REGCTL_CONFIG: '/dev/stdin',
+        GOMEMLIMIT: MEMORY_GOAL,
+      },
+      mostMemoryBytes: options.mostMemoryBytes ?? MOST_MEMORY_BYTES,
       stdin: file.fd,
       timeoutMs: copy.timeoutMs,
       signal: copy.signal,
@@ -159,6 +182,12 @@ function pickEnvironment(environment: EngineOptions['environment']): Record<stri
 
 function isLongWait({ status, retryAfter }: FailedRequest): boolean {
   return status === 429 && retryAfter !== undefined && parseRetryAfterMs(retryAfter, 0) > LONGEST_WAIT_MS;
+}
+
+function describeMemory({ memoryBytes }: ProgramResult): string | undefined {
+  return memoryBytes === undefined
+    ? undefined
+    : `makes the copy engine take too much memory (${Math.ceil(memoryBytes / MIB)} MiB)`;
 }
 
 interface EngineEnd {

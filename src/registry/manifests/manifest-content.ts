@@ -3,25 +3,26 @@ import { z } from 'zod';
 import { RegistryError } from '../../errors.ts';
 import type { Platform } from '../../images/platforms.ts';
 import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
+import { findExcess } from './image-limits.ts';
+import { countListed } from './listed-elements.ts';
 import type { Manifest } from './manifest-request.ts';
 import { MANIFEST_KINDS, type ManifestKind } from './media-types.ts';
 
 export type ManifestContent =
-  | { readonly is: 'manifest' }
-  | { readonly is: 'index'; readonly entries: readonly IndexEntry[] };
+  | { readonly is: 'manifest'; readonly sizeBytes: number; readonly layers: number }
+  | { readonly is: 'index'; readonly sizeBytes: number; readonly entries: readonly IndexEntry[] };
 
 /** One of the manifests that an index names. */
 export interface IndexEntry {
   readonly digest: string;
   /** What the index says of it; `unsaid`: only who reads it knows. */
   readonly is: ManifestKind | 'unsaid';
+  /** What the index says; nobody has compared. */
+  readonly sizeBytes?: number;
   readonly platform?: Platform;
 }
 
-/** Real images have about 40, attestations and all; somebody might make one with a million to keep us busy. */
-export const MOST_MANIFESTS = 500;
-
-/** An index of {@link MOST_MANIFESTS} that says a lot of each has a quarter of it. */
+/** An index of 500 manifests that says a lot of each has a quarter of it. */
 const MOST_VALUES = 100_000;
 
 const DOCUMENT = z.object({
@@ -32,6 +33,7 @@ const ENTRIES = z.array(
   z.object({
     mediaType: z.string().nullish(),
     digest: z.string().refine(isDigest),
+    size: z.int().nonnegative().optional().catch(undefined),
     platform: z
       .object({
         os: z.string().nullish(),
@@ -49,16 +51,18 @@ const ENTRIES = z.array(
  * @throws {RegistryError} `Unsupported` for an index that cannot be read, or names too many manifests.
  */
 export function parseManifestContent(manifest: Manifest, reference: Reference): ManifestContent {
+  const { body } = manifest;
+  const sizeBytes = body.length;
   const said = MANIFEST_KINDS.get(manifest.mediaType);
   if (said === 'manifest') {
-    return { is: 'manifest' };
+    return { is: 'manifest', sizeBytes, layers: countListed(body) };
   }
-  const { mediaType, manifests } = parseDocument(manifest.body, reference);
+  const { mediaType, manifests } = parseDocument(body, reference);
   const kind =
     said ?? MANIFEST_KINDS.get(mediaType ?? '') ?? (Array.isArray(manifests) ? 'index' : 'manifest');
   return kind === 'manifest'
-    ? { is: 'manifest' }
-    : { is: 'index', entries: parseEntries(manifests, reference) };
+    ? { is: 'manifest', sizeBytes, layers: countListed(body) }
+    : { is: 'index', sizeBytes, entries: parseEntries(manifests, { body, reference }) };
 }
 
 /**
@@ -80,8 +84,8 @@ export function createContentError(reference: Reference, problem: string): Regis
 function parseDocument(body: Buffer, reference: Reference): z.infer<typeof DOCUMENT> {
   // In memory, 4 MB of `{},{}` are 130.
   if (hasMoreValues(body, MOST_VALUES)) {
-    const problem = `names more than the ${MOST_MANIFESTS} manifests that an image may have, or says too much of them`;
-    throw createContentError(reference, problem);
+    const problem = findExcess({ manifests: countListed(body) });
+    throw createContentError(reference, problem ?? 'says too much of the manifests that it names');
   }
   try {
     return DOCUMENT.parse(JSON.parse(body.toString('utf8')));
@@ -103,14 +107,17 @@ function hasMoreValues(body: Buffer, most: number): boolean {
   return false;
 }
 
-function parseEntries(manifests: unknown, reference: Reference): readonly IndexEntry[] {
+function parseEntries(
+  manifests: unknown,
+  { body, reference }: { readonly body: Buffer; readonly reference: Reference },
+): readonly IndexEntry[] {
   if (!Array.isArray(manifests)) {
     throw createContentError(reference, 'cannot be read: it has no array "manifests"');
   }
   // Before anything is made of each of them.
-  if (manifests.length > MOST_MANIFESTS) {
-    const problem = `names ${manifests.length} manifests, and an image may have ${MOST_MANIFESTS}`;
-    throw createContentError(reference, problem);
+  const excess = findExcess({ manifests: countListed(body) });
+  if (excess !== undefined) {
+    throw createContentError(reference, excess);
   }
   const parsed = ENTRIES.safeParse(manifests);
   if (!parsed.success) {
@@ -118,9 +125,13 @@ function parseEntries(manifests: unknown, reference: Reference): readonly IndexE
     const place = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
     throw createContentError(reference, `cannot be read: manifests${place} is not what it has to be`);
   }
-  return parsed.data.flatMap(({ mediaType, digest, platform }) => {
+  return parsed.data.flatMap(({ mediaType, digest, size, platform }) => {
     const is = mediaType ? MANIFEST_KINDS.get(mediaType) : 'unsaid';
-    return is ? [{ digest, is, ...(platform && { platform: dropNulls(platform) }) }] : [];
+    const more = {
+      ...(size !== undefined && { sizeBytes: size }),
+      ...(platform && { platform: dropNulls(platform) }),
+    };
+    return is ? [{ digest, is, ...more }] : [];
   });
 }
 

@@ -27,9 +27,20 @@ export interface ImageAccess {
 
 export type PinnedAccess = ImageAccess & { readonly reference: { readonly digest: string } };
 
+/** What a registry says of a manifest. Only the digest has been compared with anything. */
+export interface ManifestHead {
+  readonly digest: string;
+  /** Empty when it does not say. */
+  readonly mediaType: string;
+  /** Undefined when it does not say. */
+  readonly sizeBytes: number | undefined;
+}
+
 /** Manifests of registries, by the distribution API. All methods throw {@link RegistryError}. */
 export interface ManifestClient {
   /** One HEAD once the registry is known; undefined when it has no such manifest. */
+  fetchHead(image: ImageAccess): Promise<ManifestHead | undefined>;
+  /** The digest of that alone. */
   fetchDigest(image: ImageAccess): Promise<string | undefined>;
   /** The bytes that the digest of the reference stands for, checked; undefined when it has no such manifest. */
   fetchManifest(image: PinnedAccess): Promise<Manifest | undefined>;
@@ -44,20 +55,9 @@ export interface ManifestClientOptions {
 
 export function createManifestClient(
   deps: RegistryDeps,
-  { onAllowance = () => {} }: ManifestClientOptions = {},
+  options: ManifestClientOptions = {},
 ): ManifestClient {
-  const authorizer = createAuthorizer(deps);
-  const fail = (request: ManifestRequest, answer: HttpAnswer): RegistryError =>
-    createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
-
-  async function ask(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer> {
-    const answer = await sendManifestRequest(request, deps, authorizer);
-    const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
-    if (allowance && image.side === 'source' && !image.isProbe) {
-      onAllowance(request.url.host, allowance);
-    }
-    return answer;
-  }
+  const { ask, fail } = createAsker(deps, options);
 
   async function fetchBody(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
     const answer = await ask({ ...request, method: 'GET' }, image);
@@ -70,23 +70,33 @@ export function createManifestClient(
     return answer;
   }
 
+  async function fetchHead(image: ImageAccess): Promise<ManifestHead | undefined> {
+    const request = createRequest('HEAD', image);
+    const answer = await ask(request, image);
+    if (answer.status === 404) {
+      return undefined;
+    }
+    if (answer.status !== 200 && answer.status !== 405) {
+      throw fail(request, answer);
+    }
+    const digest = answer.status === 200 ? readDigest(answer) : undefined;
+    if (digest !== undefined) {
+      checkDigest(digest, image, request);
+      return { digest, mediaType: readMediaType(answer), sizeBytes: readLength(answer) };
+    }
+    const whole = await fetchBody(request, image);
+    return (
+      whole && {
+        digest: checkDigest(hashManifest(whole, image, request), image, request),
+        mediaType: readMediaType(whole),
+        sizeBytes: whole.body.length,
+      }
+    );
+  }
+
   return {
-    async fetchDigest(image) {
-      const request = createRequest('HEAD', image);
-      const answer = await ask(request, image);
-      if (answer.status === 404) {
-        return undefined;
-      }
-      if (answer.status !== 200 && answer.status !== 405) {
-        throw fail(request, answer);
-      }
-      const digest = answer.status === 200 ? readDigest(answer) : undefined;
-      if (digest !== undefined) {
-        return checkDigest(digest, image, request);
-      }
-      const whole = await fetchBody(request, image);
-      return whole && checkDigest(hashManifest(whole, image, request), image, request);
-    },
+    fetchHead,
+    fetchDigest: async (image) => (await fetchHead(image))?.digest,
 
     async fetchManifest(image) {
       const request = createRequest('GET', image);
@@ -106,6 +116,28 @@ export function createManifestClient(
       }
     },
   };
+}
+
+interface Asker {
+  readonly ask: (request: ManifestRequest, image: ImageAccess) => Promise<HttpAnswer>;
+  readonly fail: (request: ManifestRequest, answer: HttpAnswer) => RegistryError;
+}
+
+function createAsker(deps: RegistryDeps, { onAllowance = () => {} }: ManifestClientOptions): Asker {
+  const authorizer = createAuthorizer(deps);
+  const fail = (request: ManifestRequest, answer: HttpAnswer): RegistryError =>
+    createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
+
+  async function ask(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer> {
+    const answer = await sendManifestRequest(request, deps, authorizer);
+    const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
+    if (allowance && image.side === 'source' && !image.isProbe) {
+      onAllowance(request.url.host, allowance);
+    }
+    return answer;
+  }
+
+  return { ask, fail };
 }
 
 /** For those who cannot do without a manifest. */
@@ -149,6 +181,11 @@ function readDigest({ headers }: HttpAnswer): string | undefined {
 
 function readMediaType({ headers }: HttpAnswer): string {
   return headers['content-type']?.split(';')[0]?.trim() ?? '';
+}
+
+function readLength({ headers }: HttpAnswer): number | undefined {
+  const bytes = Number(headers['content-length'] ?? Number.NaN);
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
 }
 
 /**

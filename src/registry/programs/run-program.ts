@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 import { createLineSplitter } from './line-splitter.ts';
+import { watchMemory } from './memory-watch.ts';
 import { waitForEnd } from './program-end.ts';
 
 export interface ProgramRun {
@@ -13,6 +14,8 @@ export interface ProgramRun {
   readonly stdin: number | string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** It is ended at once when it takes more memory than this. */
+  readonly mostMemoryBytes?: number;
   /** Called for every line of stderr; `stop` ends the program early. */
   readonly onErrorLine?: (line: string) => 'stop' | undefined;
   /** From asking a program to end until it is ended. */
@@ -24,7 +27,9 @@ export interface ProgramResult {
   readonly exitCode: number | null;
   readonly stdout: string;
   /** Why it was stopped before it ended by itself. */
-  readonly stopped: 'timeout' | 'abort' | 'stop' | undefined;
+  readonly stopped: 'timeout' | 'abort' | 'stop' | 'memory' | undefined;
+  /** What it had in memory when that was too much. */
+  readonly memoryBytes?: number;
 }
 
 const LONGEST_STDOUT = 64 * 1024;
@@ -75,14 +80,22 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
       killTimer = setTimeout(() => givenUp.abort(), GIVE_UP_AFTER_MS);
     }, run.killAfterMs ?? KILL_AFTER_MS);
   };
+  let memoryBytes: number | undefined;
+  const unwatch = watchProgram(child, run.mostMemoryBytes, (bytes) => {
+    memoryBytes = bytes;
+    stop('memory');
+    // Asked politely, it would go on growing.
+    killGroup(child, 'SIGKILL');
+  });
   const onAbort = (): void => stop('abort');
   const deadline = setTimeout(() => stop('timeout'), Math.min(run.timeoutMs, LONGEST_TIMER_MS));
   run.signal.addEventListener('abort', onAbort, { once: true });
   try {
     const stdout = collect(child, run, () => stop('stop'));
     const exitCode = await waitForEnd(child, givenUp.signal);
-    return { exitCode, stdout: stdout(), stopped };
+    return { exitCode, stdout: stdout(), stopped, ...(memoryBytes !== undefined && { memoryBytes }) };
   } finally {
+    unwatch();
     clearTimeout(deadline);
     clearTimeout(killTimer);
     run.signal.removeEventListener('abort', onAbort);
@@ -107,6 +120,16 @@ function collect(child: ChildProcess, run: ProgramRun, stop: () => void): () => 
     child.stdin?.end(run.stdin);
   }
   return () => stdout;
+}
+
+function watchProgram(
+  { pid }: ChildProcess,
+  mostBytes: number | undefined,
+  onExceeded: (bytes: number) => void,
+): () => void {
+  return pid === undefined || mostBytes === undefined
+    ? () => undefined
+    : watchMemory(pid, { mostBytes, onExceeded });
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

@@ -94,7 +94,7 @@ describe('the call', () => {
     );
   });
 
-  it('passes on how to reach and trust registries, and nothing else', async () => {
+  it('passes on how to reach and trust registries, how much memory to be content with, and nothing else', async () => {
     const fake = await createFakeEngine();
     const passed = {
       PATH: process.env['PATH'] ?? '',
@@ -110,7 +110,11 @@ describe('the call', () => {
       LC_ALL: undefined,
     };
     await copyWith(fake, {}, { environment });
-    expect((await fake.calls())[0]?.environment).toEqual({ ...passed, REGCTL_CONFIG: '/dev/stdin' });
+    expect((await fake.calls())[0]?.environment).toEqual({
+      ...passed,
+      REGCTL_CONFIG: '/dev/stdin',
+      GOMEMLIMIT: '64MiB',
+    });
   });
 
   it('leaves no file behind, however it ends', async () => {
@@ -150,7 +154,7 @@ describe('a copy that succeeds', () => {
   });
 
   it('gets by with a trace of any size', async () => {
-    const line = aTraceLine({ url: SOURCE_MANIFEST, status: '200 OK' });
+    const line = aTraceLine({ method: 'HEAD', url: SOURCE_MANIFEST, status: '200 OK' });
     expect(
       await copyWith(await createFakeEngine({ stderr: Array<string>(20_000).fill(line) })),
     ).toBeUndefined();
