@@ -145,6 +145,36 @@ describe('the entries of an index', () => {
     );
   });
 
+  it.each<[string, string, RegExp]>([
+    ['empty objects', `{"manifests":[${'{},'.repeat(1_300_000)}{}]}`, /more than 500 manifests \(1300001\)$/],
+    ['numbers', `{"manifests":[${'0,'.repeat(2_000_000)}0]}`, /more than 500 manifests \(2000001\)$/],
+    ['texts', `{"manifests":[${'"",'.repeat(1_300_000)}""]}`, /more than 500 manifests \(1300001\)$/],
+    [
+      'elements in lists with one name',
+      `{"manifests":[${'{},'.repeat(300)}{}],"manifests":[],"MANIFESTS":[${'{},'.repeat(300)}{}]}`,
+      /more than 500 manifests \(602\)$/,
+    ],
+    ['lists in one another', '['.repeat(4_000_000), /says too much of the manifests that it names$/],
+    [
+      'lists in one another, to the end',
+      `{"manifests":${'['.repeat(99_000)}${']'.repeat(99_000)}}`,
+      /manifests\[0\] is not what it has to be$/,
+    ],
+    ['objects in one another', '{"a":'.repeat(800_000), /says too much of the manifests that it names$/],
+    ['keys of a prototype', '{"__proto__":{"manifests":[]}}', /it has no array "manifests"$/],
+  ])('are refused when there are many %s', { tags: 'attack-image' }, (_, content, message) => {
+    expect(() => parse(ociIndex, content)).toThrow(message);
+    expect(() => parse(dockerList, content)).toThrow(message);
+    expect(parse(dockerManifest, content)).toMatchObject({ is: 'manifest' });
+  });
+
+  it.each([
+    ['number', `{"manifests":[{"digest":"${A}","size":${'9'.repeat(4_000_000)}}]}`],
+    ['text', `{"manifests":[{"digest":"${A}","size":"${'9'.repeat(4_000_000)}"}]}`],
+  ])('have no size where a %s of any length stands for it', { tags: 'attack-image' }, (_, content) => {
+    expect(parseIndex(content).entries).toEqual([{ digest: A, is: 'unsaid' }]);
+  });
+
   it('are refused when it cannot be known whether there are any', () => {
     expect(() => parse('text/html', '<html>"schemaVersion":2')).toThrow('is no JSON object');
   });
