@@ -1,7 +1,7 @@
 /**
  * Measures how fast images are backed up, as ratios and counts, on real registries and with the real regctl.
  *
- * `--only a|b|c|memory|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
+ * `--only a|b|c|memory|limits|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
  * in docs/bench.md. Fails when a count is not what it has to be; times are told and not judged, for they are the
  * machine's as well.
  */
@@ -15,6 +15,7 @@ import { ensureTools } from '../tools/build.ts';
 import { measureFirstCopies } from './first-copies.ts';
 import { measureKnownCopies, measureRepeatedCopies } from './known-copies.ts';
 import type { Laboratory } from './laboratory.ts';
+import { measureLimits } from './limits.ts';
 import { measureMemory } from './memory.ts';
 import { measureScale } from './scale/scale.ts';
 import { type Finding, formatTable, isFailed, type Part, PARTS } from './report.ts';
@@ -24,6 +25,7 @@ const MEASURES: Readonly<Record<Part, (lab: Laboratory) => Promise<readonly Find
   b: measureRepeatedCopies,
   c: measureKnownCopies,
   memory: measureMemory,
+  limits: measureLimits,
   scale: measureScale,
 };
 

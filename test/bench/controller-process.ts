@@ -93,7 +93,8 @@ async function receive(child: ChildProcess): Promise<CopyOutcome> {
   }
 }
 
-async function readMemory(id: number): Promise<Memory> {
+/** Of a process and the engines that it has started. */
+export async function readMemory(id: number): Promise<Memory> {
   const children = await readFile(`/proc/${id}/task/${id}/children`, 'utf8');
   const engines = children.trim().split(' ').filter(Boolean).map(Number);
   const [own, ...others] = await Promise.all([readStatus(id), ...engines.map(readStatus)]);

@@ -177,6 +177,27 @@ describe('a copy that fails', () => {
     expect(error).toMatchObject({ reason: 'NotFound', side: 'source' });
   });
 
+  it('is ended when it takes too much memory, whatever it does', { tags: 'attack-image' }, async () => {
+    const fake = await createFakeEngine({ hangs: true, ignoresSigterm: true });
+    const copied = copyWith(fake, {}, { mostMemoryBytes: 1_000_000 });
+    await expect(copied).rejects.toMatchObject({
+      reason: 'Unsupported',
+      retryable: false,
+      side: 'source',
+      message: expect.stringMatching(/^a\.io\/team\/app:1@.* take too much memory \(\d+ MiB\)$/),
+    });
+  });
+
+  it('is ended when it reads more than any image has', { tags: 'attack-image' }, async () => {
+    const line = aTraceLine({ url: SOURCE_MANIFEST, headers: { 'Content-Length': '100' } });
+    const error = await fail({ stderr: Array<string>(501).fill(line), hangs: true });
+    expect(error).toMatchObject({
+      reason: 'Unsupported',
+      side: 'source',
+      message: expect.stringMatching(/ has more than 500 manifests \(501\)$/),
+    });
+  });
+
   it('is ended at its deadline, even when it does not want to', async () => {
     const error = await fail({ hangs: true, ignoresSigterm: true }, { timeoutMs: 200 });
     expect(error).toMatchObject({ name: 'RegistryError', reason: 'Timeout' });
