@@ -21,6 +21,11 @@ export function createReadingGuard(job: CopyJob): ReadingGuard {
   let manifestBytes = 0;
   let layersTogether = 0;
 
+  /** Any but that of the image itself. */
+  function isOther(path: string): boolean {
+    return path.includes('/manifests/') && !path.endsWith(`/manifests/${job.source.digest}`);
+  }
+
   function noteRequest(request: TracedRequest): void {
     const { method, url, status, headers } = request;
     const { side, place } = locateRequest(request, job, new Map());
@@ -30,7 +35,7 @@ export function createReadingGuard(job: CopyJob): ReadingGuard {
     }
     const bytes = Number(headers['Content-Length']?.[0]);
     manifestBytes += Number.isSafeInteger(bytes) ? Math.max(0, bytes) : 0;
-    manifests += url.pathname.includes('/manifests/') ? 1 : 0;
+    manifests += isOther(url.pathname) ? 1 : 0;
   }
 
   return {

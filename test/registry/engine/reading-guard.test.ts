@@ -5,8 +5,9 @@ import { createReadingGuard } from '../../../src/registry/engine/reading-guard.t
 import { parseTraceLine } from '../../../src/registry/engine/trace-line.ts';
 import { aTraceLine } from './trace-lines.ts';
 
+const DIGEST = `sha256:${'a'.repeat(64)}`;
 const JOB = {
-  source: parseReference(`a.io/team/app:1@sha256:${'a'.repeat(64)}`),
+  source: parseReference(`a.io/team/app:1@${DIGEST}`),
   copy: parseReference('b.io/backup/app:1--aaaaaaaaaaaa'),
 };
 const MIB = 1024 * 1024;
@@ -39,7 +40,11 @@ const COPY_LAYER = JSON.stringify({ msg: 'Copy layer', layer: 'x' });
 
 describe('the engine is stopped', { tags: 'attack-image' }, () => {
   it.each([
-    ['manifests', Array<string>(501).fill(reading(MANIFEST)), 'has more than 500 manifests (501)'],
+    [
+      'manifests below the image',
+      [...Array<string>(501).fill(reading(MANIFEST)), reading(`team/app/manifests/${DIGEST}`)],
+      'has more than 500 manifests (501)',
+    ],
     [
       'bytes of manifests',
       Array<string>(5).fill(reading(MANIFEST, { bytes: 4 * MIB })),

@@ -189,7 +189,8 @@ describe('a copy that fails', () => {
   });
 
   it('is ended when it reads more than any image has', { tags: 'attack-image' }, async () => {
-    const line = aTraceLine({ url: SOURCE_MANIFEST, headers: { 'Content-Length': '100' } });
+    const url = `https://a.io/v2/team/app/manifests/sha256:${'b'.repeat(64)}`;
+    const line = aTraceLine({ url, headers: { 'Content-Length': '100' } });
     const error = await fail({ stderr: Array<string>(501).fill(line), hangs: true });
     expect(error).toMatchObject({
       reason: 'Unsupported',
