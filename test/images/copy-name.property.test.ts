@@ -90,7 +90,7 @@ describe('whatever the source', () => {
     },
   );
 
-  it('two different ones never share a copy', () => {
+  it('two different ones never share a copy', { tags: 'attack-text' }, () => {
     fc.assert(
       fc.property(anyRequest, anySource, (request, other) => {
         const [a, b] = [copyRepositoryOf(request.source, request), copyRepositoryOf(other, request)];
@@ -99,7 +99,7 @@ describe('whatever the source', () => {
     );
   });
 
-  it('two digests of one tag never share an immutable name', () => {
+  it('two digests of one tag never share an immutable name', { tags: 'attack-text' }, () => {
     fc.assert(
       fc.property(anyRequest, (request) => {
         const other = { ...request, digest: OTHER_DIGEST };

@@ -168,13 +168,17 @@ describe('the names of a copy', () => {
     [`nginx@${DIGEST}`, 'digest', ''],
     [`nginx:1.27@${DIGEST}`, '1.27', ':1.27'],
     ['nginx:1--0123456789ab', '1--0123456789ab', ':1--0123456789ab'],
-  ])('of %s, pinned or tagged like our own copies, move no tag', (source, stem, tag) => {
-    expect(plan(source)).toEqual({
-      immutable: `${repository}:${stem}--3f2a9c1b4d5e`,
-      moving: undefined,
-      image: `${repository}${tag}@${DIGEST}`,
-    });
-  });
+  ])(
+    'of %s, pinned or tagged like our own copies, move no tag',
+    { tags: 'attack-text' },
+    (source, stem, tag) => {
+      expect(plan(source)).toEqual({
+        immutable: `${repository}:${stem}--3f2a9c1b4d5e`,
+        moving: undefined,
+        image: `${repository}${tag}@${DIGEST}`,
+      });
+    },
+  );
 
   it('have a tag of at most 128 characters, however long that of the source is', () => {
     const { immutable, moving } = plan(`nginx:${'t'.repeat(128)}`);
@@ -182,25 +186,33 @@ describe('the names of a copy', () => {
     expect(moving).toBe(`${repository}:${'t'.repeat(128)}`);
   });
 
-  it('say of a copy of some platforms that it is one, and no source can move such a tag', () => {
-    const partial = { isPartial: true };
-    expect(plan('nginx:1.27', partial)).toEqual({
-      immutable: `${repository}:1.27--3f2a9c1b4d5e-partial`,
-      moving: `${repository}:1.27`,
-      image: `${repository}:1.27@${DIGEST}`,
-    });
-    const longest = plan(`nginx:${'t'.repeat(128)}`, partial).immutable;
-    expect(longest).toBe(`${repository}:${'t'.repeat(106)}--3f2a9c1b4d5e-partial`);
-    expect(plan('nginx:1.27--3f2a9c1b4d5e-partial').moving).toBeUndefined();
-  });
+  it(
+    'say of a copy of some platforms that it is one, and no source can move such a tag',
+    { tags: 'attack-text' },
+    () => {
+      const partial = { isPartial: true };
+      expect(plan('nginx:1.27', partial)).toEqual({
+        immutable: `${repository}:1.27--3f2a9c1b4d5e-partial`,
+        moving: `${repository}:1.27`,
+        image: `${repository}:1.27@${DIGEST}`,
+      });
+      const longest = plan(`nginx:${'t'.repeat(128)}`, partial).immutable;
+      expect(longest).toBe(`${repository}:${'t'.repeat(106)}--3f2a9c1b4d5e-partial`);
+      expect(plan('nginx:1.27--3f2a9c1b4d5e-partial').moving).toBeUndefined();
+    },
+  );
 
   it('do not exist for a copy: it is never copied again', () => {
     expect(() => plan('b.example/p/docker.io/library/nginx')).toThrow('no copy can be named');
   });
 
-  it.each(['', 'sha256:', 'latest', `${DIGEST}\n`])('do not exist for the digest %j', (digest) => {
-    expect(() => plan('nginx', { digest })).toThrow('no copy can be named');
-  });
+  it.each(['', 'sha256:', 'latest', `${DIGEST}\n`])(
+    'do not exist for the digest %j',
+    { tags: 'attack-text' },
+    (digest) => {
+      expect(() => plan('nginx', { digest })).toThrow('no copy can be named');
+    },
+  );
 });
 
 describe('a copy', () => {

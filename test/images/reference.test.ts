@@ -149,7 +149,7 @@ describe('any text', () => {
     expect(findReference('no image')).toBeUndefined();
   });
 
-  it('is quoted in one line, and cut', () => {
+  it('is quoted in one line, and cut', { tags: 'attack-text' }, () => {
     expect(quote('a\n"é\u001B[31m\u202E🐋')).toBe(String.raw`"a?\"??[31m??"`);
     expect(quote('x'.repeat(201))).toBe(`"${'x'.repeat(200)}..."`);
   });
@@ -177,7 +177,7 @@ describe('any text', () => {
     ['at signs', '@'.repeat(990)],
     ['brackets', `${'['.repeat(900)}/x`],
     ['digits in a port', `a:${'0'.repeat(980)}/x`],
-  ])('is refused at once when it is full of %s', (_, text) => {
+  ])('is refused at once when it is full of %s', { tags: 'attack-size' }, (_, text) => {
     const startedAtMs = performance.now();
     for (let round = 0; round < 100; round += 1) {
       expect(findReferenceProblem(text)).toBeDefined();

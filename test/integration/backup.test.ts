@@ -158,32 +158,36 @@ describe('a workload', () => {
     await waitForImages(kube, web, [copyTo(images.multiPlatform), copyTo(pushed)]);
   });
 
-  it('whose image text is no reference is left alone, with one event each', async () => {
-    const texts = [
-      '--config=/etc/evil',
-      '-h',
-      'a\nb',
-      'dir:/etc',
-      '$(id)',
-      'ocidir://etc',
-      'x'.repeat(5_000),
-    ];
-    const evil = await Promise.all(
-      texts.map((image, index) =>
-        kube.create(aDeployment({ namespace, name: `evil-${index}`, images: [image] })),
-      ),
-    );
-    const controller = await start();
-    await Promise.all(evil.map((workload) => waitForEvent(kube, workload, 'InvalidImage')));
-    expect((await Promise.all(evil.map((workload) => read(kube, workload)))).flatMap(imagesOf)).toEqual(
-      texts,
-    );
-    const reasons = (await Promise.all(evil.map((workload) => listEvents(kube, workload))))
-      .flat()
-      .map(({ reason }) => reason);
-    expect(reasons).toEqual(texts.map(() => 'InvalidImage'));
-    expect((await controller.log()).filter(({ level }) => level === 'error')).toEqual([]);
-  });
+  it(
+    'whose image text is no reference is left alone, with one event each',
+    { tags: 'attack-text' },
+    async () => {
+      const texts = [
+        '--config=/etc/evil',
+        '-h',
+        'a\nb',
+        'dir:/etc',
+        '$(id)',
+        'ocidir://etc',
+        'x'.repeat(5_000),
+      ];
+      const evil = await Promise.all(
+        texts.map((image, index) =>
+          kube.create(aDeployment({ namespace, name: `evil-${index}`, images: [image] })),
+        ),
+      );
+      const controller = await start();
+      await Promise.all(evil.map((workload) => waitForEvent(kube, workload, 'InvalidImage')));
+      expect((await Promise.all(evil.map((workload) => read(kube, workload)))).flatMap(imagesOf)).toEqual(
+        texts,
+      );
+      const reasons = (await Promise.all(evil.map((workload) => listEvents(kube, workload))))
+        .flat()
+        .map(({ reason }) => reason);
+      expect(reasons).toEqual(texts.map(() => 'InvalidImage'));
+      expect((await controller.log()).filter(({ level }) => level === 'error')).toEqual([]);
+    },
+  );
 });
 
 describe('an unreachable backup registry', () => {

@@ -149,23 +149,29 @@ async function planJson(): Promise<PlanOutput> {
 }
 
 describe('before the controller runs', () => {
-  it('plans one line for every workload, and a hostile image cannot make another', async () => {
-    const { exitCode, stdout, stderr } = await run(viewer, 'plan', '-n', namespace);
-    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    const [header, ...lines] = stdout.split('\n').map((line) => line.replaceAll(/ {3,}/g, ' | '));
-    expect(header).toBe('NAMESPACE | WORKLOAD | ACTION | WHY');
-    expect(lines).toEqual([
-      `${namespace} | daemonset/agent | swap | 1 image to run from the backup; 1 image to be copied`,
-      expect.stringMatching(/\| deployment\/hostile \| none \| main refused: InvalidImage: /),
-      expect.stringMatching(/\| deployment\/lost \| wait \| no copy; main failed: NotFound: .*never\/was:1/),
-      `${namespace} | deployment/orders | swap | 3 images to run from the backup; 3 images to be copied`,
-      `${namespace} | deployment/web | swap | 1 image to run from the backup; 1 image to be copied`,
-      '',
-      '5 workloads: 1 none, 3 swap, 1 wait',
-      '',
-    ]);
-    expect(stdout).not.toContain('\u001B');
-  });
+  it(
+    'plans one line for every workload, and a hostile image cannot make another',
+    { tags: 'attack-text' },
+    async () => {
+      const { exitCode, stdout, stderr } = await run(viewer, 'plan', '-n', namespace);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+      const [header, ...lines] = stdout.split('\n').map((line) => line.replaceAll(/ {3,}/g, ' | '));
+      expect(header).toBe('NAMESPACE | WORKLOAD | ACTION | WHY');
+      expect(lines).toEqual([
+        `${namespace} | daemonset/agent | swap | 1 image to run from the backup; 1 image to be copied`,
+        expect.stringMatching(/\| deployment\/hostile \| none \| main refused: InvalidImage: /),
+        expect.stringMatching(
+          /\| deployment\/lost \| wait \| no copy; main failed: NotFound: .*never\/was:1/,
+        ),
+        `${namespace} | deployment/orders | swap | 3 images to run from the backup; 3 images to be copied`,
+        `${namespace} | deployment/web | swap | 1 image to run from the backup; 1 image to be copied`,
+        '',
+        '5 workloads: 1 none, 3 swap, 1 wait',
+        '',
+      ]);
+      expect(stdout).not.toContain('\u001B');
+    },
+  );
 
   it('writes nothing when it plans: not in the cluster, not in the backup', async () => {
     const requests = (await readRequestLog(backup)).length;

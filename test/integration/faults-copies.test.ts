@@ -107,26 +107,30 @@ describe('a tag that moves', () => {
     expect(await findDigest(backup, placeOfCopy(before))).toBe(before.digest);
   });
 
-  it('a source that sends another image for the digest → Unknown: “digest mismatch”, and nothing of it is kept', async () => {
-    const [image, other] = [
-      await setup.push(origin, 'moved/swindle'),
-      await setup.push(origin, 'moved/swindle', { content: 'another' }),
-    ];
-    const path = `/v2/${image.repository}/manifests/${other.digest}`;
-    await pushImage(source, {
-      repository: image.repository,
-      tag: image.tag,
-      spec: { format: 'oci-manifest', content: image.repository },
-    });
-    const mend = origin.misbehave(forImage(image, { when: GET_MANIFEST, does: { kind: 'rewrite', path } }));
-    const workload = await setup.deploy(image);
-    expect(await waitForCopyFailed(kube, workload, 'digest mismatch')).toContain('(Unknown)');
-    await expectUntouched(workload);
-    expect(await findDigest(backup, placeOfCopy(image))).toBeUndefined();
-    expect(await findDigest(backup, placeOfCopy(other))).toBeUndefined();
-    mend();
-    await waitForCopy(workload, image);
-  });
+  it(
+    'a source that sends another image for the digest → Unknown: “digest mismatch”, and nothing of it is kept',
+    { tags: 'attack-registry' },
+    async () => {
+      const [image, other] = [
+        await setup.push(origin, 'moved/swindle'),
+        await setup.push(origin, 'moved/swindle', { content: 'another' }),
+      ];
+      const path = `/v2/${image.repository}/manifests/${other.digest}`;
+      await pushImage(source, {
+        repository: image.repository,
+        tag: image.tag,
+        spec: { format: 'oci-manifest', content: image.repository },
+      });
+      const mend = origin.misbehave(forImage(image, { when: GET_MANIFEST, does: { kind: 'rewrite', path } }));
+      const workload = await setup.deploy(image);
+      expect(await waitForCopyFailed(kube, workload, 'digest mismatch')).toContain('(Unknown)');
+      await expectUntouched(workload);
+      expect(await findDigest(backup, placeOfCopy(image))).toBeUndefined();
+      expect(await findDigest(backup, placeOfCopy(other))).toBeUndefined();
+      mend();
+      await waitForCopy(workload, image);
+    },
+  );
 });
 
 describe('a copy that breaks off', () => {
@@ -277,28 +281,32 @@ describe('a fault that lasts', () => {
     );
   });
 
-  it('a backup that acknowledges what it does not keep: is not asked again and again at once', async () => {
-    const image = await setup.push(origin, 'not-kept');
-    const headers = { 'docker-content-digest': image.digest };
-    const lies = { kind: 'answer', status: 201, headers } as const;
-    const mend = setup.backup.misbehave(forImage(image, { when: PUT_MANIFEST, does: lies }));
-    const workload = await setup.deploy(image);
-    const times = await waitFor(
-      () => {
-        const writes = listRequests(setup.backup, image).filter(
-          ({ isFaulty, path }) => isFaulty && path.includes('--'),
-        );
-        return writes.length >= 6 && writes.map(({ atMs }) => atMs);
-      },
-      { what: 'six copies that are not kept' },
-    );
-    await expectUntouched(workload);
-    mend();
-    await waitForCopy(workload, image);
-    // One for the tag, one for what runs, and one at once, because a copy may have been deleted. Then the waits double,
-    // from 0.5 to 1 s.
-    expect((times[5] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(3_000);
-  });
+  it(
+    'a backup that acknowledges what it does not keep: is not asked again and again at once',
+    { tags: 'attack-registry' },
+    async () => {
+      const image = await setup.push(origin, 'not-kept');
+      const headers = { 'docker-content-digest': image.digest };
+      const lies = { kind: 'answer', status: 201, headers } as const;
+      const mend = setup.backup.misbehave(forImage(image, { when: PUT_MANIFEST, does: lies }));
+      const workload = await setup.deploy(image);
+      const times = await waitFor(
+        () => {
+          const writes = listRequests(setup.backup, image).filter(
+            ({ isFaulty, path }) => isFaulty && path.includes('--'),
+          );
+          return writes.length >= 6 && writes.map(({ atMs }) => atMs);
+        },
+        { what: 'six copies that are not kept' },
+      );
+      await expectUntouched(workload);
+      mend();
+      await waitForCopy(workload, image);
+      // One for the tag, one for what runs, and one at once, because a copy may have been deleted. Then the waits double,
+      // from 0.5 to 1 s.
+      expect((times[5] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(3_000);
+    },
+  );
 });
 
 describe('a registry that says 429', () => {
@@ -345,7 +353,7 @@ describe('a registry that says 429', () => {
   });
 });
 
-describe('the password of the backup', () => {
+describe('the password of the backup', { tags: 'attack-secret' }, () => {
   const secrets = (): readonly string[] => {
     const { user = '' } = backup.credentials ?? {};
     return [PASSWORD, basicAuth({ user, password: PASSWORD })];

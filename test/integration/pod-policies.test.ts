@@ -240,7 +240,7 @@ describe('with the permission to try pods', () => {
     return { asController, close: () => client.close() };
   }
 
-  it('creates no pod all the same', async () => {
+  it('creates no pod all the same', { tags: 'attack-token' }, async () => {
     const namespace = await cluster.createNamespace();
     const { asController, close } = await actAsController();
     await expect(asController(namespace)).rejects.toMatchObject({

@@ -16,7 +16,7 @@ async function askLibrary(texts: readonly string[]): Promise<readonly LibraryAns
   return lines.map((line) => JSON.parse(line) as LibraryAnswer);
 }
 
-it(`reads ${COUNT} generated texts as distribution/reference does`, async () => {
+it(`reads ${COUNT} generated texts as distribution/reference does`, { tags: 'attack-text' }, async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   console.log(`seed ${seed}`);
   const texts = generateReferenceTexts(seed, COUNT);

@@ -56,7 +56,7 @@ async function annotate(
   await kube.patch(referenceTo(workload), { metadata: { annotations } });
 }
 
-describe('a record that somebody has written into', () => {
+describe('a record that somebody has written into', { tags: 'attack-annotation' }, () => {
   it.each([
     ['that is gone', { [STATUS]: null, [ORIGINALS]: null }],
     ['that is cut', { [STATUS]: '{"v":1,"swappedAt":"2026-' }],
@@ -106,19 +106,23 @@ function holdForEver(image: string, uid = 'nobody'): string {
   });
 }
 
-it('takes a workload that was deleted and made again, annotations and all, for a new one', async () => {
-  const namespace = await cluster.createNamespace();
-  const web = await swapped(aDeployment({ namespace, images: [ORIGINAL] }));
-  const { annotations = {} } = web.metadata;
-  await kube.delete(referenceTo(web));
-  await waitFor(async () => !(await kube.get(referenceTo(web))), { what: 'the workload to be gone' });
-  const kept = { [STATUS]: annotations[STATUS] ?? '', [ORIGINALS]: annotations[ORIGINALS] ?? '' };
-  const again = await swapped(aDeployment({ namespace, images: [ORIGINAL], annotations: kept }));
-  expect(again.metadata.uid).not.toBe(web.metadata.uid);
-  expect(JSON.parse(again.metadata.annotations?.[STATUS] ?? '')).not.toHaveProperty('reverts');
-  await waitForEvent(kube, again, 'ImageSwapped');
-  expect((await listEvents(kube, again)).map(({ reason }) => reason)).toEqual(['ImageSwapped']);
-});
+it(
+  'takes a workload that was deleted and made again, annotations and all, for a new one',
+  { tags: 'attack-annotation' },
+  async () => {
+    const namespace = await cluster.createNamespace();
+    const web = await swapped(aDeployment({ namespace, images: [ORIGINAL] }));
+    const { annotations = {} } = web.metadata;
+    await kube.delete(referenceTo(web));
+    await waitFor(async () => !(await kube.get(referenceTo(web))), { what: 'the workload to be gone' });
+    const kept = { [STATUS]: annotations[STATUS] ?? '', [ORIGINALS]: annotations[ORIGINALS] ?? '' };
+    const again = await swapped(aDeployment({ namespace, images: [ORIGINAL], annotations: kept }));
+    expect(again.metadata.uid).not.toBe(web.metadata.uid);
+    expect(JSON.parse(again.metadata.annotations?.[STATUS] ?? '')).not.toHaveProperty('reverts');
+    await waitForEvent(kube, again, 'ImageSwapped');
+    expect((await listEvents(kube, again)).map(({ reason }) => reason)).toEqual(['ImageSwapped']);
+  },
+);
 
 it('never adds a container of its own when one is renamed at that very time', async () => {
   const namespace = await cluster.createNamespace();

@@ -88,7 +88,7 @@ it.each(['constructor', '__proto__', 'toString'])('knows no setting called %s', 
   );
 });
 
-it('does not repeat a value, which may be a secret in the wrong place', () => {
+it('does not repeat a value, which may be a secret in the wrong place', { tags: 'attack-secret' }, () => {
   expect(refuse({ ...PREFIX, COPY_TIMEOUT: 'hunter2', LOG_LEVEL: 'hunter2' })).not.toMatch(/hunter2/);
   for (const prefix of ['https://me:hunter2@r.example/p', 'me:hunter2@r.example/p', 'r.example/p:hunter2']) {
     expect(refuse({ REGISTRY_PREFIX: prefix })).not.toMatch(/hunter2/);

@@ -28,11 +28,11 @@ it.each([
   ['a later version', { 'backup-image-registry/status': '{"v":2,"copies":{"app":"x"}}' }],
   ['a list', { 'backup-image-registry/status': '[1]' }],
   ['null', { 'backup-image-registry/status': 'null' }],
-])('takes %s for no record', (_, annotations: Record<string, string>) => {
+])('takes %s for no record', { tags: 'attack-annotation' }, (_, annotations: Record<string, string>) => {
   expect(parseRecord(annotations).copies.size).toBe(0);
 });
 
-it('drops what is no text', () => {
+it('drops what is no text', { tags: 'attack-annotation' }, () => {
   const record = parseRecord({
     'backup-image-registry/status': '{"v":1,"copies":{"app":5,"web":"x"},"before":[1],"swappedAt":"soon"}',
     'backup-image-registry/original-images': '{"app":{},"web":"nginx"}',
@@ -60,7 +60,7 @@ it('reads back how often it was reverted, and for whom it was written', () => {
   expect(parseRecord(annotationsOf(held))).toEqual(held);
 });
 
-it('takes nonsense in it for nothing', () => {
+it('takes nonsense in it for nothing', { tags: 'attack-annotation' }, () => {
   const reverts = { count: -1, since: 5, of: 'never', holds: 1e300, until: [] };
   const status = { v: 1, reverts, uid: 5, appliedBy: {} };
   expect(parseRecord({ 'backup-image-registry/status': JSON.stringify(status) })).toEqual({

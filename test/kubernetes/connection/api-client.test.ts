@@ -91,7 +91,7 @@ describe('request', () => {
     expect(error.message).toBe('GET deployments shop/web: 404 NotFound: no such thing');
   });
 
-  it('keeps hostile answers short and on one line', async () => {
+  it('keeps hostile answers short and on one line', { tags: 'attack-text' }, async () => {
     server.answer = (_, response) =>
       answerStatus(response, 500, { reason: 'A\nB', message: `\u001b[31m\n${'x'.repeat(5_000)}` });
     const error = await failureOf(connection.request(GET));
@@ -148,7 +148,7 @@ describe('request', () => {
     expect((await failing).message).toBe('GET deployments shop/web: no answer in time');
   });
 
-  it('gives up on an answer that never ends', async () => {
+  it('gives up on an answer that never ends', { tags: 'attack-size' }, async () => {
     server.answer = (_, response) => response.write('{"kind":');
     const failing = failureOf(connection.request(GET));
     await until('request seen', () => server.requests.length === 1);

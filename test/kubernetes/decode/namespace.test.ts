@@ -19,7 +19,7 @@ it('keeps nothing of a namespace without one', () => {
   expect(projectNamespace(null)).toBeUndefined();
 });
 
-it('keeps no more of an endless one than is needed to refuse it', () => {
+it('keeps no more of an endless one than is needed to refuse it', { tags: 'attack-size' }, () => {
   expect(project({ 'backup-image-registry/policy': 'swap'.repeat(1000) })).toEqual({
     namespace: 'shop',
     policy: 'swap'.repeat(25),

@@ -79,7 +79,7 @@ it('can be about a ConfigMap', async () => {
   expect(server.requests[0]?.body).toMatchObject({ regarding: { apiVersion: 'v1', kind: 'ConfigMap' } });
 });
 
-it('keeps names valid however long and oddly the object is called', async () => {
+it('keeps names valid however long and oddly the object is called', { tags: 'attack-text' }, async () => {
   events.record(aWorkload({ name: `${'a'.repeat(235)}.${'-b'.repeat(8)}` }), FAILED);
   await events.close(1_000);
   expect(server.requests[0]?.body).toMatchObject({
@@ -204,7 +204,7 @@ it.each([
   ['a long text', 10, 'a long …'],
   ['éééééééé', 10, 'ééé…'],
   ['ab😀😀😀', 10, 'ab😀…'],
-])('cuts %j to %i bytes without breaking a character', (text, bytes, expected) => {
+])('cuts %j to %i bytes without breaking a character', { tags: 'attack-size' }, (text, bytes, expected) => {
   expect(cutBytes(text, bytes)).toBe(expected);
   expect(Buffer.byteLength(cutBytes(text, bytes))).toBeLessThanOrEqual(bytes);
 });

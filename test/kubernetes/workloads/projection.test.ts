@@ -242,7 +242,7 @@ describe('a workload', () => {
     }
   });
 
-  it('leaves out what has the wrong type instead of failing on it', () => {
+  it('leaves out what has the wrong type instead of failing on it', { tags: 'attack-text' }, () => {
     const object = deployment({
       metadata: { annotations: ['x'], ownerReferences: { controller: true }, generation: '4' },
       spec: {
@@ -425,7 +425,7 @@ describe('a pod selector', () => {
     [{ matchLabels: { app: 'web', odd: 5 } }],
     [{ matchLabels: { app: 'web' }, matchExpressions: [{ key: 'a', operator: 'Newer' }] }],
     [{ matchLabels: { app: 'web' }, matchExpressions: [{}] }],
-  ])('%j selects nothing rather than too much', (selector) => {
+  ])('%j selects nothing rather than too much', { tags: 'attack-text' }, (selector) => {
     expect(formatPodSelector(selector)).toBe('');
   });
 });

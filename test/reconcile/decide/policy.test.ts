@@ -38,7 +38,7 @@ describe('a value that is no policy', () => {
     },
   );
 
-  it('is told with what is allowed, in text that harms nobody', () => {
+  it('is told with what is allowed, in text that harms nobody', { tags: 'attack-text' }, () => {
     const { problems } = findPolicy(withPolicy('x\u001b[31m'.repeat(1000)), undefined);
     expect(problems).toEqual([expect.stringMatching(/must be swap, copy or ignore, and is "x\?\[31m/)]);
     expect(problems.join()).toMatch(/^[ -~]{1,400}$/);

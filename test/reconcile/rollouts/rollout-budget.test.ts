@@ -169,7 +169,7 @@ describe('the permits', () => {
   });
 });
 
-describe('a forged record', () => {
+describe('a forged record', { tags: 'attack-annotation' }, () => {
   it.each<[string, Partial<SwapRecord>]>([
     ['of a time to come', { swappedAtMs: Number.MAX_SAFE_INTEGER / 10 }],
     ['of images that are not there', { copies: new Map([['app', 'x/y:1']]) }],

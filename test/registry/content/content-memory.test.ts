@@ -33,7 +33,7 @@ it('forgets what nobody has asked for the longest', () => {
   expect(listKnown(memory, 'abc')).toBe('ac');
 });
 
-it('keeps no more than fits, however long the texts in it are', () => {
+it('keeps no more than fits, however long the texts in it are', { tags: 'attack-size' }, () => {
   const memory = createContentMemory({ mostManifests: 100, mostBytes: 100_000 });
   for (const digest of 'abcd') {
     memory.remember(digest, anIndex('x'.repeat(15_000)));

@@ -181,7 +181,7 @@ describe('a part of a copy', () => {
     expect(await findMissingPart([anIndex([entryOf(inner)]), ONE])).toMatchObject({ missing: inner.digest });
   });
 
-  it('is looked up once, however often it is named', async () => {
+  it('is looked up once, however often it is named', { tags: 'attack-image' }, async () => {
     const inner = anIndex([entryOf(ONE), entryOf(ONE)]);
     const top = anIndex([entryOf(ONE), entryOf(inner), entryOf(inner), entryOf(ONE, { platform: AMD64 })]);
     expect(await findMissingPart([top, inner, ONE])).toEqual({
@@ -346,14 +346,14 @@ describe.each(['source', 'backup'] as const)('what an image consists of, as the 
     ['something that is no list', [anIndex({})], /cannot be read: it has no array "manifests"/],
     ['an entry without digest', [anIndex([entryOf(ONE), {}])], /cannot be read: manifests\[1\]\.digest/],
     ['indexes in too many others', nest(ONE, 9) as [Stored, ...Stored[]], /more than 8 indexes/],
-  ])('is not %s', async (_, held, message) => {
+  ])('is not %s', { tags: 'attack-image' }, async (_, held, message) => {
     await expect(listParts(held)).rejects.toMatchObject({
       reason: 'Unsupported',
       message: expect.stringMatching(message),
     });
   });
 
-  it('is found out however often the same is named', async () => {
+  it('is found out however often the same is named', { tags: 'attack-image' }, async () => {
     const indexes = Array.from({ length: 400 }, (_, index) =>
       anIndex([entryOf(aManifest(`${index % 50}`)), ...Array.from({ length: 499 }, () => entryOf(ONE))]),
     );
@@ -362,7 +362,7 @@ describe.each(['source', 'backup'] as const)('what an image consists of, as the 
     expect(await listParts([top, ...distinct])).toMatchObject({ digests: { size: 101 } });
   });
 
-  it('is not more than 500 manifests in several indexes', async () => {
+  it('is not more than 500 manifests in several indexes', { tags: 'attack-image' }, async () => {
     const indexes = [250, 249].map((length) =>
       anIndex(Array.from({ length }, (_, index) => entryOf(aManifest(`${index} of ${length}`)))),
     );
@@ -398,16 +398,20 @@ describe('what is known of an image', () => {
     expect(listAsked(backup).filter((line) => line.startsWith('GET')).length).toBe(3);
   });
 
-  it('is not what a registry calls a manifest although it reads like an index', async () => {
-    const liar = await startHolding(ALL, (answer) => ({
-      ...answer,
-      headers: { ...answer.headers, 'content-type': dockerManifest },
-    }));
-    const backup = await startHolding([TOP, INNER, TWO]);
-    const registry = createRegistry();
-    expect(await registry.listParts(pin(liar, TOP), 'source', signal)).toEqual({ is: 'manifest' });
-    expect(await registry.findMissingPart(pin(backup, TOP), 'all', signal)).toBe(ONE.digest);
-  });
+  it(
+    'is not what a registry calls a manifest although it reads like an index',
+    { tags: 'attack-image' },
+    async () => {
+      const liar = await startHolding(ALL, (answer) => ({
+        ...answer,
+        headers: { ...answer.headers, 'content-type': dockerManifest },
+      }));
+      const backup = await startHolding([TOP, INNER, TWO]);
+      const registry = createRegistry();
+      expect(await registry.listParts(pin(liar, TOP), 'source', signal)).toEqual({ is: 'manifest' });
+      expect(await registry.findMissingPart(pin(backup, TOP), 'all', signal)).toBe(ONE.digest);
+    },
+  );
 
   it('is not what was missing when it was read', async () => {
     const source = await startHolding([TOP, TWO]);

@@ -63,7 +63,7 @@ describe('a key', () => {
     ['(a+)+b', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaa.io/x'],
     ['docker.io/me', 'you/x'],
     ['', 'b.io/x'],
-  ])('%s does not match %s', (key, image) => {
+  ])('%s does not match %s', { tags: 'attack-secret' }, (key, image) => {
     expect(findUser([key], image)).toBeUndefined();
   });
 

@@ -145,7 +145,7 @@ describe('a manifest of the source that is none', () => {
     expect(error.message).toContain('names a layer by something that is no digest');
   });
 
-  it('is not believed of a text that a registry may have written', () => {
+  it('is not believed of a text that a registry may have written', { tags: 'attack-registry' }, () => {
     const refused = aTraceLine({ url: SOURCE_MANIFEST, status: '403 Forbidden' });
     const final =
       'request failed [http 403]: {"errors":[{"code":"DENIED","message":"unsupported media type"}]}';
@@ -257,7 +257,7 @@ describe('a run that failed', () => {
     expect(error.message).toContain('auth.a.io answered 503 Service Unavailable to token request');
   });
 
-  it('blames nobody when storage behind a registry refuses an address', () => {
+  it('blames nobody when storage behind a registry refuses an address', { tags: 'attack-registry' }, () => {
     const error = judge([
       aTraceLine({ url: 'https://bucket.s3.example/blob?X-Amz-Signature=s3cret', status: '403 Forbidden' }),
       'failed to get blob, digest: request failed: unauthorized [http 403]: https://bucket.s3.example/?sig=s3cret',
@@ -324,7 +324,7 @@ describe('a run that failed', () => {
     expect(error).toMatchObject({ reason, side: 'backup' });
   });
 
-  it('does not take the words of a source for those of the backup', () => {
+  it('does not take the words of a source for those of the backup', { tags: 'attack-registry' }, () => {
     const error = judge([
       aTraceLine({ url: SOURCE_MANIFEST, status: '403 Forbidden' }),
       'failed: unauthorized [http 403]: {"errors":[{"code":"DENIED","message":"quota"}]}',
@@ -338,9 +338,13 @@ describe('a run that failed', () => {
     expect(error.message).toContain('was killed');
   });
 
-  it('keeps control characters, secrets in addresses and long texts out of the message', () => {
-    const error = judge([`strange\u001b[31m https://u:p@h.io/x?token=s3cret ${'x'.repeat(100_000)}`]);
-    expect(error.message).not.toMatch(/s3cret|u:p@|\p{Cc}/u);
-    expect(error.message.length).toBeLessThan(600);
-  });
+  it(
+    'keeps control characters, secrets in addresses and long texts out of the message',
+    { tags: 'attack-text' },
+    () => {
+      const error = judge([`strange\u001b[31m https://u:p@h.io/x?token=s3cret ${'x'.repeat(100_000)}`]);
+      expect(error.message).not.toMatch(/s3cret|u:p@|\p{Cc}/u);
+      expect(error.message.length).toBeLessThan(600);
+    },
+  );
 });

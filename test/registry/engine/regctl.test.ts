@@ -52,22 +52,26 @@ function copyWith(
 }
 
 describe('the call', () => {
-  it('has the references behind a double dash, and secrets only in the file on standard input', async () => {
-    const fake = await createFakeEngine();
-    await copyWith(fake);
-    const [call] = await fake.calls();
-    expect(call?.args.join(' ')).toBe(
-      `image copy -v trace --logopt json -- a.io/team/app:1@${DIGEST} b.io/backup/app:1--aaaaaaaaaaaa`,
-    );
-    expect(JSON.stringify([call?.args, call?.environment])).not.toContain('s3cret');
-    expect(JSON.parse(call?.config ?? '')).toMatchObject({
-      hosts: {
-        'a.io': { user: 'reader', pass: 'source-s3cret' },
-        'b.io': { user: 'writer', pass: 'backup-s3cret' },
-      },
-    });
-    expect(call?.cwd).toBe('/');
-  });
+  it(
+    'has the references behind a double dash, and secrets only in the file on standard input',
+    { tags: 'attack-secret' },
+    async () => {
+      const fake = await createFakeEngine();
+      await copyWith(fake);
+      const [call] = await fake.calls();
+      expect(call?.args.join(' ')).toBe(
+        `image copy -v trace --logopt json -- a.io/team/app:1@${DIGEST} b.io/backup/app:1--aaaaaaaaaaaa`,
+      );
+      expect(JSON.stringify([call?.args, call?.environment])).not.toContain('s3cret');
+      expect(JSON.parse(call?.config ?? '')).toMatchObject({
+        hosts: {
+          'a.io': { user: 'reader', pass: 'source-s3cret' },
+          'b.io': { user: 'writer', pass: 'backup-s3cret' },
+        },
+      });
+      expect(call?.cwd).toBe('/');
+    },
+  );
 
   it('names the platforms that are wanted, and asks for all that is missing in a repair', async () => {
     const fake = await createFakeEngine();
@@ -117,7 +121,7 @@ describe('the call', () => {
     });
   });
 
-  it('leaves no file behind, however it ends', async () => {
+  it('leaves no file behind, however it ends', { tags: 'attack-secret' }, async () => {
     const fake = await createFakeEngine();
     const before = await readdir(fake.folder);
     await copyWith(fake);

@@ -54,7 +54,7 @@ it('tells what is left of the hosts that have told within their window', () => {
   expect(allowances.list()).toEqual([{ host: HUB, remaining: 76 }]);
 });
 
-it('remembers a limited number of hosts', () => {
+it('remembers a limited number of hosts', { tags: 'attack-size' }, () => {
   for (let index = 0; index < 200; index += 1) {
     allowances.note(`h${index}.io`, { remaining: 1, limit: 100, windowMs: HOUR_MS });
   }

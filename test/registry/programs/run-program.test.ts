@@ -33,19 +33,23 @@ function isAlive(pid: number): boolean {
   }
 }
 
-it('gives arguments, input and environment to a program, and nothing else', async () => {
-  process.env['SECRET_OF_OURS'] = 's3cret';
-  const { exitCode, stdout, stopped } = await run(
-    ['cat', 'printf "|%s" "$@"', 'echo "|$GIVEN|$SECRET_OF_OURS|$HOME|$PWD"', 'exit 3'],
-    { args: ['-x', 'a b; echo c'], stdin: 'in', environment: { GIVEN: 'g', PATH: '/bin:/usr/bin' } },
-  );
-  delete process.env['SECRET_OF_OURS'];
-  expect({ exitCode, stdout, stopped }).toEqual({
-    exitCode: 3,
-    stdout: 'in|-x|a b; echo c|g|||/\n',
-    stopped: undefined,
-  });
-});
+it(
+  'gives arguments, input and environment to a program, and nothing else',
+  { tags: 'attack-secret' },
+  async () => {
+    process.env['SECRET_OF_OURS'] = 's3cret';
+    const { exitCode, stdout, stopped } = await run(
+      ['cat', 'printf "|%s" "$@"', 'echo "|$GIVEN|$SECRET_OF_OURS|$HOME|$PWD"', 'exit 3'],
+      { args: ['-x', 'a b; echo c'], stdin: 'in', environment: { GIVEN: 'g', PATH: '/bin:/usr/bin' } },
+    );
+    delete process.env['SECRET_OF_OURS'];
+    expect({ exitCode, stdout, stopped }).toEqual({
+      exitCode: 3,
+      stdout: 'in|-x|a b; echo c|g|||/\n',
+      stopped: undefined,
+    });
+  },
+);
 
 it('hands over an open file as input', async () => {
   const path = join(await createTemporaryFolder(), 'file');
@@ -67,7 +71,7 @@ it('hands out lines of stderr as they come', async () => {
   expect(lines).toEqual(['one', 'two', 'three']);
 });
 
-it('keeps a flood within bounds', async () => {
+it('keeps a flood within bounds', { tags: 'attack-size' }, async () => {
   let longest = 0;
   const { stdout, exitCode } = await run(
     ['head -c 3000000 /dev/zero | tr "\\0" x', 'head -c 3000000 /dev/zero | tr "\\0" y >&2'],
@@ -126,7 +130,7 @@ describe('stopping', () => {
     });
   });
 
-  it('kills a program that will not end, and what it started', async () => {
+  it('kills a program that will not end, and what it started', { tags: 'attack-registry' }, async () => {
     const folder = await createTemporaryFolder();
     const pidFile = join(folder, 'child.pid');
     const script = [

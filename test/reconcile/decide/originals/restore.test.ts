@@ -44,9 +44,15 @@ it('puts the original of an earlier copy back that a rollback to an earlier revi
   expect(restore([aSlot(earlier)], { former: forged })?.slots).toEqual([]);
 });
 
-it('believes no recorded original that the copy in the slot is no copy of', () => {
-  expect(restore([aSlot(COPY)], { originals: new Map([['app', 'evil.example/root:1']]) })?.slots).toEqual([]);
-});
+it(
+  'believes no recorded original that the copy in the slot is no copy of',
+  { tags: 'attack-annotation' },
+  () => {
+    expect(restore([aSlot(COPY)], { originals: new Map([['app', 'evil.example/root:1']]) })?.slots).toEqual(
+      [],
+    );
+  },
+);
 
 it('puts the original back also when nothing but that can still be read, if the slot holds a copy of it', () => {
   const annotations = { 'backup-image-registry/original-images': '{"app":"nginx:1.27","side":"envoy:1"}' };

@@ -191,7 +191,7 @@ it.each([
   expect(revert?.is === 'to be held' && revert.hold.event.note).toMatch(advice);
 });
 
-describe('a forged record', () => {
+describe('a forged record', { tags: 'attack-annotation' }, () => {
   it.each([
     ['a hold for ever', { ...REVERTS, ofMs: SWAPPED_MS, untilMs: NOW_MS + 1_000 * DAY_MS }],
     [

@@ -43,7 +43,7 @@ it('leaves what runs from the backup alone', () => {
   expect(plan(aSlot('backup.example/p/docker.io/library/nginx:1.27'))).toMatchObject({ why: 'is a copy' });
 });
 
-it('does not take a neighbour of the prefix for a copy', () => {
+it('does not take a neighbour of the prefix for a copy', { tags: 'attack-text' }, () => {
   expect(sourceOf(plan(aSlot('backup.example/p-evil/x:1')))).toBe('backup.example/p-evil/x:1');
 });
 
@@ -53,12 +53,13 @@ it('leaves an image alone that the node never pulls', () => {
 
 it.each(['--config=/etc/evil', '-h', ' nginx', 'a\nb', 'dir:/etc', '$(id)', 'x'.repeat(5000)])(
   'refuses %j as an image',
+  { tags: 'attack-text' },
   (image) => {
     expect(plan(aSlot(image))).toMatchObject({ is: 'refused', reason: 'InvalidImage' });
   },
 );
 
-it('refuses a source whose host is not allowed', () => {
+it('refuses a source whose host is not allowed', { tags: 'attack-text' }, () => {
   expect(plan(aSlot('evil.example/x:1'), { sourceHosts: ['docker.io', '*.corp:5000'] })).toMatchObject({
     is: 'refused',
     reason: 'SourceNotAllowed',
@@ -172,12 +173,19 @@ describe('which digest runs', () => {
     expect(plan(volume, { pods })).not.toHaveProperty('isUnseen');
   });
 
-  it('is not taken from a pod that nobody has made, and that keeps none of ours from being seen', () => {
-    const { made: _, template: __, ...bare } = aPodOf(workload, OTHER_DIGEST);
-    const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `m.io/nginx@${DIGEST}` }];
-    const pods = [bare, aPodOf(workload, DIGEST, { containers })];
-    expect(plan(slot, { pods })).toMatchObject({ request: { elsewhere: [DIGEST] }, rewritten: 'm.io/nginx' });
-  });
+  it(
+    'is not taken from a pod that nobody has made, and that keeps none of ours from being seen',
+    { tags: 'attack-text' },
+    () => {
+      const { made: _, template: __, ...bare } = aPodOf(workload, OTHER_DIGEST);
+      const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `m.io/nginx@${DIGEST}` }];
+      const pods = [bare, aPodOf(workload, DIGEST, { containers })];
+      expect(plan(slot, { pods })).toMatchObject({
+        request: { elsewhere: [DIGEST] },
+        rewritten: 'm.io/nginx',
+      });
+    },
+  );
 
   it('proves nothing where admission has written another repository, whatever the node reports', () => {
     const containers = [{ name: 'app', image: 'm.io/nginx', imageId: `docker.io/library/nginx@${DIGEST}` }];
@@ -274,7 +282,7 @@ describe('a slot whose original somebody has put back', () => {
   it.each([
     ['of another workload', { uid: 'uid-2' }],
     ['that names a copy of another image', { copies: new Map([['app', copy.replace('nginx', 'evil')]]) }],
-  ])('believes no record %s', (_, forged) => {
+  ])('believes no record %s', { tags: 'attack-annotation' }, (_, forged) => {
     const result = plan(aSlot('nginx:1.27'), { record: { ...record, ...forged } });
     expect(result && isCopied(result) && result.request.digest).toBeUndefined();
   });
@@ -313,7 +321,7 @@ describe('after the prefix was changed', () => {
   it.each([
     ['names another image', 'evil/x:1'],
     ['is no reference', '--help'],
-  ])('does not believe a record that %s', (_, original) => {
+  ])('does not believe a record that %s', { tags: 'attack-annotation' }, (_, original) => {
     const forged = { ...record, originals: new Map([['app', original]]) };
     expect(sourceOf(plan(aSlot(old), { record: forged }))).toBe(old);
   });
