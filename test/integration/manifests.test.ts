@@ -1,5 +1,5 @@
 /** What users apply: `config/` on the real API server, with the real kubectl. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -165,6 +165,101 @@ describe('config/components/pod-dry-run', () => {
       what: 'kubectl diff to be empty',
     });
     await kubectl(cluster, 'delete', ...files);
+  });
+});
+
+describe('config/components/guard', () => {
+  const component = join(CONFIG, 'components/guard');
+
+  it('follows its overlay to another namespace, with the ConfigMap that it reads', async () => {
+    const overlay = await processes.createFolder('guard');
+    const [base, guard] = [CONFIG, component].map((path) => relative(overlay, path));
+    const text = `namespace: elsewhere\nresources:\n  - ${base}\ncomponents:\n  - ${guard}\n`;
+    await writeFile(join(overlay, 'kustomization.yaml'), text);
+    const objects = parseObjects((await kubectl(cluster, 'kustomize', overlay)).stdout);
+    const namespaces = objects.flatMap(({ spec }) => {
+      const { paramRef } = (spec ?? {}) as { readonly paramRef?: { readonly namespace: string } };
+      return paramRef ? [paramRef.namespace] : [];
+    });
+    expect(namespaces).toEqual(['elsewhere']);
+  });
+
+  it('has every file of the folder that is applied without kustomize', async () => {
+    const listed = parseObjects(await readFile(join(component, 'kustomization.yaml'), 'utf8'))[0]?.[
+      'resources'
+    ];
+    expect(listed).toEqual(
+      (await readdir(join(component, 'policies'))).map((file) => `policies/${file}`).toSorted(),
+    );
+  });
+
+  it('applies without a warning, compiles for every kind, and is gone when it is deleted', async () => {
+    const args = ['-f', join(component, 'policies')];
+    expect((await kubectl(cluster, 'apply', ...args)).stderr).toBe('');
+    const query = { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingAdmissionPolicy' };
+    const isChecked = async (): Promise<readonly AnyObject[] | undefined> => {
+      const found = (await kube.list(query)).filter(({ metadata }) =>
+        metadata.name.startsWith('backup-image-registry-guard-'),
+      );
+      return found.every(({ status }) => (status as { typeChecking?: object } | undefined)?.typeChecking)
+        ? found
+        : undefined;
+    };
+    const policies = await waitFor(isChecked, { what: 'the types of the policies to be checked' });
+    const warnings = policies.map(({ status }) => (status as { typeChecking: object }).typeChecking);
+    expect(warnings).toEqual([{}, {}, {}, {}]);
+    await kubectl(cluster, 'delete', ...args);
+  });
+});
+
+describe('config/components/network-policy', () => {
+  const file = join(CONFIG, 'components/network-policy/network-policy.yaml');
+  interface Ports {
+    readonly ports: readonly { readonly port: string | number }[];
+  }
+  interface NetworkPolicy extends AnyObject {
+    readonly spec: {
+      readonly podSelector: { readonly matchLabels: object };
+      readonly ingress: readonly Ports[];
+      readonly egress: readonly Ports[];
+    };
+  }
+  const portsOf = (rules: readonly Ports[]): readonly (string | number)[] =>
+    rules.flatMap(({ ports }) => ports.map(({ port }) => port));
+
+  it('applies without a warning, for the pods and the ports of the Deployment', async () => {
+    expect((await kubectl(cluster, 'apply', '-f', file)).stderr).toBe('');
+    const [policy] = parseObjects(await readFile(file, 'utf8')) as readonly NetworkPolicy[];
+    const objects = parseObjects(await readFile(join(CONFIG, 'default/deployment.yaml'), 'utf8'));
+    const deployment = objects.find(({ kind }) => kind === 'Deployment') as unknown as Workload;
+    const { metadata, spec } = deployment.spec.template;
+    expect(metadata?.labels).toMatchObject(policy?.spec.podSelector.matchLabels ?? {});
+    expect(policy?.metadata.namespace).toBe(deployment.metadata.namespace);
+    const { ports } = spec.containers[0] as unknown as {
+      readonly ports: readonly { readonly name: string }[];
+    };
+    expect(new Set(portsOf(policy?.spec.ingress ?? []))).toEqual(new Set(ports.map(({ name }) => name)));
+    await kubectl(cluster, 'delete', '-f', file);
+  });
+
+  it(
+    'lets nothing through to where metadata services of clouds answer',
+    { tags: 'attack-registry' },
+    async () => {
+      const [policy] = parseObjects(await readFile(file, 'utf8')) as readonly NetworkPolicy[];
+      expect(portsOf(policy?.spec.egress ?? [])).toEqual([53, 53, 443, 5000, 6443]);
+      expect(policy?.spec.egress.every(({ ports }) => ports.length > 0)).toBe(true);
+    },
+  );
+
+  it('follows its overlay to another namespace', async () => {
+    const overlay = await processes.createFolder('network-policy');
+    const bases = [CONFIG, join(CONFIG, 'components/network-policy')].map((path) => relative(overlay, path));
+    const resources = bases.map((path) => `  - ${path}\n`).join('');
+    await writeFile(join(overlay, 'kustomization.yaml'), `namespace: elsewhere\nresources:\n${resources}`);
+    const objects = parseObjects((await kubectl(cluster, 'kustomize', overlay)).stdout);
+    const policy = objects.find(({ kind }) => kind === 'NetworkPolicy');
+    expect(policy?.metadata.namespace).toBe('elsewhere');
   });
 });
 
