@@ -163,14 +163,18 @@ describe('a registry that wants a token', () => {
     expect(service.received.length).toBe(2);
   });
 
-  it('gets no token that was made for another repository or for somebody else', async () => {
-    const { registry, service } = await startPair();
-    const client = createClient();
-    await client.fetchDigest(anImage(registry));
-    await client.fetchDigest(anImage(registry, undefined, 'team/other:1'));
-    await client.fetchDigest(anImage(registry, ME));
-    expect(service.received.length).toBe(3);
-  });
+  it(
+    'gets no token that was made for another repository or for somebody else',
+    { tags: 'attack-secret' },
+    async () => {
+      const { registry, service } = await startPair();
+      const client = createClient();
+      await client.fetchDigest(anImage(registry));
+      await client.fetchDigest(anImage(registry, undefined, 'team/other:1'));
+      await client.fetchDigest(anImage(registry, ME));
+      expect(service.received.length).toBe(3);
+    },
+  );
 
   it('gets a new token when it no longer likes the old one', async () => {
     const { registry, service } = await startPair({
@@ -217,14 +221,14 @@ describe('a registry that sends us elsewhere', () => {
     ['http://0.0.0.0:1/', 'is an unspecified address'],
     ['ftp://127.0.0.1/', 'is no web address'],
     ['http://x:y@127.0.0.1/', 'contains credentials'],
-  ])('for a token, to %s, gets none', async (realm, problem) => {
+  ])('for a token, to %s, gets none', { tags: 'attack-registry' }, async (realm, problem) => {
     const { registry } = await startPair({ challenge: () => `Bearer realm="${realm}"` });
     const found = createClient().fetchDigest(anImage(registry, ME));
     await expect(found).rejects.toMatchObject({ reason: 'Unauthorized', side: 'source' });
     await expect(found).rejects.toThrow(problem);
   });
 
-  it('by a redirect, keeps our authorization to itself', async () => {
+  it('by a redirect, keeps our authorization to itself', { tags: 'attack-registry' }, async () => {
     const mirror = await startServer(() => FOUND);
     const registry = await startServer(({ headers }) =>
       headers.authorization
@@ -245,7 +249,7 @@ describe('a registry that sends us elsewhere', () => {
     expect(service.received.map(({ headers }) => headers.authorization)).toEqual([undefined]);
   });
 
-  it('by a redirect, cannot have the password asked for', async () => {
+  it('by a redirect, cannot have the password asked for', { tags: 'attack-registry' }, async () => {
     const thief = await startServer(() => ({
       status: 401,
       headers: { 'www-authenticate': 'Basic realm="x"' },
@@ -256,7 +260,7 @@ describe('a registry that sends us elsewhere', () => {
     expect(thief.received.map(({ headers }) => headers.authorization)).toEqual([undefined]);
   });
 
-  it('by a redirect, does not get us into places of ours', async () => {
+  it('by a redirect, does not get us into places of ours', { tags: 'attack-registry' }, async () => {
     const registry = await startServer(() => ({
       status: 307,
       headers: { location: 'http://169.254.169.254/' },
@@ -264,7 +268,7 @@ describe('a registry that sends us elsewhere', () => {
     await expect(createClient().fetchDigest(anImage(registry))).rejects.toThrow('is a link-local address');
   });
 
-  it('by redirects without end, is left', async () => {
+  it('by redirects without end, is left', { tags: 'attack-registry' }, async () => {
     const registry = await startServer(({ path }) => ({ status: 302, headers: { location: `${path}x` } }));
     await expect(createClient().fetchDigest(anImage(registry))).rejects.toThrow('leads nowhere');
     expect(registry.received.length).toBe(6);

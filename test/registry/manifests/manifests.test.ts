@@ -99,13 +99,13 @@ describe('looking up a digest', () => {
     await expect(found).rejects.toMatchObject({ reason: 'Unknown', side: 'source' });
   });
 
-  it('does not read a manifest beyond measure', async () => {
+  it('does not read a manifest beyond measure', { tags: 'attack-size' }, async () => {
     const server = await startServer(() => ({ status: 200, body: Buffer.alloc(4 * 1024 * 1024 + 1) }));
     const found = createClient().fetchDigest(anImage(server));
     await expect(found).rejects.toMatchObject({ reason: 'Unsupported' });
   });
 
-  it('does not believe another digest than the one asked for', async () => {
+  it('does not believe another digest than the one asked for', { tags: 'attack-registry' }, async () => {
     const server = await startServer(() => FOUND);
     const other = `team/app@sha256:${'b'.repeat(64)}`;
     const found = createClient().fetchDigest(anImage(server, { name: other }));
@@ -154,7 +154,7 @@ describe('looking up a digest', () => {
     await expect(missing).rejects.toThrow('ECONNREFUSED');
   });
 
-  it('speaks plain http to nobody who is not listed', async () => {
+  it('speaks plain http to nobody who is not listed', { tags: 'attack-secret' }, async () => {
     const server = await startServer(() => FOUND);
     const found = createClient().fetchDigest({ ...anImage(server), insecureRegistries: [] });
     await expect(found).rejects.toMatchObject({ reason: 'RegistryUnavailable' });
