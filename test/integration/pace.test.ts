@@ -172,7 +172,9 @@ it('stops swapping after three that had to be undone, until the settings are edi
     NAMESPACES_EXCLUDE_LIST: excluded.join(','),
   });
   const configMap = (await kube.get(CONFIG_MAP)) as KubeObject;
-  expect(await waitForEvent(kube, configMap, 'SwappingStopped')).toMatch(/three swaps in a row have failed/);
+  expect(await waitForEvent(kube, configMap, 'SwappingStopped')).toMatch(
+    /swaps in three namespaces in a row have failed/,
+  );
   expect(await countTried()).toBe(3);
 
   await program.stop();

@@ -59,6 +59,8 @@ export async function installController(
   await writeFile(join(folder, 'rbac.yaml'), await readFile(join(MANIFESTS, 'rbac.yaml'), 'utf8'));
   // One of an earlier test would keep its keys, and the events about it.
   await deps.kube.delete(CONFIG_MAP);
+  // And would leave what has failed to the next one.
+  await deps.kube.delete(CONTROLLER_LEASE);
   await kubectl(deps, 'apply', '-f', folder);
   // Whatever is in the cluster, no request leaves this machine.
   await changeSettings(deps.kube, { SOURCE_HOSTS: '127.0.0.1:*', ...settings });
