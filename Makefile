@@ -22,8 +22,9 @@ demo: real-parts ## Show the whole job on a real control plane and real registri
 	@$(RUN) demo -- $(ARGS)
 
 .PHONY: test
-test: check-static real-parts ## Pass everything: check, and the tests on real parts and on a real node.
+test: check-static real-parts ## Pass everything: check, the tests on real parts and on a real node, and a hostile tenant.
 	@$(MAKE) --no-print-directory --jobs=2 test-parts test-node-beside
+	@$(MAKE) --no-print-directory test-tenants
 
 # Both mostly wait for clusters of their own. What the second has to say comes at its end, in one piece.
 .PHONY: test-parts test-node-beside
@@ -35,6 +36,11 @@ test-node-beside:
 .PHONY: test-node
 test-node: real-parts ## Test on a real node (Linux, root); REQUIRE_NODE=1 forbids the test kubelet in its place.
 	@VITEST_JSON_REPORT=$${VITEST_JSON_REPORT:+$$VITEST_JSON_REPORT.node} $(RUN) test:node
+
+# Alone on the machine: it compares times.
+.PHONY: test-tenants
+test-tenants: real-parts ## Let a hostile tenant loose on others for two minutes; SOAK_SEED=7 repeats one order of acts.
+	@VITEST_JSON_REPORT=$${VITEST_JSON_REPORT:+$$VITEST_JSON_REPORT.tenants} $(RUN) test:tenants
 
 .PHONY: check
 check: check-static ## Format, lint, types, unused code and unit tests.

@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/node/**'],
+          exclude: ['test/integration/**', 'test/node/**', 'test/tenants/**'],
           // Some start real programs, on a machine that may be busy with others.
           testTimeout: 90_000,
         },
@@ -45,6 +45,14 @@ export default defineConfig({
           // A real kubelet waits ten seconds and more before it tries again.
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'tenants',
+          include: ['test/tenants/**/*.test.ts'],
+          // Two minutes, what must be started before, and what may be late after it.
+          hookTimeout: 600_000,
         },
       },
     ],

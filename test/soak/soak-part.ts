@@ -5,6 +5,10 @@ interface SoakOptions {
   readonly tools: Tools;
   readonly processes: Processes;
   readonly random: () => number;
+  /** What `random` was made of. */
+  readonly seed: number;
+  /** What happens, by name; all, when there is nothing in it. */
+  readonly acts: readonly string[];
   /** When the last thing may begin to go wrong, by `performance.now()`. */
   readonly endsAtMs: number;
   say(text: string): void;

@@ -2,7 +2,8 @@
  * Lets one thing after the other go wrong, at random and for a while, and says what the controller did not survive.
  *
  * `--minutes 30` for how long each part goes on, `--seed 7` for the same order of events again, `--only election` for one
- * part. The short form of each part is in `make test`.
+ * part; for the tenants, `--act 'a full quota'` for what the hostile one does, and nothing else. The short form of each part is
+ * in `make test`.
  */
 import { parseArgs } from 'node:util';
 
@@ -12,14 +13,20 @@ import { ensureTools } from '../tools/build.ts';
 import { soakElection } from './election.ts';
 import { soakFaults } from './faults.ts';
 import type { SoakPart } from './soak-part.ts';
+import { soakTenants } from './tenants.ts';
 
-const PARTS: Readonly<Record<string, SoakPart>> = { election: soakElection, faults: soakFaults };
+const PARTS: Readonly<Record<string, SoakPart>> = {
+  election: soakElection,
+  faults: soakFaults,
+  tenants: soakTenants,
+};
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     only: { type: 'string', multiple: true, default: Object.keys(PARTS) },
+    act: { type: 'string', multiple: true, default: [] },
   },
 });
 const minutes = Number(values.minutes);
@@ -41,6 +48,8 @@ for (const name of values.only) {
       tools,
       processes,
       random: createRandom(Number(values.seed)),
+      seed: Number(values.seed),
+      acts: values.act,
       endsAtMs: performance.now() + minutes * 60_000,
       say: (text) => console.error(text),
     });

@@ -47,6 +47,8 @@ export type Misbehaviour =
   /** Changes one byte of a body. */
   | { readonly kind: 'corrupt'; readonly body: 'request' | 'answer'; readonly atByte: number }
   | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  /** Passes the request on after a while, like a registry that is far away. */
+  | { readonly kind: 'delay'; readonly ms: number }
   /** Adds to the headers of an answer. */
   | { readonly kind: 'headers'; readonly headers: Readonly<Record<string, string>> }
   /** Passes the request on, and loses the answer. */
@@ -187,6 +189,10 @@ function misbehave(exchange: Exchange, { does, held }: ActiveFault): void {
     }
     case 'throttle': {
       passOn(exchange, { request: slowDown(does.bytesPerSecond), answer: slowDown(does.bytesPerSecond) });
+      return;
+    }
+    case 'delay': {
+      setTimeout(() => passOn(exchange), does.ms);
       return;
     }
     case 'headers': {
