@@ -1,4 +1,4 @@
-import { formatReference, parseReference } from '../../src/images/reference.ts';
+import { findReference, formatReference } from '../../src/images/reference.ts';
 import { HOSTS } from './registry-model.ts';
 
 /** What a policy makes of the images of a pod that is created. */
@@ -17,7 +17,11 @@ function replaceHost(image: string, from: string, to: string): string {
 }
 
 export function dropTag(image: string): string {
-  const { tag, ...others } = parseReference(image);
+  const reference = findReference(image);
+  if (!reference) {
+    return image;
+  }
+  const { tag, ...others } = reference;
   return others.digest === undefined || tag === undefined ? image : formatReference(others);
 }
 

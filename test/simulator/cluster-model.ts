@@ -21,6 +21,7 @@ interface Revision {
 /** A workload with its pods, and what the model knows better than the controller. */
 export interface ModelWorkload extends Controlled {
   readonly kind: KindModel;
+  readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   images: Images;
@@ -50,6 +51,8 @@ export interface ModelWorkload extends Controlled {
 }
 
 const NAMESPACE = 'shop';
+/** Of the tenant who writes into annotations and slots whatever may hurt others. */
+const HOSTILE_NAMESPACE = 'mallory';
 const USER = 'kubectl-client-side-apply';
 
 /** Workloads, their controllers, admission and kubelets, one small step at a time. */
@@ -71,15 +74,43 @@ export class ClusterModel {
     this.#nowMs = nowMs;
   }
 
+  /** Those of tenants who do no harm. */
+  get honest(): readonly ModelWorkload[] {
+    return [...this.workloads.values()].filter((workload) => !isHostile(workload));
+  }
+
   create(name: string, kind: KindName, images: readonly string[]): void {
+    this.#create({ namespace: NAMESPACE, name, kind, images, annotations: {} });
+  }
+
+  /** With annotations that a hand has written. */
+  createHostile(
+    name: string,
+    images: readonly string[],
+    annotations: Readonly<Record<string, string>>,
+  ): ModelWorkload {
+    return this.#create({ namespace: HOSTILE_NAMESPACE, name, kind: 'Deployment', images, annotations });
+  }
+
+  #create({
+    namespace,
+    name,
+    kind,
+    images,
+    annotations,
+  }: Pick<ModelWorkload, 'namespace' | 'name' | 'annotations'> & {
+    readonly kind: KindName;
+    readonly images: readonly string[];
+  }): ModelWorkload {
     const written = Object.fromEntries(images.map((image, index) => [CONTAINERS[index] ?? '', image]));
     this.#created += 1;
-    this.workloads.set(name, {
+    const workload: ModelWorkload = {
       kind: KIND_MODELS[kind],
+      namespace,
       name,
       uid: `uid-${this.#created}`,
       images: written,
-      annotations: {},
+      annotations,
       replicas: 2,
       isPaused: false,
       startedAtMs: undefined,
@@ -87,7 +118,7 @@ export class ClusterModel {
       observedGeneration: 0,
       resourceVersion: 0,
       pods: [],
-      revisions: [{ images: written, annotations: {}, written }],
+      revisions: [{ images: written, annotations, written }],
       written,
       owner: USER,
       changedAtMs: this.#nowMs(),
@@ -95,8 +126,10 @@ export class ClusterModel {
       templateGeneration: 1,
       swappedAtMs: undefined,
       missingSinceMs: undefined,
-    });
+    };
+    this.workloads.set(name, workload);
     this.touch(name);
+    return workload;
   }
 
   delete(workload: ModelWorkload): void {
@@ -128,12 +161,13 @@ export class ClusterModel {
   }
 
   toRaw(workload: ModelWorkload): object {
-    const { kind, name, uid, annotations, generation, observedGeneration, resourceVersion } = workload;
+    const { kind, namespace, name, uid, annotations, generation, observedGeneration, resourceVersion } =
+      workload;
     const { templateGeneration } = workload;
     return {
       metadata: {
         name,
-        namespace: NAMESPACE,
+        namespace,
         uid,
         annotations: { ...annotations, 'deprecated.daemonset.template.generation': `${templateGeneration}` },
         generation,
@@ -215,6 +249,12 @@ export class ClusterModel {
       Object.entries(pod.states).filter(([container]) => !(container in images)),
     );
     pod.replacedAtMs = this.#nowMs();
+    this.touch(workload.name);
+  }
+
+  /** By hand, past everything that reads it. */
+  annotate(workload: ModelWorkload, annotations: Readonly<Record<string, string>>): void {
+    workload.annotations = { ...workload.annotations, ...annotations };
     this.touch(workload.name);
   }
 
@@ -401,8 +441,12 @@ export class ClusterModel {
   }
 }
 
-function keyOf({ kind: { kind }, name }: ModelWorkload): string {
-  return formatWorkloadKey({ kind, namespace: NAMESPACE, name });
+export function isHostile({ namespace }: Pick<ModelWorkload, 'namespace'>): boolean {
+  return namespace === HOSTILE_NAMESPACE;
+}
+
+function keyOf({ kind: { kind }, namespace, name }: ModelWorkload): string {
+  return formatWorkloadKey({ kind, namespace, name });
 }
 
 function toTemplate(images: Images): object {

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/clock.ts';
 import { Loops } from '../../src/runtime/loops/loops.ts';
 import { CurrentPhase } from '../../src/runtime/phase.ts';
 import { RegistryError } from '../../src/errors.ts';
-import { formatReference, withDigest } from '../../src/images/reference.ts';
+import { type Reference, formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/settings/live-settings.ts';
 import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
 import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
@@ -37,6 +37,9 @@ export interface ControllerWorld {
   /** Called with what is about to be written. */
   onPatch(workload: Workload, patch: WorkloadPatch): void;
   onPodPatch(workload: Workload, patch: PodPatch): void;
+  /** Called when a tag of the backup is about to mean a digest. */
+  onTag(copy: Reference, digest: string): void;
+  onSwappingStopped(): void;
 }
 
 /** The two loops as they are, with every request of theirs in the hands of the world. */
@@ -70,8 +73,8 @@ export class ControllerModel {
       clock: systemClock,
       log,
       metrics: METRICS,
-      memo: NO_MEMO,
-      onSwappingStopped: () => world.tell('  swapping is stopped'),
+        memo: NO_MEMO,
+        onSwappingStopped: () => world.onSwappingStopped(),
     });
     this.#live.listen({
       onChanged: (now, before) => this.#loops.applySettings(now, before),
@@ -225,6 +228,7 @@ export class ControllerModel {
           if (digest === undefined) {
             throw new RegistryError('not there', { reason: 'NotFound', side: 'source' });
           }
+          world.onTag(copy, digest);
           registries.put(copy, copy.tag ?? '', digest);
           world.tell(`  copied ${formatReference(withDigest(copy, digest))}`);
         }),
@@ -241,6 +245,7 @@ export class ControllerModel {
       tag: (copy, tag, signal) =>
         this.#send(`tag ${formatReference(copy)}`, signal, () => {
           registries.assertUp('backup');
+          world.onTag({ ...copy, tag }, copy.digest ?? '');
           registries.put(copy, tag, copy.digest ?? '');
         }),
       isPrivate: (reference, _, signal) =>

@@ -1,4 +1,9 @@
-import { formatReference, parseReference, type Reference } from '../../src/images/reference.ts';
+import {
+  findReference,
+  formatReference,
+  parseReference,
+  type Reference,
+} from '../../src/images/reference.ts';
 import { HOSTS, PLATFORMS, type Platform, type RegistryModel } from './registry-model.ts';
 
 /** What a runtime calls an image that it has: all of these are right, and a cluster may have any of them. */
@@ -59,10 +64,10 @@ export class NodesModel {
 
   /** How a container with an image would do on a node; nothing comes of asking. */
   tryOut(image: string, node: ModelNode): ContainerState {
-    const reference = parseReference(image);
-    const digest = this.#findDigest(reference);
+    const reference = findReference(image);
+    const digest = reference && this.#findDigest(reference);
     const content = digest === undefined ? undefined : this.#registries.findContent(digest, node.platform);
-    if (digest === undefined || content === undefined || !this.#has(reference, content)) {
+    if (!reference || digest === undefined || content === undefined || !this.#has(reference, content)) {
       return NOT_PULLED;
     }
     const imageId = this.#report(node, { reference, digest, content });

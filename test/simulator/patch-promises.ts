@@ -1,11 +1,11 @@
-import { parseReference } from '../../src/images/reference.ts';
+import { type Reference, parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { findFormerCopy, planRevert } from '../../src/reconcile/decide/originals/revert.ts';
 import { findFailureHoldEndMs } from '../../src/reconcile/decide/originals/undo.ts';
 import { parseRecord } from '../../src/workloads/record.ts';
 import { isRolledOut } from '../../src/workloads/rollout.ts';
 import type { Slot, Workload } from '../../src/workloads/workload.ts';
-import { type ClusterModel, type ModelWorkload, isSettled } from './cluster-model.ts';
+import { type ClusterModel, type ModelWorkload, isHostile, isSettled } from './cluster-model.ts';
 import { demand } from './demand.ts';
 import type { ModelNode } from './node-model.ts';
 import { type ModelPod, isOf, isReady, listStuck } from './pod-model.ts';
@@ -65,6 +65,10 @@ export class PatchPromises {
       return;
     }
     this.#tell(`  patch of ${read.name}: ${slots.map(({ name, image }) => `${name}=${image}`).join(', ')}`);
+    if (isHostile(live)) {
+      this.#checkHostile(live, { slots, annotations });
+      return;
+    }
     this.#checkProof(slots);
     if (Object.values(annotations).every((value) => value === null)) {
       // A restore keeps to the budget where pods that serve are replaced.
@@ -74,9 +78,21 @@ export class PatchPromises {
     }
   }
 
+  /** A tag means what its source has given for it, whatever anybody has written about that. */
+  checkTag({ repository, tag = '' }: Reference, digest: string): void {
+    const [, host = '', ...path] = repository.split('/');
+    const source = { host, repository: path.join('/'), tag };
+    const isOfDigest = /--[a-f0-9]{12}(?:-partial)?$/.test(tag);
+    demand(
+      isOfDigest || this.#registries.hasMeant(source, digest),
+      `${repository}:${tag} means what its source has given, and not ${digest}`,
+    );
+  }
+
   /** Only for a pod that does not serve, and only to what the template says. */
   checkPodPatch(read: Workload, { name, uid, slots }: PodPatch): void {
-    const pod = this.#cluster.workloads.get(read.name)?.pods.find((one) => one.uid === uid);
+    const live = this.#cluster.honest.find((one) => one.name === read.name);
+    const pod = live?.pods.find((one) => one.uid === uid);
     if (!pod) {
       return;
     }
@@ -85,6 +101,15 @@ export class PatchPromises {
       const slot = read.slots.find((one) => one.name === container);
       const isBackedUp = !isCopyText(image) || this.#registries.wasProven(parseReference(image));
       demand(slot?.image === image && isBackedUp, `the pod ${name} gets an image of its template`);
+    }
+  }
+
+  /** What is put back is what a hand has written down. What is new is in the backup. */
+  #checkHostile(live: ModelWorkload, { slots, annotations }: WorkloadPatch): void {
+    const next = parseRecord(withoutNull(annotations));
+    if (next.before.size > 0) {
+      this.#checkProof(slots);
+      live.swappedAtMs = live.kind.rollsOut && isSettled(live) ? next.swappedAtMs : undefined;
     }
   }
 

@@ -7,9 +7,11 @@ import { expect, it } from 'vitest';
 
 import { tell, useModelTime } from './histories.ts';
 import { KINDS } from '../../src/workloads/kinds.ts';
+import { ATTACKS } from './hostile-model.ts';
 import { KIND_MODELS, KIND_NAMES, type KindName } from './kind-models.ts';
 import { RUNTIMES } from './node-model.ts';
-import { type Conditions, NAMES, POD_PREVIEWS, TROUBLES, USUAL, World } from './world.ts';
+import { type Conditions, NAMES, POD_PREVIEWS, USUAL, World } from './world.ts';
+import { TROUBLES } from './troubles.ts';
 
 useModelTime();
 
@@ -70,3 +72,10 @@ it.each(KIND_NAMES.flatMap((name) => RUNTIMES.map((runtime) => [name, runtime] a
     await tell(world, () => world.accept('none'));
   },
 );
+
+it.each(
+  (['Deployment', 'DaemonSet'] as const).flatMap((name) => ATTACKS.map((attack) => [name, attack] as const)),
+)('swaps every %s beside a tenant with %s', { tags: 'attack-annotation' }, async (name, attack) => {
+  const world = new World(listKinds(name), IMPATIENT);
+  await tell(world, () => world.withstand(attack));
+});

@@ -1,5 +1,5 @@
 import { admit } from './admission-model.ts';
-import { type ClusterModel, type ModelWorkload, isSettled } from './cluster-model.ts';
+import { type ClusterModel, type ModelWorkload, isHostile, isSettled } from './cluster-model.ts';
 import { demand } from './demand.ts';
 import type { ContainerState } from './node-model.ts';
 import { type Images, isReady } from './pod-model.ts';
@@ -72,6 +72,9 @@ export class Trials {
 
   /** All pods of its template are there and ready. */
   noteSettled(live: ModelWorkload): void {
+    if (isHostile(live)) {
+      return;
+    }
     this.#open.delete(live.name);
     const runsCopy = Object.values(live.images).some((image) => image.startsWith(`${HOSTS.backup}/`));
     this.#isProven ||= runsCopy && live.kind.rollsOut && live.replicas > 0;

@@ -1,12 +1,12 @@
 import { vi } from 'vitest';
 
-import { parseReference } from '../../src/images/reference.ts';
+import { type Reference, parseReference } from '../../src/images/reference.ts';
 import type { PodPatch, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { planRestore } from '../../src/reconcile/decide/originals/restore.ts';
 import { KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { hasRecord, parseRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { POLICIES, type Policy, dropTag } from './admission-model.ts';
+import { POLICIES, type Policy } from './admission-model.ts';
 import { ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
 import { demand } from './demand.ts';
@@ -15,7 +15,10 @@ import { NodesModel, QUIRKS, RUNTIMES, type Runtime } from './node-model.ts';
 import { PatchPromises, isCopyText } from './patch-promises.ts';
 import { isReady } from './pod-model.ts';
 import { HOSTS, PLATFORMS, type Parts, RegistryModel } from './registry-model.ts';
+import { type Attack, HostileModel } from './hostile-model.ts';
+import { showsSource } from './shown-images.ts';
 import { ROLLOUT_TIMEOUT_MS, Trials } from './trials.ts';
+import { type Trouble, cause } from './troubles.ts';
 
 const SETTINGS = {
   MODE: 'swap',
@@ -27,10 +30,12 @@ const SETTINGS = {
 };
 const OTHER_PREFIX = `${HOSTS.backup}/b`;
 /** How many different things can happen, with those that happen more often counted so many times. */
-export const STEPS = 53;
+export const STEPS = 57;
 export const NAMES = ['web', 'api', 'job', 'cache'];
 const REPOSITORIES = ['one', 'two', 'three'];
 const TAGS = ['1', '2'];
+/** Nobody deploys it but the hostile tenant. */
+const OTHER_TAG = 'pull-request';
 const HOUR_MS = 3_600_000;
 /** More than anybody does in nine days who has something to do. */
 const MOST_STEPS = 200_000;
@@ -44,15 +49,6 @@ export interface Conditions {
   readonly runtimes: readonly Runtime[];
   readonly maxRollouts: number;
 }
-
-/** What makes copies useless on all nodes. */
-export const TROUBLES = [
-  'the nodes cannot pull a copy',
-  'a policy takes copies from a mirror that has none',
-  'copies do not get ready',
-  'copies crash',
-] as const;
-type Trouble = (typeof TROUBLES)[number];
 
 export const USUAL: Conditions = { podPreviews: 'not permitted', runtimes: [], maxRollouts: 1 };
 
@@ -89,6 +85,7 @@ export class World implements ControllerWorld {
   settings: Readonly<Record<string, string>>;
   readonly #trials: Trials;
   readonly #promises: PatchPromises;
+  readonly #hostile: HostileModel;
   readonly #maxRollouts: number;
   #controller: ControllerModel;
   #step = 0;
@@ -112,10 +109,11 @@ export class World implements ControllerWorld {
       tell,
     });
     for (const repository of REPOSITORIES) {
-      for (const tag of TAGS) {
+      for (const tag of [...TAGS, OTHER_TAG]) {
         this.#publish(repository, tag);
       }
     }
+    this.#hostile = new HostileModel({ cluster: this.cluster, registries: this.registries, tell });
     for (const [index, kind] of kinds.entries()) {
       this.#create(NAMES[index] ?? `more-${index}`, { kind, pick: index });
     }
@@ -161,7 +159,7 @@ export class World implements ControllerWorld {
       node.quirk = 'none';
     }
     this.#applySettings({ ...this.settings, MODE: 'swap' });
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       workload.isPaused = false;
       workload.replicas = 2;
       this.#trials.disturb(workload.name);
@@ -169,8 +167,10 @@ export class World implements ControllerWorld {
     }
     this.#startRuns();
     await this.#waitFor(HOUR_MS);
+    // What it has written would be tried again and again, for days.
+    this.#hostile.leave();
     this.#endRuns();
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       this.#makeAgree(workload);
     }
     await this.#waitFor(9 * 24 * HOUR_MS);
@@ -184,17 +184,18 @@ export class World implements ControllerWorld {
 
   /** Copies are of no use, and everything that can be swapped is: whatever pods are started, all run in the end. */
   async fail(trouble: Trouble): Promise<void> {
-    this.#cause(trouble);
+    this.tell(trouble);
+    cause(this.cluster, trouble);
     // What starts no pods is swapped by then, and what does is held for the second time.
     await this.#waitFor(1.5 * HOUR_MS);
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       this.#deletePod(workload, 0);
     }
     this.#startRuns();
     await this.#waitFor(HOUR_MS / 2);
     // They are tried again and again, one at a time.
     const isBack = (workload: ModelWorkload): boolean => this.#isBack(workload, trouble);
-    const workloads = [...this.cluster.workloads.values()];
+    const workloads = this.cluster.honest;
     await this.#waitFor(2 * HOUR_MS, () => workloads.every(isBack));
     for (const workload of workloads) {
       demand(isBack(workload), `${workload.name} runs, and has its originals again`);
@@ -208,7 +209,7 @@ export class World implements ControllerWorld {
     this.#setPolicy(policy);
     await this.#waitFor(26 * HOUR_MS);
     demand(this.#patches === 0, 'nothing is patched');
-    for (const { name } of this.cluster.workloads.values()) {
+    for (const { name } of this.cluster.honest) {
       const isTold = this.story.some((line) => line.startsWith(`  event on ${name}: ${reason}: `));
       demand(isTold, `who looks at ${name} is told: ${reason}`);
     }
@@ -224,10 +225,24 @@ export class World implements ControllerWorld {
     await this.#waitFor(26 * HOUR_MS);
     demand(this.#patches === before && this.#promises.undone === 0, 'no swap is undone or made again');
     this.#checkEnd();
-    for (const { name, images, pods } of this.cluster.workloads.values()) {
+    for (const { name, images, pods } of this.cluster.honest) {
       demand(Object.values(images).every(isCopyText), `${name} runs from the backup`);
       demand(pods.every(isReady), `${name} serves`);
     }
+    this.#controller.kill(0);
+  }
+
+  /** The hostile tenant does the same again and again: others are swapped as if it was not there, and stay so. */
+  async withstand(attack: Attack): Promise<void> {
+    const isSwapped = ({ images }: ModelWorkload): boolean => Object.values(images).every(isCopyText);
+    for (let minutes = 0; minutes < 120; minutes += 5) {
+      this.#hostile.insist(attack);
+      await this.#waitFor(5 * 60_000);
+    }
+    for (const workload of this.cluster.honest) {
+      demand(isSwapped(workload), `${workload.name} runs from the backup`);
+    }
+    demand(this.#promises.undone === 0, 'no swap of others is undone');
     this.#controller.kill(0);
   }
 
@@ -243,7 +258,7 @@ export class World implements ControllerWorld {
   async #restoreAll(): Promise<void> {
     this.#applySettings({ ...this.settings, MODE: 'restore' });
     await this.#waitFor(36 * HOUR_MS);
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       const { name, images, written } = workload;
       demand(JSON.stringify(images) === JSON.stringify(written), `${name} has what the user wrote`);
       demand(!hasRecord(this.cluster.read(workload).annotations), `${name} has nothing of ours`);
@@ -251,10 +266,21 @@ export class World implements ControllerWorld {
   }
 
   onPatch(read: Workload, patch: WorkloadPatch): void {
-    const live = this.cluster.workloads.get(read.name);
+    const live = this.cluster.honest.find(({ name }) => name === read.name);
     // What has an original that is gone may be tried again for ever: another swap of it, or a rescue.
     this.#patches += live && this.#canRun(live) ? 1 : 0;
     this.#expect(() => this.#promises.checkPatch(read, patch));
+  }
+
+  onTag(copy: Reference, digest: string): void {
+    this.#expect(() => this.#promises.checkTag(copy, digest));
+  }
+
+  /** Who has not failed themselves is not held for what another tenant shows. */
+  onSwappingStopped(): void {
+    this.tell('  swapping is stopped');
+    const failed = this.#promises.undone;
+    this.#expect(() => demand(failed > 0, 'swapping goes on where no swap of others has failed'));
   }
 
   onPodPatch(read: Workload, patch: PodPatch): void {
@@ -280,7 +306,7 @@ export class World implements ControllerWorld {
       ({ swappedAtMs = 0 }) => Date.now() - swappedAtMs < ROLLOUT_TIMEOUT_MS,
     );
     demand(rolling.length <= this.#maxRollouts, `${rolling.length} rollouts at once`);
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       this.#checkWritten(workload);
     }
   }
@@ -310,7 +336,7 @@ export class World implements ControllerWorld {
 
   /** Runs that have no image to wait for reach the deadline of their Job. */
   #endRuns(): void {
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       const isHopeless = workload.kind.kind === 'CronJob' && !this.#canRun(workload);
       for (const pod of isHopeless ? workload.pods : []) {
         this.cluster.deletePod(workload, pod);
@@ -319,7 +345,7 @@ export class World implements ControllerWorld {
   }
 
   #checkEnd(): void {
-    for (const workload of this.cluster.workloads.values()) {
+    for (const workload of this.cluster.honest) {
       const canRun = this.#canRun(workload);
       demand(isSettled(workload) || !canRun, `${workload.name} runs`);
       // What cannot be pulled from anywhere is nobody's to mend.
@@ -389,6 +415,16 @@ export class World implements ControllerWorld {
     this.tell(`${HOSTS.source}/${repository}:${tag} is ${digest.slice(0, 20)} now`);
   }
 
+  /** A pod goes on with what it has pulled, even when it crashes and the new image would not. */
+  #publishNew(repository: string, tag: string): void {
+    for (const { name, written } of this.cluster.honest) {
+      if (Object.values(written).includes(`${HOSTS.source}/${repository}:${tag}`)) {
+        this.#trials.disturb(name);
+      }
+    }
+    this.#publish(repository, tag);
+  }
+
   #publishGone(): void {
     for (const repository of REPOSITORIES) {
       for (const tag of TAGS) {
@@ -424,7 +460,7 @@ export class World implements ControllerWorld {
   }
 
   #choose(op: number, pick: number): () => void | Promise<void> {
-    const workload = pickOf([...this.cluster.workloads.values()], pick);
+    const workload = pickOf(this.cluster.honest, pick);
     const random = pick >> 3;
     return pickOf<() => void | Promise<void>>(
       [
@@ -438,7 +474,7 @@ export class World implements ControllerWorld {
         () => this.#deploy(workload, random),
         () => this.#putBack(workload),
         () => this.#rollBack(workload, random),
-        () => this.#publish(pickOf(REPOSITORIES, pick), pickOf(TAGS, random)),
+        () => this.#publishNew(pickOf(REPOSITORIES, pick), pickOf(TAGS, random)),
         () => this.#unpublish(pickOf(REPOSITORIES, pick), pickOf(TAGS, random)),
         () => this.#toggle('source'),
         () => this.#toggle('backup'),
@@ -458,6 +494,7 @@ export class World implements ControllerWorld {
         () => this.#changeRuntime(random),
         () => this.#changePreviews(random),
         () => this.#breakImage(random),
+        ...times(4, () => this.#hostile.act(pick)),
       ],
       op,
     );
@@ -535,57 +572,16 @@ export class World implements ControllerWorld {
     this.tell(`${content.slice(0, 20)} crashes from now on`);
   }
 
-  #cause(trouble: Trouble): void {
-    this.tell(trouble);
-    const { nodes } = this.cluster;
-    switch (trouble) {
-      case 'the nodes cannot pull a copy':
-        nodes.hasBackupAccess = false;
-        return;
-      case 'a policy takes copies from a mirror that has none':
-        this.cluster.policy = 'backup from an empty mirror';
-        return;
-      case 'copies crash':
-      case 'copies do not get ready':
-        for (const node of nodes.all) {
-          node.quirk = trouble;
-        }
-    }
-  }
-
   /** Pods of a workload that do not show which image they run, or another than their template says, are replaced. */
   #makeAgree(workload: ModelWorkload): void {
-    if (!Object.keys(workload.images).every((container) => this.#isPlain(workload, container))) {
+    if (
+      !Object.keys(workload.images).every((container) => showsSource(this.registries, workload, container))
+    ) {
       this.tell(`somebody replaces all pods of ${workload.name}`);
       for (const pod of workload.pods) {
         this.cluster.deletePod(workload, pod);
       }
     }
-  }
-
-  #isPlain({ images, written, pods }: ModelWorkload, container: string): boolean {
-    const meaning = this.registries.find(parseReference(written[container] ?? ''));
-    const image = images[container] ?? '';
-    const isRewritten = pods.some(
-      (pod) => dropTag(pod.wanted[container] ?? '') !== dropTag(pod.images[container] ?? ''),
-    );
-    if (isRewritten || isCopyText(image) || meaning === undefined) {
-      return !isRewritten;
-    }
-    const shown = pods.flatMap(({ states, node, images: { [container]: text } }) => {
-      const state = states[container];
-      return !state || state.is === 'not pulled' ? [] : [{ ...state, node, text }];
-    });
-    const means = ({ content, node, text }: (typeof shown)[number]): boolean =>
-      text === image && content === this.registries.findContent(meaning, node.platform);
-    const isOne = new Set(shown.map(({ imageId }) => imageId)).size <= 1;
-    const isOfSource = shown.every(
-      ({ imageId, text }) =>
-        text === image &&
-        imageId.startsWith(`${HOSTS.source}/`) &&
-        this.registries.isIndex(imageId.slice(imageId.indexOf('@') + 1)),
-    );
-    return shown.every(means) || (isOne && isOfSource);
   }
 
   #deploy(workload: ModelWorkload, pick: number): void {
