@@ -73,8 +73,8 @@ export class ControllerModel {
       clock: systemClock,
       log,
       metrics: METRICS,
-        memo: NO_MEMO,
-        onSwappingStopped: () => world.onSwappingStopped(),
+      memo: NO_MEMO,
+      onSwappingStopped: () => world.onSwappingStopped(),
     });
     this.#live.listen({
       onChanged: (now, before) => this.#loops.applySettings(now, before),
