@@ -7,7 +7,7 @@ import { copyImage } from './copy-image.ts';
 import { createContentMemory } from './content/content-memory.ts';
 import { createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
-import { createCopyEngine } from './engine/regctl.ts';
+import { createCopyEngine, planEngineMemory } from './engine/regctl.ts';
 import { createHostAllowances } from './limits/host-allowances.ts';
 import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
@@ -76,6 +76,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     environment,
     temporaryFolder: options.temporaryFolder ?? tmpdir(),
     clock,
+    memoryLimits: () => planEngineMemory(settings().copyConcurrency),
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
   const read = createContentReader({ manifests, allowances, memory: createContentMemory() });

@@ -21,7 +21,7 @@ const MIB = 1024 * 1024;
 const SAMPLE_MS = 10;
 const TIMEOUT_MS = 300_000;
 /** What src/registry/engine/regctl.ts lets one engine have. */
-const MOST_BYTES = 128 * MIB;
+const MOST_BYTES = 96 * MIB;
 
 interface Sample {
   readonly what: string;

@@ -32,7 +32,8 @@ beforeEach(async () => {
   nowMs = 1_000_000;
   configFolder = await createTemporaryFolder();
   fake = await createFakeEngine();
-  settings = { copyConcurrency: 4, copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
+  // The fake engine is a Node, and takes more memory than the real one: this is room for several.
+  settings = { copyConcurrency: 16, copyTimeoutMs: 20_000, insecureRegistries: [], copyReferrers: false };
   usualSource = await startRegistry(() => FOUND);
 });
 

@@ -52,7 +52,7 @@ export interface ModelWorkload extends Controlled {
 
 const NAMESPACE = 'shop';
 /** Of the tenant who writes into annotations and slots whatever may hurt others. */
-const HOSTILE_NAMESPACE = 'mallory';
+export const HOSTILE_NAMESPACE = 'mallory';
 const USER = 'kubectl-client-side-apply';
 
 /** Workloads, their controllers, admission and kubelets, one small step at a time. */

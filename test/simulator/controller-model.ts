@@ -8,7 +8,7 @@ import { type Reference, formatReference, withDigest } from '../../src/images/re
 import { LiveSettings } from '../../src/settings/live-settings.ts';
 import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
 import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
-import { NO_MEMO } from '../../src/reconcile/rollouts/swap-stops.ts';
+import { NO_MEMO, type SwapStop } from '../../src/reconcile/rollouts/swap-stops.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -39,7 +39,7 @@ export interface ControllerWorld {
   onPodPatch(workload: Workload, patch: PodPatch): void;
   /** Called when a tag of the backup is about to mean a digest. */
   onTag(copy: Reference, digest: string): void;
-  onSwappingStopped(): void;
+  onSwappingStopped(stop: SwapStop): void;
 }
 
 /** The two loops as they are, with every request of theirs in the hands of the world. */
@@ -74,7 +74,7 @@ export class ControllerModel {
       log,
       metrics: METRICS,
       memo: NO_MEMO,
-      onSwappingStopped: () => world.onSwappingStopped(),
+      onSwappingStopped: (stop) => world.onSwappingStopped(stop),
     });
     this.#live.listen({
       onChanged: (now, before) => this.#loops.applySettings(now, before),

@@ -7,7 +7,8 @@ import { KIND_NAMES } from '../../src/workloads/kinds.ts';
 import { hasRecord, parseRecord } from '../../src/workloads/record.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
 import { POLICIES, type Policy } from './admission-model.ts';
-import { ClusterModel, isSettled, type ModelWorkload } from './cluster-model.ts';
+import type { SwapStop } from '../../src/reconcile/rollouts/swap-stops.ts';
+import { ClusterModel, HOSTILE_NAMESPACE, isSettled, type ModelWorkload } from './cluster-model.ts';
 import { ControllerModel, type ControllerWorld } from './controller-model.ts';
 import { demand } from './demand.ts';
 import type { KindName } from './kind-models.ts';
@@ -277,10 +278,10 @@ export class World implements ControllerWorld {
   }
 
   /** Who has not failed themselves is not held for what another tenant shows. */
-  onSwappingStopped(): void {
-    this.tell('  swapping is stopped');
-    const failed = this.#promises.undone;
-    this.#expect(() => demand(failed > 0, 'swapping goes on where no swap of others has failed'));
+  onSwappingStopped({ namespace }: SwapStop): void {
+    this.tell(`  swapping is stopped${namespace === undefined ? '' : ` in ${namespace}`}`);
+    const mayStop = namespace === HOSTILE_NAMESPACE || this.#promises.undone > 0;
+    this.#expect(() => demand(mayStop, 'swapping goes on where no swap of others has failed'));
   }
 
   onPodPatch(read: Workload, patch: PodPatch): void {

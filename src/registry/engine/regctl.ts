@@ -3,7 +3,8 @@ import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '../../clock.ts';
-import { UsageError } from '../../errors.ts';
+import { RegistryError, UsageError } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { CopyMeter } from './copy-meter.ts';
@@ -13,6 +14,7 @@ import { createReadingGuard } from './reading-guard.ts';
 import { createContentError } from '../manifests/manifest-content.ts';
 import { toSecretFree } from '../secret-free.ts';
 import { parseRetryAfterMs } from '../limits/retry-after.ts';
+import { MemoryBudget, type MemoryExcess, type MemoryLimits } from '../programs/memory-budget.ts';
 import { runProgram, type ProgramResult } from '../programs/run-program.ts';
 import { describeTimeout } from './slow-side.ts';
 import type { TracedRequest } from './trace-line.ts';
@@ -28,8 +30,8 @@ export interface EngineOptions {
   readonly clock: Clock;
   /** From asking the engine to end until it is ended. */
   readonly killAfterMs?: number;
-  /** What one engine may have in memory. Default: 128 MiB. */
-  readonly mostMemoryBytes?: number;
+  /** What engines may have in memory; {@link planEngineMemory} by default, for one. */
+  readonly memoryLimits?: () => MemoryLimits;
 }
 
 export interface EngineCopy {
@@ -65,14 +67,25 @@ const PASSED_ON = ['PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS
 const LONGEST_WAIT_MS = 10_000;
 const MIB = 1024 * 1024;
 /**
- * An ordinary image makes the engine take 14 MiB, and the largest that is begun with about 80. What takes more was made to:
- * a source can send endless lists and error messages, which nothing but this bounds.
+ * An ordinary image makes the engine take 14 to 18 MiB, and the largest that is begun with about 80. What takes more was made
+ * to: a source can send endless lists and error messages, which nothing but this bounds.
  */
-const MOST_MEMORY_BYTES = 128 * MIB;
+const MOST_MEMORY_BYTES = 96 * MIB;
+const ORDINARY_MEMORY_BYTES = 24 * MIB;
 /** From here on the engine rather collects its garbage than take more: what it needs at once is below that. */
 const MEMORY_GOAL = '64MiB';
 
+/**
+ * Room for ordinary images in all engines, or for a single large one beside none: large ones of several make the largest wait
+ * for another time. Whatever sources send, the controller has the rest of its memory for itself.
+ */
+export function planEngineMemory(copyConcurrency: number): MemoryLimits {
+  const togetherBytes = Math.max(MOST_MEMORY_BYTES, copyConcurrency * ORDINARY_MEMORY_BYTES);
+  return { aloneBytes: MOST_MEMORY_BYTES, togetherBytes };
+}
+
 export function createCopyEngine(options: EngineOptions): CopyEngine {
+  const memory = new MemoryBudget(options.memoryLimits ?? (() => planEngineMemory(1)));
   return {
     async copy(copy) {
       const guard = createReadingGuard(copy.job);
@@ -84,13 +97,16 @@ export function createCopyEngine(options: EngineOptions): CopyEngine {
         }
       });
       let decisive: FailedRequest | undefined;
-      const result = await runEngine(options, copy, (line) => {
+      const result = await runEngine({ ...options, memory }, copy, (line) => {
         const failed = reader.readLine(line);
         if (failed && (isLongWait(failed) || reader.isUploadRefused())) {
           decisive ??= failed;
         }
         return decisive || reader.isConfigRefused() || guard.findExcess() !== undefined ? 'stop' : undefined;
       });
+      if (result.memoryExcess?.is === 'together') {
+        throw createCrowdedError(copy.job, result.memoryExcess);
+      }
       const excess = describeMemory(result) ?? guard.findExcess();
       if (excess !== undefined && result.stopped !== 'abort') {
         throw createContentError(copy.job.source, excess);
@@ -105,7 +121,7 @@ export function createCopyEngine(options: EngineOptions): CopyEngine {
 }
 
 async function runEngine(
-  options: EngineOptions,
+  options: EngineOptions & { readonly memory: MemoryBudget },
   copy: EngineCopy,
   onErrorLine: (line: string) => 'stop' | undefined,
 ): Promise<ProgramResult> {
@@ -122,7 +138,7 @@ async function runEngine(
         REGCTL_CONFIG: '/dev/stdin',
         GOMEMLIMIT: MEMORY_GOAL,
       },
-      mostMemoryBytes: options.mostMemoryBytes ?? MOST_MEMORY_BYTES,
+      memory: options.memory,
       stdin: file.fd,
       timeoutMs: copy.timeoutMs,
       signal: copy.signal,
@@ -184,10 +200,18 @@ function isLongWait({ status, retryAfter }: FailedRequest): boolean {
   return status === 429 && retryAfter !== undefined && parseRetryAfterMs(retryAfter, 0) > LONGEST_WAIT_MS;
 }
 
-function describeMemory({ memoryBytes }: ProgramResult): string | undefined {
-  return memoryBytes === undefined
-    ? undefined
-    : `makes the copy engine take too much memory (${Math.ceil(memoryBytes / MIB)} MiB)`;
+function describeMemory({ memoryExcess }: ProgramResult): string | undefined {
+  return (
+    memoryExcess && `makes the copy engine take too much memory (${Math.ceil(memoryExcess.bytes / MIB)} MiB)`
+  );
+}
+
+/** It may well have room when others have ended. */
+function createCrowdedError({ source }: CopyJob, { bytes }: MemoryExcess): RegistryError {
+  const message =
+    `copying ${formatReference(source)}: the copies that were made at the same time took too much memory, ` +
+    `and this one the most (${Math.ceil(bytes / MIB)} MiB)`;
+  return new RegistryError(message, { reason: 'Unknown', side: 'source' });
 }
 
 interface EngineEnd {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 import { createLineSplitter } from './line-splitter.ts';
-import { watchMemory } from './memory-watch.ts';
+import type { MemoryBudget, MemoryExcess } from './memory-budget.ts';
 import { waitForEnd } from './program-end.ts';
 
 export interface ProgramRun {
@@ -14,8 +14,8 @@ export interface ProgramRun {
   readonly stdin: number | string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** It is ended at once when it takes more memory than this. */
-  readonly mostMemoryBytes?: number;
+  /** It is ended at once when it takes too much memory. */
+  readonly memory?: MemoryBudget;
   /** Called for every line of stderr; `stop` ends the program early. */
   readonly onErrorLine?: (line: string) => 'stop' | undefined;
   /** From asking a program to end until it is ended. */
@@ -28,8 +28,8 @@ export interface ProgramResult {
   readonly stdout: string;
   /** Why it was stopped before it ended by itself. */
   readonly stopped: 'timeout' | 'abort' | 'stop' | 'memory' | undefined;
-  /** What it had in memory when that was too much. */
-  readonly memoryBytes?: number;
+  /** How it took too much memory. */
+  readonly memoryExcess?: MemoryExcess;
 }
 
 const LONGEST_STDOUT = 64 * 1024;
@@ -80,9 +80,9 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
       killTimer = setTimeout(() => givenUp.abort(), GIVE_UP_AFTER_MS);
     }, run.killAfterMs ?? KILL_AFTER_MS);
   };
-  let memoryBytes: number | undefined;
-  const unwatch = watchProgram(child, run.mostMemoryBytes, (bytes) => {
-    memoryBytes = bytes;
+  let memoryExcess: MemoryExcess | undefined;
+  const unwatch = watchProgram(child, run.memory, (excess) => {
+    memoryExcess = excess;
     stop('memory');
     // Asked politely, it would go on growing.
     killGroup(child, 'SIGKILL');
@@ -93,7 +93,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   try {
     const stdout = collect(child, run, () => stop('stop'));
     const exitCode = await waitForEnd(child, givenUp.signal);
-    return { exitCode, stdout: stdout(), stopped, ...(memoryBytes !== undefined && { memoryBytes }) };
+    return { exitCode, stdout: stdout(), stopped, ...(memoryExcess && { memoryExcess }) };
   } finally {
     unwatch();
     clearTimeout(deadline);
@@ -124,12 +124,10 @@ function collect(child: ChildProcess, run: ProgramRun, stop: () => void): () => 
 
 function watchProgram(
   { pid }: ChildProcess,
-  mostBytes: number | undefined,
-  onExceeded: (bytes: number) => void,
+  memory: MemoryBudget | undefined,
+  onExceeded: (excess: MemoryExcess) => void,
 ): () => void {
-  return pid === undefined || mostBytes === undefined
-    ? () => undefined
-    : watchMemory(pid, { mostBytes, onExceeded });
+  return pid === undefined || !memory ? () => undefined : memory.watch(pid, onExceeded);
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

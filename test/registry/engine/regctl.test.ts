@@ -37,6 +37,8 @@ function copyWith(
     environment: {},
     temporaryFolder: fake.folder,
     clock: { nowMs: () => NOW_MS, monotonicMs: () => 0 },
+    // The fake is a Node, and takes more than the real one.
+    memoryLimits: () => ({ aloneBytes: Infinity, togetherBytes: Infinity }),
     ...options,
   });
   return engine.copy({
@@ -183,13 +185,27 @@ describe('a copy that fails', () => {
 
   it('is ended when it takes too much memory, whatever it does', { tags: 'attack-image' }, async () => {
     const fake = await createFakeEngine({ hangs: true, ignoresSigterm: true });
-    const copied = copyWith(fake, {}, { mostMemoryBytes: 1_000_000 });
+    const copied = copyWith(
+      fake,
+      {},
+      { memoryLimits: () => ({ aloneBytes: 1_000_000, togetherBytes: Infinity }) },
+    );
     await expect(copied).rejects.toMatchObject({
       reason: 'Unsupported',
       retryable: false,
       side: 'source',
       message: expect.stringMatching(/^a\.io\/team\/app:1@.* take too much memory \(\d+ MiB\)$/),
     });
+  });
+
+  it('is tried again when it took too much memory beside others', async () => {
+    const fake = await createFakeEngine({ hangs: true });
+    const copied = copyWith(
+      fake,
+      {},
+      { memoryLimits: () => ({ aloneBytes: Infinity, togetherBytes: 1_000_000 }) },
+    );
+    await expect(copied).rejects.toMatchObject({ reason: 'Unknown', retryable: true });
   });
 
   it('is ended when it reads more than any image has', { tags: 'attack-image' }, async () => {

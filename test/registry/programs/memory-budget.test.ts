@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+
+import { expect, it } from 'vitest';
+
+import { MemoryBudget, findMemoryExcess } from '../../../src/registry/programs/memory-budget.ts';
+import { runProgram } from '../../../src/registry/programs/run-program.ts';
+
+const MIB = 1024 * 1024;
+
+const alone = (aloneBytes: number) => new MemoryBudget(() => ({ aloneBytes, togetherBytes: Infinity }));
+
+function run(script: string, memory: MemoryBudget) {
+  return runProgram({
+    program: process.execPath,
+    args: ['--expose-gc', '--eval', script],
+    environment: {},
+    stdin: '',
+    timeoutMs: 60_000,
+    signal: new AbortController().signal,
+    memory,
+  });
+}
+
+it(
+  'a program that takes too much memory is ended at once, and it is known how much',
+  { tags: 'attack-image' },
+  async () => {
+    const grow =
+      'process.on("SIGTERM", () => {}); Buffer.alloc(200 * 1024 * 1024, 1); setInterval(() => {}, 1000)';
+    const { stopped, exitCode, memoryExcess } = await run(grow, alone(150 * MIB));
+    expect([stopped, exitCode]).toEqual(['memory', null]);
+    expect(memoryExcess?.is).toBe('alone');
+    expect(memoryExcess?.bytes).toBeGreaterThan(150 * MIB);
+  },
+);
+
+it('a program that was too large for a moment only is ended as well', async () => {
+  const peak =
+    'let all = Buffer.alloc(200 * 1024 * 1024, 1); all = undefined; gc(); setInterval(() => {}, 1000)';
+  const { stopped } = await run(peak, alone(150 * MIB));
+  expect(stopped).toBe('memory');
+});
+
+it('a program that keeps within its bound ends by itself', async () => {
+  // Of this process, and so of any Node: what a bare one takes is well below.
+  const own = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
+  const result = await run('setTimeout(() => console.log("done"), 200)', alone(2 * own));
+  expect(result).toEqual({ stopped: undefined, exitCode: 0, stdout: 'done\n' });
+});
+
+const LIMITS = { aloneBytes: 96, togetherBytes: 100 };
+
+it.each<[string, Record<string, [number, number]>, Record<string, string>]>([
+  ['all keep within their bounds', { a: [50, 96], b: [50, 50] }, {}],
+  ['one was too large for a moment', { a: [10, 97], b: [90, 90] }, { a: 'alone' }],
+  ['they are too large together', { a: [60, 60], b: [30, 30], c: [20, 20] }, { a: 'together' }],
+  [
+    'they are far too large together',
+    { a: [60, 60], b: [70, 70], c: [50, 50] },
+    { b: 'together', a: 'together' },
+  ],
+  [
+    'one is too large, and so are the others',
+    { a: [97, 97], b: [60, 60], c: [50, 50] },
+    { a: 'alone', b: 'together' },
+  ],
+])('ends the largest programs when %s', (_, uses, expected) => {
+  const all = new Map(Object.entries(uses).map(([name, [bytes, peakBytes]]) => [name, { bytes, peakBytes }]));
+  const found = [...findMemoryExcess(all, LIMITS)].map(([name, { is }]) => [name, is]);
+  expect(Object.fromEntries(found)).toEqual(expected);
+});
+
+it(
+  'of programs that take too much memory together, the largest is ended',
+  { tags: 'attack-image' },
+  async () => {
+    const memory = new MemoryBudget(() => ({ aloneBytes: 900 * MIB, togetherBytes: 500 * MIB }));
+    const grow = (mib: number): string =>
+      `globalThis.all = Buffer.alloc(${mib} * 1024 * 1024, 1); console.log("grown"); setTimeout(() => process.exit(), 3000)`;
+    const [large, small] = await Promise.all([run(grow(450), memory), run(grow(50), memory)]);
+    expect([large.stopped, large.memoryExcess?.is]).toEqual(['memory', 'together']);
+    expect([small.stopped, small.exitCode]).toEqual([undefined, 0]);
+  },
+);
