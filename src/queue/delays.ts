@@ -4,6 +4,8 @@ import type { Clock } from '../clock.ts';
 export interface Delays {
   /** Does nothing when the key is due earlier anyway. */
   schedule(key: string, delayMs: number): void;
+  /** Forgets the appointment, if there is one. */
+  cancel(key: string): void;
   clear(): void;
 }
 
@@ -32,6 +34,10 @@ export function createDelays(options: {
         Math.min(delayMs, LONGEST_TIMER_MS),
       );
       appointments.set(key, { dueAtMs, timer });
+    },
+    cancel(key) {
+      clearTimeout(appointments.get(key)?.timer);
+      appointments.delete(key);
     },
     clear() {
       for (const { timer } of appointments.values()) {

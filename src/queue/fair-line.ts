@@ -7,7 +7,7 @@ export interface Share {
   readonly namespaces: readonly string[];
   /** Host that is asked, and may keep the work waiting. */
   readonly host?: string;
-  /** Pods depend on it now: comes before other work, within the same limits. */
+  /** Pods depend on it now: every other turn is for such work, while there is any. */
   readonly isUrgent?: boolean;
 }
 
@@ -48,7 +48,8 @@ function unite(known: Waiting | undefined, { namespaces, host = NO_HOST, isUrgen
 
 /**
  * Keys that wait for their turn. Namespaces take turns, and within a namespace the hosts; keys of one host come in the order
- * in which they were put there. So the work of one tenant does not wait for all that another wants.
+ * in which they were put there. So the work of one tenant does not wait for all that another wants. Urgent keys have turns of
+ * their own, in between: who always has some does not keep others from what is not urgent.
  */
 export class FairLine {
   readonly #limits: () => ShareLimits;
@@ -58,6 +59,8 @@ export class FairLine {
   readonly #underWay = new Map<string, { readonly namespace: string; readonly host: string }>();
   readonly #perNamespace = new Counts();
   readonly #perHost = new Counts();
+  /** Whether the last turn was for urgent work. */
+  #wasUrgent = false;
 
   /** `limits` are asked at every turn, so that they may change. */
   constructor(limits: () => ShareLimits) {
@@ -94,12 +97,14 @@ export class FairLine {
       namespace: (name: string) => this.#underWay.size < forAll || this.#perNamespace.get(name) === 0,
       host: (name: string) => name === NO_HOST || this.#perHost.get(name) < perHost,
     };
-    const found = this.#urgent.find(may) ?? this.#ordinary.find(may);
+    const [first, second] = this.#wasUrgent ? [this.#ordinary, this.#urgent] : [this.#urgent, this.#ordinary];
+    const found = first.find(may) ?? second.find(may);
     const waiting = found && this.#waiting.get(found.key);
     if (!found || !waiting) {
       return undefined;
     }
     const { key, namespace, host } = found;
+    this.#wasUrgent = waiting.isUrgent;
     this.#lanesOf(waiting).remove(key, waiting);
     this.#waiting.delete(key);
     this.#underWay.set(key, { namespace, host });

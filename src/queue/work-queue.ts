@@ -134,6 +134,12 @@ export class WorkQueue {
     }
   }
 
+  /** Nobody wants the key any more: what was to come later does not come. What waits already gets its turn. */
+  forget(key: string): void {
+    this.#delays.cancel(key);
+    this.#forgetFailures(key);
+  }
+
   /** Takes effect as passes begin and end; running ones are not interrupted. */
   setConcurrency(concurrency: number): void {
     this.#concurrency = concurrency;
@@ -283,16 +289,16 @@ export class WorkQueue {
         this.#retry({ key, namespace }, Math.max(this.#failures.nextMs(key), outcome.notBeforeMs));
         break;
       case 'look_again':
-        this.#forget(key);
+        this.#forgetFailures(key);
         this.addAfter(key, outcome.afterMs);
         break;
       case 'gave_up':
-        this.#forget(key);
+        this.#forgetFailures(key);
         this.addAfter(key, SECOND_LOOK_MS);
         break;
       case 'success':
       case 'stopped':
-        this.#forget(key);
+        this.#forgetFailures(key);
     }
   }
 
@@ -301,7 +307,7 @@ export class WorkQueue {
     this.addAfter(key, Math.max(delayMs, this.#retryRates.reserveMs(namespace)));
   }
 
-  #forget(key: string): void {
+  #forgetFailures(key: string): void {
     this.#failures.forget(key);
     this.#conflicts.forget(key);
   }

@@ -154,6 +154,15 @@ describe('adding for later', () => {
     expect(keys()).toBe('a,a');
   });
 
+  it('is forgotten with a key that nobody wants any more', { tags: 'attack-size' }, async () => {
+    const queue = started();
+    queue.addAfter('a', 100);
+    queue.forget('a');
+    expect(vi.getTimerCount()).toBe(0);
+    await pass(100);
+    expect(passes).toEqual([]);
+  });
+
   it('means now when there is nothing to wait for', () => {
     started().addAfter('a', 0);
     expect(keys()).toBe('a');

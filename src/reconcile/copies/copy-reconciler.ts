@@ -208,17 +208,19 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
     if (!request) {
       return {};
     }
+    // What nobody wants any more when the pass ends makes no appointment.
+    const planNext = (next: { requeueAfterMs?: number }) => (copies.findRequest(key) ? next : {});
     try {
       const found: Finding = request.isRescue
         ? { state: await findRescueCopy(deps, request, signal) }
         : await verify(deps, request, signal);
       copies.settle(request, found.state);
-      return found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {};
+      return planNext(found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {});
     } catch (error) {
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;
       }
-      return settleFailure(deps, request, error);
+      return planNext(settleFailure(deps, request, error));
     }
   };
 }

@@ -79,6 +79,8 @@ export interface CopyListeners {
   readonly onSettled: (workloadKey: string) => void;
   /** Hears of every copy that another namespace wants, too. */
   readonly onShared?: (copyKey: string) => void;
+  /** Hears of every copy that nobody wants any more. */
+  readonly onUnwanted?: (copyKey: string) => void;
 }
 
 /**
@@ -92,11 +94,13 @@ export class CopyStore {
   readonly #onWanted: (copyKey: string) => void;
   readonly #onSettled: (workloadKey: string) => void;
   readonly #onShared: (copyKey: string) => void;
+  readonly #onUnwanted: (copyKey: string) => void;
 
   constructor(options: CopyListeners) {
     this.#onWanted = options.onWanted;
     this.#onSettled = options.onSettled;
     this.#onShared = options.onShared ?? (() => {});
+    this.#onUnwanted = options.onUnwanted ?? (() => {});
   }
 
   /** What is known; a verified copy is pending again when pods report what it was not compared with. */
@@ -203,7 +207,11 @@ export class CopyStore {
 
   /** Forgets everything, because the settings say that the copies belong elsewhere. */
   clear(): void {
+    const keys = [...this.#entries.keys()];
     this.#entries.clear();
+    for (const key of keys) {
+      this.#onUnwanted(key);
+    }
     this.#keysByWorkload.clear();
     this.#namespaces.clear();
   }
@@ -244,6 +252,7 @@ export class CopyStore {
     }
     if (entry?.workloadKeys.size === 0) {
       this.#entries.delete(key);
+      this.#onUnwanted(key);
     }
   }
 }

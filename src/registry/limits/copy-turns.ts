@@ -11,11 +11,18 @@ export interface CopyTurn {
   readonly repository: string;
 }
 
+/** What waits for its turn, numbered as it came. */
+interface Numbered extends CopyTurn {
+  readonly number: number;
+}
+
 /** A copy whose turn it is, and the namespace that had it. */
 interface Running extends CopyTurn {
   readonly namespace: string;
 }
 
+/** So many that came before it can be overtaken by an urgent copy, and no more: else one could wait for ever. */
+const HEAD_START = 16;
 const NOBODY: CopyShare = { namespaces: [''], isAlone: true, isUrgent: false };
 
 /** One engine is left to others, if there are any. */
@@ -32,10 +39,10 @@ function findPayer({ share }: CopyTurn, underWay: Counts): string {
 /**
  * Which of the waiting copies begins next, and for which namespace; undefined when none may. Two pushes of one layer into one
  * repository get in each other's way in many registries, so a repository has one at a time. The
- * last engine is for a namespace that has none, and one host leaves an engine to the others. Of those that may begin, the urgent ones come first, then those of the namespace that has
- * the fewest under way, then those that have waited longest.
+ * last engine is for a namespace that has none, and one host leaves an engine to the others. Of those that may begin, the ones of the namespace that has the fewest under way come first,
+ * then those that have waited longest; urgent ones get a head start.
  */
-export function chooseTurn<Turn extends CopyTurn>(
+export function chooseTurn<Turn extends Numbered>(
   waiting: readonly Turn[],
   running: readonly Running[],
   concurrency: number,
@@ -55,12 +62,13 @@ export function chooseTurn<Turn extends CopyTurn>(
       !repositories.has(turn.repository) &&
       hosts.get(turn.host) < leaveRoom(concurrency, isOneHost) &&
       (running.length < leaveRoom(concurrency, isAlone) || underWay === 0);
-    return mayBegin ? [{ turn, namespace, underWay, isUrgent }] : [];
+    const place = turn.number - (isUrgent ? HEAD_START : 0);
+    return mayBegin ? [{ turn, namespace, underWay, place }] : [];
   });
-  return candidates.toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.underWay - b.underWay)[0];
+  return candidates.toSorted((a, b) => a.underWay - b.underWay || a.place - b.place)[0];
 }
 
-interface Waiting extends CopyTurn {
+interface Waiting extends Numbered {
   readonly begin: () => Promise<void>;
 }
 
@@ -69,6 +77,7 @@ export class CopyTurns {
   readonly #concurrency: () => number;
   readonly #waiting = new Set<Waiting>();
   readonly #running = new Set<Running>();
+  #count = 0;
 
   /** `concurrency` is asked at every turn, so that it may change. */
   constructor(concurrency: () => number) {
@@ -86,7 +95,8 @@ export class CopyTurns {
       signal.removeEventListener('abort', leave);
       return copy().then(resolve, reject);
     };
-    const waiting: Waiting = { ...turn, begin };
+    this.#count += 1;
+    const waiting: Waiting = { ...turn, number: this.#count, begin };
     const leave = (): void => {
       this.#waiting.delete(waiting);
       reject(signal.reason as Error);

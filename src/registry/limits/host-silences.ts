@@ -18,6 +18,7 @@ export interface Question {
   readonly side: RegistrySide;
   /** Starting with a verb. */
   readonly doing: string;
+  readonly repository: string;
   readonly signal: AbortSignal;
 }
 
@@ -29,26 +30,40 @@ const WORTH_A_PAUSE_MS = 1_000;
 const MOST_HOSTS = 1_000;
 
 /** Times are monotonic. */
-type Known = { readonly answeredAtMs: number } | { readonly pausedAtMs: number; readonly pauseMs: number };
+type Known =
+  | { readonly answeredAtMs: number }
+  /** It did not answer for one repository: a question about another one will tell. */
+  | { readonly doubtedFor: string }
+  | { readonly pausedAtMs: number; readonly pauseMs: number };
 
 /**
  * What is known of a host after a question that got no answer; undefined when that tells nothing new. A host is silent only
- * when it has answered nobody since: a registry may take long for one image, whose owner must not make it pause for all. Of
- * many questions that were asked at the same time, the first one without an answer says it all.
+ * when it has answered nobody since, and neither for another repository: a registry may take long for one image, such as one
+ * that it has to get from elsewhere, whose owner must not make it pause for all. Of many questions that were asked at the
+ * same time, the first ones without an answer say it all.
  */
 function planPause(
   known: Known | undefined,
-  { askedAtMs, nowMs }: { readonly askedAtMs: number; readonly nowMs: number },
+  { repository, askedAtMs, nowMs }: Unanswered,
 ): Known | undefined {
   if (nowMs - askedAtMs < WORTH_A_PAUSE_MS) {
     return undefined;
   }
   if (known === undefined || 'answeredAtMs' in known) {
     const hasAnswered = known !== undefined && known.answeredAtMs >= askedAtMs;
-    return hasAnswered ? undefined : { pausedAtMs: nowMs, pauseMs: FIRST_PAUSE_MS };
+    return hasAnswered ? undefined : { doubtedFor: repository };
+  }
+  if ('doubtedFor' in known) {
+    return known.doubtedFor === repository ? undefined : { pausedAtMs: nowMs, pauseMs: FIRST_PAUSE_MS };
   }
   const pauseMs = Math.min(2 * known.pauseMs, LONGEST_PAUSE_MS);
   return known.pausedAtMs >= askedAtMs ? undefined : { pausedAtMs: nowMs, pauseMs };
+}
+
+interface Unanswered {
+  readonly repository: string;
+  readonly askedAtMs: number;
+  readonly nowMs: number;
 }
 
 function isSilence(error: unknown): boolean {
@@ -89,7 +104,7 @@ export function createHostSilences(clock: Clock): HostSilences {
       } catch (error) {
         const nowMs = clock.monotonicMs();
         const known = isSilence(error)
-          ? planPause(hosts.get(host), { askedAtMs, nowMs })
+          ? planPause(hosts.get(host), { repository: about.repository, askedAtMs, nowMs })
           : { answeredAtMs: nowMs };
         if (known && !about.signal.aborted) {
           keep(host, known);

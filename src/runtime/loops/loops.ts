@@ -81,6 +81,7 @@ export class Loops {
       onWanted: (key) => this.#copyQueue.add(key),
       onSettled: (key) => this.#workloadQueue.add(key),
       onShared: (key) => this.#copyQueue.widen(key),
+      onUnwanted: (key) => this.#copyQueue.forget(key),
     });
     this.#budget = new RolloutBudget({
       limits: () => ({

@@ -20,16 +20,19 @@ const FAILED: CopyState = {
 let wanted: string[];
 let woken: string[];
 let shared: string[];
+let unwanted: string[];
 let copies: CopyStore;
 
 beforeEach(() => {
   wanted = [];
   woken = [];
   shared = [];
+  unwanted = [];
   copies = new CopyStore({
     onWanted: (key) => wanted.push(key),
     onSettled: (key) => woken.push(key),
     onShared: (key) => shared.push(key),
+    onUnwanted: (key) => unwanted.push(key),
   });
 });
 
@@ -59,6 +62,15 @@ it('takes a proof even when there was to be none', () => {
   copies.settle(NGINX, FAILED);
   copies.want('Deployment/b/web', [{ ...NGINX, isProven: true }]);
   expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
+});
+
+it('tells when nobody wants a copy any more', () => {
+  copies.want('Deployment/a/web', [NGINX, REDIS]);
+  copies.want('Deployment/b/web', [NGINX]);
+  copies.want('Deployment/a/web', []);
+  expect(unwanted).toEqual([copyKey(REDIS)]);
+  copies.clear();
+  expect(unwanted).toEqual([copyKey(REDIS), copyKey(NGINX)]);
 });
 
 describe('the share of a copy', () => {

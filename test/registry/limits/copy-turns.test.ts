@@ -5,9 +5,15 @@ import { type CopyTurn, CopyTurns, chooseTurn } from '../../../src/registry/limi
 
 const { signal } = new AbortController();
 
-function aTurn(repository: string, turn: Partial<CopyTurn & CopyShare> = {}): CopyTurn {
+let count = 0;
+
+function aTurn(
+  repository: string,
+  turn: Partial<CopyTurn & CopyShare> = {},
+): CopyTurn & { readonly number: number } {
   const { host = 'docker.io', namespaces = ['shop'], isAlone = false, isUrgent = false } = turn;
-  return { repository, host, share: { namespaces, isAlone, isUrgent } };
+  count += 1;
+  return { repository, host, share: { namespaces, isAlone, isUrgent }, number: count };
 }
 
 const running = (turn: CopyTurn) => ({ ...turn, namespace: turn.share?.namespaces[0] ?? '' });
@@ -23,7 +29,7 @@ function createGate(): Gate {
 }
 
 describe('the next turn', () => {
-  it.each<[string, CopyTurn[], CopyTurn[], string | undefined]>([
+  it.each<[string, ReturnType<typeof aTurn>[], ReturnType<typeof aTurn>[], string | undefined]>([
     ['is that of the copy that has waited longest', [], [aTurn('a'), aTurn('b')], 'a'],
     [
       'is nobody while all engines run',
@@ -39,8 +45,8 @@ describe('the next turn', () => {
       'b',
     ],
     [
-      'is of an urgent copy first',
-      [aTurn('x')],
+      'is of an urgent copy before those of namespaces with as many under way',
+      [],
       [aTurn('a', { namespaces: ['blog'] }), aTurn('b', { isUrgent: true })],
       'b',
     ],
@@ -64,6 +70,14 @@ describe('the next turn', () => {
     ],
   ])('%s', (_, now, waiting, expected) => {
     expect(chooseTurn(waiting, now.map(running), 4)?.turn.repository).toBe(expected);
+  });
+
+  it('is of a copy that was overtaken often enough by urgent ones', { tags: 'attack-share' }, () => {
+    const first = aTurn('a');
+    const urgent = (): ReturnType<typeof aTurn> => aTurn('a', { namespaces: ['hostile'], isUrgent: true });
+    const overtaken = Array.from({ length: 15 }, urgent);
+    expect(chooseTurn([first, ...overtaken], [], 4)?.turn).toBe(overtaken[0]);
+    expect(chooseTurn([first, urgent()], [], 4)?.turn).toBe(first);
   });
 
   it('takes the last engine, too, when there is no other namespace and no other host', () => {

@@ -4,7 +4,12 @@ import { HttpError } from '../../../src/registry/manifests/http-client.ts';
 import { type HostSilences, createHostSilences } from '../../../src/registry/limits/host-silences.ts';
 
 const HOST = 'silent.example:5000';
-const ABOUT = { side: 'source', doing: 'looking up x', signal: new AbortController().signal } as const;
+const ABOUT = {
+  side: 'source',
+  doing: 'looking up x',
+  repository: 'app',
+  signal: new AbortController().signal,
+} as const;
 
 let nowMs: number;
 let silences: HostSilences;
@@ -21,14 +26,28 @@ const answered = (host = HOST, afterMs = 0) =>
     return 'answer';
   });
 
-/** Asks a host that gives no answer. */
-const unanswered = (host = HOST, afterMs = 30_000, kind: HttpError['kind'] = 'timeout') =>
-  silences
-    .ask(host, ABOUT, async () => {
+interface Silence {
+  readonly host?: string;
+  readonly afterMs?: number;
+  readonly kind?: HttpError['kind'];
+  readonly repositories?: readonly string[];
+}
+
+/** Asks a host that gives no answer, for two repositories one after the other. */
+async function unanswered({
+  host = HOST,
+  afterMs = 30_000,
+  kind = 'timeout',
+  repositories = ['app', 'other'],
+}: Silence = {}): Promise<void> {
+  for (const repository of repositories) {
+    const asked = silences.ask(host, { ...ABOUT, repository }, async () => {
       nowMs += afterMs;
       throw new HttpError('no answer', kind);
-    })
-    .catch((error: unknown) => error);
+    });
+    await expect(asked).rejects.toThrow('no answer');
+  }
+}
 
 const SILENT = { reason: 'Timeout', side: 'source', retryable: true };
 
@@ -65,7 +84,7 @@ it('takes many questions at the same time for one', async () => {
     silences
       .ask(
         HOST,
-        ABOUT,
+        { ...ABOUT, repository: `app-${failures.length}` },
         () =>
           new Promise((_, reject) => {
             failures.push(() => reject(new HttpError('no answer', 'timeout')));
@@ -88,13 +107,18 @@ it('does not wait for other hosts', async () => {
 });
 
 describe('a host is not paused', () => {
+  it('when nothing comes for one repository only', { tags: 'attack-share' }, async () => {
+    await unanswered({ repositories: ['slow', 'slow', 'slow'] });
+    expect(await answered()).toBe('answer');
+  });
+
   it('when it refuses at once', async () => {
-    await unanswered(HOST, 10, 'unreachable');
+    await unanswered({ afterMs: 10, kind: 'unreachable' });
     expect(await answered()).toBe('answer');
   });
 
   it('when it has sent too much, late', async () => {
-    await unanswered(HOST, 10_000, 'tooLarge');
+    await unanswered({ afterMs: 10_000, kind: 'tooLarge' });
     expect(await answered()).toBe('answer');
   });
 
@@ -121,7 +145,7 @@ describe('a host is not paused', () => {
 });
 
 it('remembers no more hosts than a thousand', { tags: 'attack-size' }, async () => {
-  await unanswered(HOST, 1_000);
+  await unanswered({ afterMs: 1_000 });
   for (let host = 0; host < 999; host++) {
     await answered(`h${host}.example`);
   }
