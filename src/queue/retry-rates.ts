@@ -1,4 +1,5 @@
 import { type Clock, type TokenBucket, createTokenBucket } from '../clock.ts';
+import { keepNewest } from '../keep-newest.ts';
 
 /** Of more namespaces, those that have retried longest ago get a new budget. */
 const MOST_NAMESPACES = 1_000;
@@ -20,12 +21,7 @@ export class RetryRates {
   /** Takes one try, now or from the future; returns how long to wait for it. */
   reserveMs(namespace: string): number {
     const bucket = this.#buckets.get(namespace) ?? createTokenBucket(this.#rate);
-    this.#buckets.delete(namespace);
-    this.#buckets.set(namespace, bucket);
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > MOST_NAMESPACES && oldest !== undefined) {
-      this.#buckets.delete(oldest);
-    }
+    keepNewest(this.#buckets, [namespace, bucket], MOST_NAMESPACES);
     return bucket.reserveMs();
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import { keepNewest } from '../../keep-newest.ts';
 
 /** The same again within this time continues a series. */
 const SERIES_MS = 10 * 60_000;
@@ -32,14 +33,12 @@ export class EventMemory {
   notice(text: string, name: string): Telling {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#told.get(text);
-    this.#told.delete(text);
     if (!known || nowMs - known.seenAtMs >= SERIES_MS) {
-      this.#told.set(text, { name, count: 1, seenAtMs: nowMs, toldAtMs: nowMs });
-      this.#forgetOldest();
+      const told = { name, count: 1, seenAtMs: nowMs, toldAtMs: nowMs };
+      keepNewest(this.#told, [text, told], MOST_REMEMBERED);
       return { kind: 'new' };
     }
-    // The map keeps what was seen last at its end.
-    this.#told.set(text, known);
+    keepNewest(this.#told, [text, known], MOST_REMEMBERED);
     known.count += 1;
     known.seenAtMs = nowMs;
     if (known.count > 2 && nowMs - known.toldAtMs < BETWEEN_UPDATES_MS) {
@@ -47,12 +46,5 @@ export class EventMemory {
     }
     known.toldAtMs = nowMs;
     return { kind: 'again', name: known.name, count: known.count };
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#told.keys();
-    if (this.#told.size > MOST_REMEMBERED && oldest !== undefined) {
-      this.#told.delete(oldest);
-    }
   }
 }

@@ -1,4 +1,6 @@
-/** Failed swaps in a row after which the reason is looked for elsewhere than in the workloads. */
+import { keepNewest } from '../../keep-newest.ts';
+
+/** Of swaps in a namespace, or of namespaces in a row, after which the reason is looked for elsewhere than in the workloads. */
 const MOST_FAILURES = 3;
 const STOP_MS = 3_600_000;
 /** In memory, and in what is left to the next leader. */
@@ -23,6 +25,7 @@ export interface FailureHistory {
  * nodes to it, is broken. Only what this process has undone counts, or the leader before it: annotations are anybody's.
  */
 export class SwapBreaker {
+  /** The newest last. */
   readonly #failures = new Map<string, SwapFailure>();
   #succeededAtMs = 0;
 
@@ -30,7 +33,7 @@ export class SwapBreaker {
   inherit({ failures, succeededAtMs }: FailureHistory, nowMs: number): void {
     this.#succeededAtMs = Math.min(succeededAtMs, nowMs);
     for (const [key, { namespace, atMs }] of failures) {
-      this.#add(key, { namespace, atMs: Math.min(atMs, nowMs) });
+      keepNewest(this.#failures, [key, { namespace, atMs: Math.min(atMs, nowMs) }], MOST_KEPT);
     }
   }
 
@@ -39,7 +42,7 @@ export class SwapBreaker {
   }
 
   noteFailure(key: string, failure: SwapFailure): void {
-    this.#add(key, failure);
+    keepNewest(this.#failures, [key, failure], MOST_KEPT);
   }
 
   /** Of a swap made at that time. It shows that the backup can be pulled from; of quotas, only that of its namespace. */
@@ -69,16 +72,6 @@ export class SwapBreaker {
   #listRecent(nowMs: number): readonly SwapFailure[] {
     this.#forget(({ atMs }) => atMs <= nowMs - STOP_MS);
     return [...this.#failures.values()];
-  }
-
-  /** The newest last. */
-  #add(key: string, failure: SwapFailure): void {
-    this.#failures.delete(key);
-    this.#failures.set(key, failure);
-    const [oldest] = this.#failures.keys();
-    if (oldest !== undefined && this.#failures.size > MOST_KEPT) {
-      this.#failures.delete(oldest);
-    }
   }
 
   #forget(isOver: (failure: SwapFailure) => boolean): void {

@@ -1,4 +1,5 @@
 import type { RegistrySide } from '../../errors.ts';
+import { keepNewest } from '../../keep-newest.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { toApiHost } from '../registry-address.ts';
 import { parseTraceLine, type TraceLine, type TracedRequest } from './trace-line.ts';
@@ -91,7 +92,7 @@ export function createTraceReader(job: CopyJob, onLine: (line: TraceLine) => voi
     if (failed.realm !== undefined) {
       realms.set(failed.realm, failed.side);
     }
-    keepLast(failures, key, failed);
+    keepNewest(failures, [key, failed], MAX_FAILURES);
     return failed;
   }
 
@@ -119,15 +120,6 @@ export function createTraceReader(job: CopyJob, onLine: (line: TraceLine) => voi
       finalText: finalText.trim(),
     }),
   };
-}
-
-function keepLast(failures: Map<string, FailedRequest>, key: string, failed: FailedRequest): void {
-  failures.delete(key);
-  failures.set(key, failed);
-  const [oldest = key] = failures.keys();
-  if (failures.size > MAX_FAILURES) {
-    failures.delete(oldest);
-  }
 }
 
 /** That the backup has no such manifest or layer is what the engine wants to know, not a failure. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { RegistryError } from '../../errors.ts';
+import { keepNewest } from '../../keep-newest.ts';
 
 /** What a registry still lets be downloaded, as Docker Hub says with every answer about a manifest. */
 export interface Allowance {
@@ -58,12 +59,7 @@ export function createHostAllowances(clock: Clock): HostAllowances {
 
   return {
     note(host, allowance) {
-      told.delete(host);
-      told.set(host, { ...allowance, atMs: clock.nowMs() });
-      const [oldest] = told.keys();
-      if (told.size > MOST_HOSTS && oldest !== undefined) {
-        told.delete(oldest);
-      }
+      keepNewest(told, [host, { ...allowance, atMs: clock.nowMs() }], MOST_HOSTS);
     },
     isOutdated(host) {
       const known = find(host);

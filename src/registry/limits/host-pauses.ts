@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { RegistryError, type RegistrySide } from '../../errors.ts';
+import { keepNewest } from '../../keep-newest.ts';
 import { toApiHost } from '../registry-address.ts';
 
 /** Registries that asked to be left alone, and until when. */
@@ -36,13 +37,7 @@ export function createHostPauses(clock: Clock): HostPauses {
     },
     remember(host, retryAtMs) {
       const key = toKey(host);
-      const untilMs = Math.max(retryAtMs, pauses.get(key) ?? 0);
-      pauses.delete(key);
-      pauses.set(key, untilMs);
-      const [oldest] = pauses.keys();
-      if (pauses.size > MOST_HOSTS && oldest !== undefined) {
-        pauses.delete(oldest);
-      }
+      keepNewest(pauses, [key, Math.max(retryAtMs, pauses.get(key) ?? 0)], MOST_HOSTS);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { RegistryError, type RegistrySide } from '../../errors.ts';
+import { keepNewest } from '../../keep-newest.ts';
 import { HttpError } from '../manifests/http-client.ts';
 
 /** Hosts that do not answer. */
@@ -74,15 +75,6 @@ function isSilence(error: unknown): boolean {
 export function createHostSilences(clock: Clock): HostSilences {
   const hosts = new Map<string, Known>();
 
-  function keep(host: string, known: Known): void {
-    hosts.delete(host);
-    hosts.set(host, known);
-    const [oldest] = hosts.keys();
-    if (hosts.size > MOST_HOSTS && oldest !== undefined) {
-      hosts.delete(oldest);
-    }
-  }
-
   function check(host: string, { side, doing }: Question): void {
     const known = hosts.get(host);
     const restMs = known && 'pauseMs' in known ? known.pausedAtMs + known.pauseMs - clock.monotonicMs() : 0;
@@ -99,7 +91,7 @@ export function createHostSilences(clock: Clock): HostSilences {
       const askedAtMs = clock.monotonicMs();
       try {
         const answer = await question();
-        keep(host, { answeredAtMs: clock.monotonicMs() });
+        keepNewest(hosts, [host, { answeredAtMs: clock.monotonicMs() }], MOST_HOSTS);
         return answer;
       } catch (error) {
         const nowMs = clock.monotonicMs();
@@ -107,7 +99,7 @@ export function createHostSilences(clock: Clock): HostSilences {
           ? planPause(hosts.get(host), { repository: about.repository, askedAtMs, nowMs })
           : { answeredAtMs: nowMs };
         if (known && !about.signal.aborted) {
-          keep(host, known);
+          keepNewest(hosts, [host, known], MOST_HOSTS);
         }
         throw error;
       }

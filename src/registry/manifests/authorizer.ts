@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { RegistryError } from '../../errors.ts';
+import { keepNewest } from '../../keep-newest.ts';
 import type { Access, RegistryDeps } from './access.ts';
 import { fetchBearerToken } from './bearer-token.ts';
 import { parseChallenge } from './challenge.ts';
@@ -41,11 +42,8 @@ export function createAuthorizer(deps: RegistryDeps): Authorizer {
         remembered.delete(other);
       }
     }
-    remembered.set(key, { authorization, untilMs: Math.min(untilMs, now + KEEP_TOKEN_MS) });
-    const [oldest] = remembered.keys();
-    if (remembered.size > MOST_REMEMBERED && oldest !== undefined) {
-      remembered.delete(oldest);
-    }
+    const entry = { authorization, untilMs: Math.min(untilMs, now + KEEP_TOKEN_MS) };
+    keepNewest(remembered, [key, entry], MOST_REMEMBERED);
     return authorization;
   }
 
