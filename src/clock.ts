@@ -11,6 +11,9 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
 };
 
+/** 25 days: `setTimeout` fires at once for anything longer. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** Waits, if there is anything to wait for, or returns early once the signal is aborted; the caller looks at the signal. */
 export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

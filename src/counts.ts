@@ -17,8 +17,8 @@ export class Counts {
     return this.#counts.get(name) ?? 0;
   }
 
-  names(): readonly string[] {
-    return [...this.#counts.keys()];
+  names(): Iterable<string> {
+    return this.#counts.keys();
   }
 
   add(name: string): void {

@@ -23,7 +23,8 @@ function createStopSignal(): AbortSignal {
 
 /**
  * Node resolves names in threads, half of which may do so at a time: of its usual four, two names whose servers do not answer
- * take all. More threads than passes over copies that one namespace gets (`planCopyPasses`, at 20 copies) cost 1 MiB.
+ * take all. Half of these are more than the passes over copies that one namespace gets with a COPY_CONCURRENCY of 20; all cost
+ * 1 MiB.
  */
 const THREADS = '128';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, LONGEST_TIMER_MS } from '../clock.ts';
 
 /** Appointments, one per key. */
 export interface Delays {
@@ -8,9 +8,6 @@ export interface Delays {
   cancel(key: string): void;
   clear(): void;
 }
-
-/** `setTimeout` fires at once for anything longer. A key that is due a little early does no harm. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export function createDelays(options: {
   readonly clock: Clock;
@@ -31,6 +28,7 @@ export function createDelays(options: {
           appointments.delete(key);
           onDue(key);
         },
+        // A key that is due a little early does no harm.
         Math.min(delayMs, LONGEST_TIMER_MS),
       );
       appointments.set(key, { dueAtMs, timer });

@@ -8,7 +8,7 @@ export function planRefusedEvent(problem: string): ObjectEvent {
   return createEvent('ConfigInvalid', `Nothing of this edit is in force: ${problem}.`);
 }
 
-/** Too many swaps in a row have failed. */
+/** Too many swaps have failed, in one namespace or in several in a row. */
 export function planStoppedEvent({ namespace, untilMs }: SwapStop): ObjectEvent {
   const what =
     namespace === undefined

@@ -124,7 +124,7 @@ export class CopyStore {
     const entry = this.#entries.get(key);
     const { digest, isRescue = false } = entry?.request ?? {};
     return {
-      namespaces: entry?.namespaces.names() ?? [],
+      namespaces: [...(entry?.namespaces.names() ?? [])],
       isAlone: this.#namespaces.size <= 1,
       // A digest of its own has the copy of a slot that holds one.
       isUrgent: isRescue || digest !== undefined || entry?.state.phase === 'verified',

@@ -1,10 +1,13 @@
+import { Counts } from '../../counts.ts';
+
 /** In which namespaces a workload runs from the backup. Forging that helps nobody beyond their own namespace. */
 export class ProvenNamespaces {
-  readonly #counts = new Map<string, number>();
+  readonly #proofs = new Counts();
+  /** By key of the workload that proves it. */
   readonly #namespaces = new Map<string, string>();
 
   has(namespace: string): boolean {
-    return this.#counts.has(namespace);
+    return this.#proofs.get(namespace) > 0;
   }
 
   /** Returns whether the namespace is proven only by this. */
@@ -16,23 +19,16 @@ export class ProvenNamespaces {
     if (this.#namespaces.has(key)) {
       return false;
     }
-    const count = this.#counts.get(namespace) ?? 0;
     this.#namespaces.set(key, namespace);
-    this.#counts.set(namespace, count + 1);
-    return count === 0;
+    this.#proofs.add(namespace);
+    return this.#proofs.get(namespace) === 1;
   }
 
   forget(key: string): void {
     const namespace = this.#namespaces.get(key);
-    if (namespace === undefined) {
-      return;
-    }
-    this.#namespaces.delete(key);
-    const count = (this.#counts.get(namespace) ?? 0) - 1;
-    if (count > 0) {
-      this.#counts.set(namespace, count);
-    } else {
-      this.#counts.delete(namespace);
+    if (namespace !== undefined) {
+      this.#namespaces.delete(key);
+      this.#proofs.remove(namespace);
     }
   }
 }

@@ -2,7 +2,7 @@ import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
 
 export interface TurnFacts {
-  /** Too many swaps in a row have failed, of the namespace or of all. */
+  /** Swapping, in the namespace or everywhere. */
   readonly isStopped: boolean;
   readonly freePermits: number;
   /** A workload of the namespace runs from the backup: its pods can pull there. */

@@ -38,9 +38,9 @@ function findPayer({ share }: CopyTurn, underWay: Counts): string {
 
 /**
  * Which of the waiting copies begins next, and for which namespace; undefined when none may. Two pushes of one layer into one
- * repository get in each other's way in many registries, so a repository has one at a time. The
- * last engine is for a namespace that has none, and one host leaves an engine to the others. Of those that may begin, the ones of the namespace that has the fewest under way come first,
- * then those that have waited longest; urgent ones get a head start.
+ * repository get in each other's way in many registries, so a repository has one at a time. The last engine is for a namespace
+ * that has none, and one host leaves an engine to the others. Of those that may begin, the ones of the namespace that has the
+ * fewest under way come first, then those that have waited longest; urgent ones get a head start.
  */
 export function chooseTurn<Turn extends Numbered>(
   waiting: readonly Turn[],

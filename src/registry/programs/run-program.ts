@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
+import { LONGEST_TIMER_MS } from '../../clock.ts';
 import { createLineSplitter } from './line-splitter.ts';
 import type { MemoryBudget, MemoryExcess } from './memory-budget.ts';
 import { waitForEnd } from './program-end.ts';
@@ -33,7 +34,6 @@ export interface ProgramResult {
 }
 
 const LONGEST_STDOUT = 64 * 1024;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const KILL_AFTER_MS = 10_000;
 /** What the kernel may take to end a process that was killed. */
 const GIVE_UP_AFTER_MS = 5_000;

@@ -1,4 +1,4 @@
-import { type Clock, orAborted } from '../../clock.ts';
+import { type Clock, LONGEST_TIMER_MS, orAborted } from '../../clock.ts';
 import { RegistryError, type RegistrySide } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
 import type { ImageRegistry } from '../../reconcile/ports.ts';
@@ -21,7 +21,6 @@ export interface AttendedRegistryDeps {
 const MARGIN_MS = 5 * 60_000;
 /** From asking a call to end until it is left behind. */
 const GIVE_UP_AFTER_MS = 60_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface CallOptions {
   /** For the message, starting with a verb. */

@@ -42,7 +42,7 @@ export interface LoopsDeps {
   readonly metrics: Pick<Metrics, 'copies' | 'copyDuration' | 'swaps' | 'forQueue'>;
   /** What is left to the process that leads next. */
   readonly memo: Memo;
-  /** Told when too many swaps in a row have failed. */
+  /** Told once for every stop. */
   readonly onSwappingStopped: (stop: SwapStop) => void;
 }
 
