@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../src/clock.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { parseReference } from '../../src/images/reference.ts';
+import { planEngineMemory } from '../../src/registry/engine/regctl.ts';
 import { createImageRegistry } from '../../src/registry/image-registry.ts';
 import { runProgram } from '../../src/registry/programs/run-program.ts';
 import { type ContentServer, startContentServer } from '../support/content-server.ts';
@@ -17,11 +18,9 @@ import { readMemory } from './controller-process.ts';
 import { type Laboratory, withRegistry } from './laboratory.ts';
 import { type Finding, formatMib } from './report.ts';
 
-const MIB = 1024 * 1024;
 const SAMPLE_MS = 10;
 const TIMEOUT_MS = 300_000;
-/** What src/registry/engine/regctl.ts lets one engine have. */
-const MOST_BYTES = 96 * MIB;
+const MOST_BYTES = planEngineMemory(1).aloneBytes;
 
 interface Sample {
   readonly what: string;

@@ -67,8 +67,8 @@ const PASSED_ON = ['PATH', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS
 const LONGEST_WAIT_MS = 10_000;
 const MIB = 1024 * 1024;
 /**
- * An ordinary image makes the engine take 14 to 18 MiB, and the largest that is begun with about 80. What takes more was made
- * to: a source can send endless lists and error messages, which nothing but this bounds.
+ * An ordinary image makes the engine take 14 to 18 MiB, and the largest that is begun with 72 (docs/bench.md). What takes more
+ * was made to: a source can send endless lists and error messages, which nothing but this bounds.
  */
 const MOST_MEMORY_BYTES = 96 * MIB;
 const ORDINARY_MEMORY_BYTES = 24 * MIB;
