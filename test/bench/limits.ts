@@ -11,7 +11,7 @@ import {
   buildIndexImage,
   buildManifestImage,
   type HostileImage,
-  type ManifestSpec,
+  manyManifests,
 } from '../support/hostile-images.ts';
 import type { Registry } from '../support/registry.ts';
 import { readMemory } from './controller-process.ts';
@@ -28,43 +28,39 @@ interface Sample {
   readonly isAllowed: boolean;
 }
 
-function many(count: number, more: Omit<ManifestSpec, 'name'> = {}): readonly ManifestSpec[] {
-  return Array.from({ length: count }, (_, index) => ({ name: `${index}`, ...more }));
-}
-
 const SAMPLES: readonly Sample[] = [
   {
     what: '10 platforms, 10 layers each',
-    build: () => buildIndexImage(many(10, { layers: 10 })),
+    build: () => buildIndexImage(manyManifests(10, { layers: 10 })),
     isAllowed: true,
   },
   {
     what: '2 manifests, 1,000 layers each',
-    build: () => buildIndexImage(many(2, { layers: 1_000 })),
+    build: () => buildIndexImage(manyManifests(2, { layers: 1_000 })),
     isAllowed: true,
   },
   {
     what: '500 manifests of 32 kB',
-    build: () => buildIndexImage(many(500, { sizeBytes: 32_000 })),
+    build: () => buildIndexImage(manyManifests(500, { sizeBytes: 32_000 })),
     isAllowed: true,
   },
   {
     what: '4 manifests of 4 MB',
-    build: () => buildIndexImage(many(4, { sizeBytes: 4_000_000 })),
+    build: () => buildIndexImage(manyManifests(4, { sizeBytes: 4_000_000 })),
     isAllowed: true,
   },
   {
     what: '60 manifests of 4 MB',
-    build: () => buildIndexImage(many(60, { sizeBytes: 4_000_000 })),
+    build: () => buildIndexImage(manyManifests(60, { sizeBytes: 4_000_000 })),
     isAllowed: false,
   },
   { what: '20,000 layers', build: () => buildManifestImage({ name: 'x', layers: 20_000 }), isAllowed: false },
   {
     what: '8 manifests, 1,000 layers each',
-    build: () => buildIndexImage(many(8, { layers: 1_000 })),
+    build: () => buildIndexImage(manyManifests(8, { layers: 1_000 })),
     isAllowed: false,
   },
-  { what: '8,000 manifests', build: () => buildIndexImage(many(8_000)), isAllowed: false },
+  { what: '8,000 manifests', build: () => buildIndexImage(manyManifests(8_000)), isAllowed: false },
 ];
 
 /** What images make the engine take, by itself and started by us; of those over the limits it must not be started. */

@@ -16,7 +16,7 @@ import {
   buildIndexImage,
   buildManifestImage,
   type HostileImage,
-  type ManifestSpec,
+  manyManifests,
 } from '../support/hostile-images.ts';
 import type { PushedImage } from '../support/seed-images.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
@@ -32,10 +32,6 @@ beforeAll(async () => {
   [source] = setup.sources as [FaultyRegistry];
 });
 afterAll(() => setup.close());
-
-function many(count: number, more: Omit<ManifestSpec, 'name'> = {}): readonly ManifestSpec[] {
-  return Array.from({ length: count }, (_, index) => ({ name: `${index}`, ...more }));
-}
 
 /** Puts another image in place of one that the source has, for everybody. */
 function replace(pushed: PushedImage, { digest, contents }: HostileImage): void {
@@ -63,7 +59,7 @@ function topOf({ digest, contents }: HostileImage): HostileImage {
 
 describe('an image is refused before an engine is started for it,', () => {
   it.each<[string, () => HostileImage, string]>([
-    ['children', () => buildIndexImage(many(8_000)), 'has more than 500 manifests (8000)'],
+    ['children', () => buildIndexImage(manyManifests(8_000)), 'has more than 500 manifests (8000)'],
     [
       'layers',
       () => buildManifestImage({ name: 'x', layers: 20_000 }),
@@ -71,7 +67,7 @@ describe('an image is refused before an engine is started for it,', () => {
     ],
     [
       'bytes',
-      () => buildIndexImage(many(60, { sizeBytes: 4_000_000 })),
+      () => buildIndexImage(manyManifests(60, { sizeBytes: 4_000_000 })),
       'has more than 16 MiB of manifests (229 MiB)',
     ],
   ])('if it has too many %s, and others are copied', { tags: 'attack-image' }, async (name, build, told) => {
@@ -93,7 +89,7 @@ it(
   { tags: 'attack-image' },
   async () => {
     const hostile = await setup.push(source, 'oversized/liar');
-    replace(hostile, buildIndexImage(many(20, { sizeBytes: 3_900_000 }), { said: 500 }));
+    replace(hostile, buildIndexImage(manyManifests(20, { sizeBytes: 3_900_000 }), { said: 500 }));
     const attacker = await setup.deploy(hostile);
     expect(await waitForCopyFailed(kube, attacker, 'MiB')).toContain('(Unsupported)');
     const starts = (): number =>

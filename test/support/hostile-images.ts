@@ -29,6 +29,14 @@ export interface ManifestSpec {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
+/** All different, and alike in the rest. */
+export function manyManifests(
+  count: number,
+  alike: Omit<ManifestSpec, 'name'> = {},
+): readonly ManifestSpec[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `${index}`, ...alike }));
+}
+
 const CONFIG = Buffer.from('{"os":"linux","architecture":"amd64"}');
 
 /** One manifest whose layers are a few bytes each. */

@@ -9,7 +9,7 @@ import {
   buildIndexImage,
   buildManifestImage,
   type HostileImage,
-  type ManifestSpec,
+  manyManifests,
 } from '../../support/hostile-images.ts';
 import { createFakeEngine, type FakeEngine } from '../engine/fake-engine.ts';
 import { aTraceLine } from '../engine/trace-lines.ts';
@@ -24,10 +24,6 @@ beforeEach(async () => {
   onTestFinished(() => source.close());
   fake = await createFakeEngine();
 });
-
-function many(count: number, more: Omit<ManifestSpec, 'name'> = {}): readonly ManifestSpec[] {
-  return Array.from({ length: count }, (_, index) => ({ name: `${index}`, ...more }));
-}
 
 /** Copies with an engine that does nothing but say that it has copied. */
 async function copy(image: HostileImage, platforms: Platforms = 'all'): Promise<void> {
@@ -63,8 +59,8 @@ function countRequests(method: string): number {
 
 describe('an image', () => {
   it.each<[string, () => HostileImage, string]>([
-    ['501 manifests', () => buildIndexImage(many(501)), 'has more than 500 manifests (501)'],
-    ['8,000 manifests', () => buildIndexImage(many(8_000)), 'has more than 500 manifests (8000)'],
+    ['501 manifests', () => buildIndexImage(manyManifests(501)), 'has more than 500 manifests (501)'],
+    ['8,000 manifests', () => buildIndexImage(manyManifests(8_000)), 'has more than 500 manifests (8000)'],
     [
       '1,001 layers',
       () => buildManifestImage({ name: 'x', layers: 1_001 }),
@@ -82,12 +78,12 @@ describe('an image', () => {
     ],
     [
       '2,001 layers in all its manifests',
-      () => buildIndexImage([...many(2, { layers: 1_000 }), { name: 'z' }]),
+      () => buildIndexImage([...manyManifests(2, { layers: 1_000 }), { name: 'z' }]),
       'has more than 2000 layers in all its manifests (2001)',
     ],
     [
       '60 manifests of 4 MB',
-      () => buildIndexImage(many(60, { sizeBytes: 4_000_000 })),
+      () => buildIndexImage(manyManifests(60, { sizeBytes: 4_000_000 })),
       'has more than 16 MiB of manifests (229 MiB)',
     ],
   ])('of %s is refused without an engine', { tags: 'attack-image' }, async (_, build, told) => {
@@ -104,7 +100,7 @@ describe('an image', () => {
     'of manifests that are larger than it says is refused when they are read',
     { tags: 'attack-image' },
     async () => {
-      const manifests = many(5, { sizeBytes: 3.9 * MIB });
+      const manifests = manyManifests(5, { sizeBytes: 3.9 * MIB });
       await expect(copy(buildIndexImage(manifests, { said: 100_000 }))).rejects.toMatchObject({
         reason: 'Unsupported',
         message: expect.stringContaining('has more than 16 MiB of manifests (20 MiB)'),
@@ -114,10 +110,10 @@ describe('an image', () => {
   );
 
   it.each<[string, () => HostileImage]>([
-    ['500 manifests', () => buildIndexImage(many(500))],
+    ['500 manifests', () => buildIndexImage(manyManifests(500))],
     ['1,000 layers', () => buildManifestImage({ name: 'x', layers: 1_000 })],
-    ['2,000 layers in two manifests', () => buildIndexImage(many(2, { layers: 1_000 }))],
-    ['nearly 16 MiB of manifests', () => buildIndexImage(many(4, { sizeBytes: 3.99 * MIB }))],
+    ['2,000 layers in two manifests', () => buildIndexImage(manyManifests(2, { layers: 1_000 }))],
+    ['nearly 16 MiB of manifests', () => buildIndexImage(manyManifests(4, { sizeBytes: 3.99 * MIB }))],
   ])('of %s is copied', async (_, build) => {
     await copy(build());
     expect(await fake.calls()).toHaveLength(1);
@@ -126,7 +122,7 @@ describe('an image', () => {
   it('is judged by its platforms that are wanted', async () => {
     const image = buildIndexImage([
       { name: 'x', platform: { os: 'linux', architecture: 'amd64' } },
-      ...many(5, { sizeBytes: 3.9 * MIB, platform: { os: 'linux', architecture: 's390x' } }),
+      ...manyManifests(5, { sizeBytes: 3.9 * MIB, platform: { os: 'linux', architecture: 's390x' } }),
     ]);
     await copy(image, ['linux/amd64']);
     await expect(copy(image, ['linux/s390x'])).rejects.toMatchObject({ reason: 'Unsupported' });
@@ -136,10 +132,22 @@ describe('an image', () => {
 describe('to know it costs', () => {
   it.each<[string, () => HostileImage, number]>([
     ['one HEAD for a manifest', () => buildManifestImage({ name: 'x', layers: 127 }), 0],
-    ['a GET besides for an index of 10 platforms', () => buildIndexImage(many(10, { layers: 20 })), 1],
-    ['nothing more for one with attestations', () => buildIndexImage(many(20, { layers: 20 })), 1],
-    ['nothing more for as many layers as can be run', () => buildIndexImage(many(7, { layers: 127 })), 1],
-    ['as many GETs as it has manifests for one of size', () => buildIndexImage(many(20, { layers: 99 })), 21],
+    [
+      'a GET besides for an index of 10 platforms',
+      () => buildIndexImage(manyManifests(10, { layers: 20 })),
+      1,
+    ],
+    ['nothing more for one with attestations', () => buildIndexImage(manyManifests(20, { layers: 20 })), 1],
+    [
+      'nothing more for as many layers as can be run',
+      () => buildIndexImage(manyManifests(7, { layers: 127 })),
+      1,
+    ],
+    [
+      'as many GETs as it has manifests for one of size',
+      () => buildIndexImage(manyManifests(20, { layers: 99 })),
+      21,
+    ],
   ])('%s', async (_, build, gets) => {
     await copy(build());
     expect([countRequests('HEAD'), countRequests('GET')]).toEqual([1, gets]);
