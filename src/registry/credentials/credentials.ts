@@ -174,14 +174,15 @@ function matchesGlob(glob: string, host: string): boolean {
   return new RegExp(`^${pattern}$`).test(host);
 }
 
-/** Every text by which a credential could be recognised. */
+/**
+ * Texts by which a credential could be recognised; `hideSecrets` knows other spellings of them. In Base64, a short password is
+ * found only together with its user.
+ */
 export function listSecrets(credential: Credential | undefined): readonly string[] {
   if (!credential) {
     return [];
   }
-  return credential.kind === 'password'
-    ? [credential.password, toBase64(credential)]
-    : [credential.token, encodeURIComponent(credential.token)];
+  return credential.kind === 'password' ? [credential.password, toBase64(credential)] : [credential.token];
 }
 
 /** As in `auth` of a config file, and in the header of Basic authentication. */
