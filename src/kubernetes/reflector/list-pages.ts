@@ -53,7 +53,7 @@ function isTooLong(error: unknown): boolean {
 
 /**
  * Reads a list page by page, so that no more than one page of whole objects is in memory. Where objects are large, the pages
- * have fewer of them.
+ * have fewer of them, and after these more again: a few large objects do not make the whole list slow.
  *
  * @returns the resource version of the list, from which a watch can go on.
  * @throws {ApiError} also when the list expired between two pages (status 410): start again.
@@ -71,6 +71,7 @@ export async function listPages(
         return end.resourceVersion;
       }
       ({ continuation } = end);
+      size = Math.min(size * 2, PAGE_SIZE);
     } catch (error) {
       if (size === 1 || !isTooLong(error)) {
         throw error;
