@@ -7,6 +7,14 @@ const STATUS = annotationKey('status');
 /** Of the form of `status`; one that this version does not know is treated as absent. */
 const STATUS_VERSION = 1;
 
+/**
+ * Quotes and brackets in one annotation. The most that a swap writes is 5,800: four quotes for each of 100 slots in `copies`,
+ * `before` and `hold`, and for ten former copies of each, besides a few hundred. The length is no measure of it, because
+ * long image names may take all that the API server allows.
+ */
+const MOST_SIGNS = 8_000;
+const SIGNS = new Set(['"', '[', '{'].map((sign) => sign.charCodeAt(0)));
+
 /** Swapping suspended after copies could not be run, for as long as the workload has these very images. */
 export interface Hold {
   readonly untilMs: number;
@@ -75,9 +83,21 @@ export function slotKey(slot: Pick<Slot, 'place' | 'name'>): string {
   return slot.place === 'volumes' ? `volume:${slot.name}` : slot.name;
 }
 
+/** Linear, and nothing beside what `JSON.parse` takes for a text of 256 KiB that is full of names. */
+function saysTooMuch(text: string): boolean {
+  let signs = 0;
+  for (let at = 0; at < text.length && signs <= MOST_SIGNS; at += 1) {
+    signs += Number(SIGNS.has(text.charCodeAt(at)));
+  }
+  return signs > MOST_SIGNS;
+}
+
 function parseJson(text: string | undefined): unknown {
+  if (!text || saysTooMuch(text)) {
+    return undefined;
+  }
   try {
-    return JSON.parse(text ?? 'null');
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
@@ -85,8 +105,8 @@ function parseJson(text: string | undefined): unknown {
 
 /** A map, because a container may be called `constructor`; of no more entries than there can be slots. */
 function toMap(value: unknown): ReadonlyMap<string, unknown> {
-  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
-  return new Map(entries.slice(0, MOST_SLOTS));
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return new Map(isMap ? Object.entries(value).slice(0, MOST_SLOTS) : []);
 }
 
 function toTextMap(value: unknown): ReadonlyMap<string, string> {

@@ -82,12 +82,8 @@ it('reads back the pull secret of a swap, but nothing that cannot be one', () =>
 });
 
 it('reads no more of a record than a workload can have slots', { tags: 'attack-annotation' }, () => {
-  const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`app-${n}`, 'nginx:1']));
-  const former = Object.fromEntries(
-    Object.keys(many)
-      .slice(0, 200)
-      .map((key) => [key, many]),
-  );
+  const many = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`app-${n}`, 'nginx:1']));
+  const former = Object.fromEntries(Object.keys(many).map((key, n) => [key, n === 0 ? many : {}]));
   const { copies, originals, ...record } = parseRecord({
     'backup-image-registry/original-images': JSON.stringify(many),
     'backup-image-registry/status': JSON.stringify({
@@ -99,4 +95,32 @@ it('reads no more of a record than a workload can have slots', { tags: 'attack-a
   });
   expect([copies.size, originals.size, record.keptSecrets?.length]).toEqual([100, 100, 100]);
   expect([record.former?.size, record.former?.get('app-0')?.size]).toEqual([100, 100]);
+});
+
+it('reads back the longest record that a swap can write', () => {
+  const keys = Array.from({ length: 100 }, (_, n) => `container-${n}`);
+  const toTexts = (text: string) => new Map(keys.map((key) => [key, text]));
+  const copies = Array.from({ length: 10 }, (_, n) => [`b.example/${n}`, `nginx:${n}`] as const);
+  const record = {
+    originals: toTexts(`docker.io/${'x'.repeat(200)}:1`),
+    copies: toTexts(`backup.example/docker.io/${'x'.repeat(200)}:1`),
+    before: toTexts(`docker.io/${'x'.repeat(200)}:1`),
+    swappedAtMs: 1_700_000_000_000,
+    hold: { untilMs: 1_700_000_600_000, failures: 2, images: toTexts('nginx:1') },
+    keptSecrets: keys,
+    former: new Map(keys.map((key) => [key, new Map(copies)])),
+  };
+  expect(parseRecord(annotationsOf(record))).toEqual(record);
+});
+
+it('does not read what says more than a swap can write', { tags: 'attack-size' }, () => {
+  const keys = Array.from({ length: 30_000 }, (_, n) => n.toString(36));
+  const hostile = Object.fromEntries([['app', 'x'], ...keys.map((key) => [key, 0])]) as object;
+  const record = parseRecord({
+    'backup-image-registry/status': JSON.stringify({ v: 1, copies: hostile }),
+    'backup-image-registry/original-images': JSON.stringify(hostile),
+  });
+  expect([record.copies.size, record.originals.size]).toEqual([0, 0]);
+  const deep = `{"v":1,"copies":{"app":"x"},"before":${'['.repeat(10_000)}${']'.repeat(10_000)}}`;
+  expect(parseRecord({ 'backup-image-registry/status': deep }).copies.size).toBe(0);
 });

@@ -24,6 +24,12 @@ export interface PullSecretsDeps {
   readonly nowMs: () => number;
 }
 
+/** What the record of a workload says of the Secret. */
+interface SecretUse {
+  readonly pullSecret: string | undefined;
+  readonly hasCopies: boolean;
+}
+
 /** What a swap has to know of the pull secret, and to do about it. */
 export type SwapPullSecrets = Pick<PullSecrets, 'wanted' | 'findProblem' | 'prepare'>;
 
@@ -32,6 +38,8 @@ export class PullSecrets {
   readonly #deps: PullSecretsDeps;
   /** By workload key. */
   readonly #reserved = new Map<string, { readonly namespace: string; readonly untilMs: number }>();
+  /** By annotations: every change of one workload asks all of its namespace, and a record may be long. */
+  readonly #uses = new WeakMap<Workload['annotations'], SecretUse>();
 
   constructor(deps: PullSecretsDeps) {
     this.#deps = deps;
@@ -92,7 +100,7 @@ export class PullSecrets {
     if (name === undefined) {
       return undefined;
     }
-    if (!workload || parseRecord(workload.annotations).pullSecret === name) {
+    if (!workload || (this.#reserved.has(key) && this.#readUse(workload).pullSecret === name)) {
       this.#reserved.delete(key);
     }
     const { namespace } = parseWorkloadKey(key);
@@ -130,16 +138,30 @@ export class PullSecrets {
     }
   }
 
-  #isUsersEntry({ pullSecrets, annotations }: Workload, name: string): boolean {
-    return pullSecrets.includes(name) && parseRecord(annotations).pullSecret !== name;
+  #isUsersEntry(workload: Workload, name: string): boolean {
+    return workload.pullSecrets.includes(name) && this.#readUse(workload).pullSecret !== name;
+  }
+
+  #readUse({ annotations }: Workload): SecretUse {
+    const known = this.#uses.get(annotations);
+    if (known) {
+      return known;
+    }
+    const { pullSecret, copies } = parseRecord(annotations);
+    const use = { pullSecret, hasCopies: copies.size > 0 };
+    this.#uses.set(annotations, use);
+    return use;
   }
 
   /** Kinds of the workloads that reference the Secret for their copies. */
   #findUsers(namespace: string): readonly WorkloadKind[] {
     const name = this.wanted ?? '';
-    const users = this.#deps.listWorkloads(namespace).filter(({ pullSecrets, annotations }) => {
-      const record = parseRecord(annotations);
-      return pullSecrets.includes(name) && (record.pullSecret === name || record.copies.size > 0);
+    const users = this.#deps.listWorkloads(namespace).filter((workload) => {
+      if (!workload.pullSecrets.includes(name)) {
+        return false;
+      }
+      const { pullSecret, hasCopies } = this.#readUse(workload);
+      return pullSecret === name || hasCopies;
     });
     return [...new Set(users.map(({ kind }) => kind))];
   }

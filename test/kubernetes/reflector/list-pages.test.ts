@@ -54,14 +54,18 @@ describe('a list read in pages', () => {
     expect(limits.length).toBeLessThan(2 * OBJECTS);
   });
 
-  it('takes a single object of more than a page, and more again after it', { tags: 'attack-size' }, async () => {
-    objectBytes = 5_000_000;
-    largeObjects = 3;
-    const { seen } = await list();
-    expect(seen).toEqual(Array.from({ length: OBJECTS }, (_, n) => n));
-    // One by one while they are large, with one try of two in between.
-    expect(limits).toEqual([500, 125, 32, 8, 2, 1, 2, 1, 2, 1, 2, 4, 8, 16]);
-  });
+  it(
+    'takes a single object of more than a page, and more again after it',
+    { tags: 'attack-size' },
+    async () => {
+      objectBytes = 5_000_000;
+      largeObjects = 3;
+      const { seen } = await list();
+      expect(seen).toEqual(Array.from({ length: OBJECTS }, (_, n) => n));
+      // One by one while they are large, with one try of two in between.
+      expect(limits).toEqual([500, 125, 32, 8, 2, 1, 2, 1, 2, 1, 2, 4, 8, 16]);
+    },
+  );
 
   it('takes 500 where they are as usual', async () => {
     objectBytes = 5_000;

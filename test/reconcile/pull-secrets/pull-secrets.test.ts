@@ -141,3 +141,31 @@ it('is nobody’s business without PULL_SECRET', async () => {
   await secrets.reconcile('shop', signal);
   expect(found.has('shop')).toBe(true);
 });
+
+/** A workload that counts how often its record is read. */
+function aCountedWorkload(name: string, pullSecrets: readonly string[]) {
+  let reads = 0;
+  const annotations = {
+    get 'backup-image-registry/status'() {
+      reads += 1;
+      return '{"v":1,"pullSecret":"pull"}';
+    },
+  };
+  return { workload: { ...aWorkload({ name, pullSecrets }), annotations }, countReads: () => reads };
+}
+
+it('reads no record twice, and none of those that do not name it', { tags: 'attack-size' }, async () => {
+  const users = Array.from({ length: 10 }, (_, n) => aCountedWorkload(`user-${n}`, ['pull']));
+  const other = aCountedWorkload('other', ['other']);
+  workloads = [...users, other].map(({ workload }) => workload);
+  put('shop', { usedBy: ['Deployment'] });
+  for (let n = 0; n < 3; n += 1) {
+    for (const { workload } of users) {
+      secrets.observe(`Deployment/shop/${workload.name}`, workload);
+    }
+    await secrets.reconcile('shop', signal);
+  }
+  expect(found.get('shop')).toBeDefined();
+  expect(users.map(({ countReads }) => countReads())).toEqual(users.map(() => 1));
+  expect(other.countReads()).toBe(0);
+});
