@@ -1,3 +1,4 @@
+import { hasRecord } from './record.ts';
 import { MOST_SLOTS } from './size-limits.ts';
 import type { Workload } from './workload.ts';
 
@@ -20,6 +21,7 @@ export function toLeftAlone(workload: Workload, tooLarge: string): Workload {
     podSelector: '',
     rollout: progress,
     tooLarge,
+    ...((workload.mayRunCopies === true || hasRecord(workload.annotations)) && { mayRunCopies: true }),
   };
 }
 

@@ -51,6 +51,8 @@ export interface Workload extends WorkloadName {
    * and pull secrets are not known then.
    */
   readonly tooLarge?: string;
+  /** It is left alone, and has something of ours in its annotations. */
+  readonly mayRunCopies?: boolean;
 }
 
 /** A pod template that a Deployment has or had, with the annotations that it bore then: one of its ReplicaSets. */

@@ -12,6 +12,7 @@ export class WorkloadMemories {
   readonly #nowMs: () => number;
   readonly #byKey = new Map<string, WorkloadMemory>();
   #recorded = 0;
+  #leftAlone = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -20,6 +21,11 @@ export class WorkloadMemories {
   /** Of how many workloads something of ours has not been taken back yet. */
   get recorded(): number {
     return this.#recorded;
+  }
+
+  /** Of how many of these it cannot be taken back, because they are too large to be known. */
+  get leftAlone(): number {
+    return this.#leftAlone;
   }
 
   of(workload: Workload): WorkloadMemory {
@@ -32,6 +38,7 @@ export class WorkloadMemories {
     const memory: WorkloadMemory = {
       uid: workload.uid,
       isRecorded: false,
+      isLeftAlone: false,
       rolloutSightings: 0,
       notedSightings: 0,
       toldNotes: new Set(),
@@ -50,7 +57,10 @@ export class WorkloadMemories {
     memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
     memory.rolloutSightings += Number(KINDS[workload.kind].rollsOut && !isRolledOut(workload));
     // What is being deleted needs no restore.
-    this.#setRecorded(memory, !workload.rollout.terminating && hasRecord(workload.annotations));
+    const isStaying = !workload.rollout.terminating;
+    const isLeftAlone = isStaying && workload.mayRunCopies === true;
+    const isRecorded = isLeftAlone || (isStaying && hasRecord(workload.annotations));
+    this.#count(memory, { isRecorded, isLeftAlone });
   }
 
   /** Drops the workloads that are not among these, as after a change of what is in scope. Returns their keys. */
@@ -70,15 +80,16 @@ export class WorkloadMemories {
     }
   }
 
-  #setRecorded(memory: WorkloadMemory, isRecorded: boolean): void {
-    this.#recorded += Number(isRecorded) - Number(memory.isRecorded);
-    memory.isRecorded = isRecorded;
+  #count(memory: WorkloadMemory, now: Pick<WorkloadMemory, 'isRecorded' | 'isLeftAlone'>): void {
+    this.#recorded += Number(now.isRecorded) - Number(memory.isRecorded);
+    this.#leftAlone += Number(now.isLeftAlone) - Number(memory.isLeftAlone);
+    Object.assign(memory, now);
   }
 
   #drop(key: string): void {
     const memory = this.#byKey.get(key);
     if (memory) {
-      this.#setRecorded(memory, false);
+      this.#count(memory, { isRecorded: false, isLeftAlone: false });
       this.#byKey.delete(key);
     }
   }

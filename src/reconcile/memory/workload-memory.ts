@@ -21,6 +21,8 @@ export interface WorkloadMemory {
   readonly uid: string;
   /** It has something of ours in its annotations, and is not being deleted. */
   isRecorded: boolean;
+  /** So it is recorded, but too large for us to take that back. */
+  isLeftAlone: boolean;
   /** Since when it has had fewer pods than it wants: the API server does not tell. */
   missingSinceMs?: number | undefined;
   /** How often it was seen to roll out, and how often that was when it was last looked at: a quick rollout begins and ends between two looks. */

@@ -113,7 +113,7 @@ export class PullSecrets {
   async reconcile(namespace: string, signal: AbortSignal): Promise<{ requeueAfterMs?: number }> {
     const kinds = this.#findUsers(namespace);
     const reservedMs = this.#findReservedMs(namespace);
-    const isUsed = kinds.length > 0 || reservedMs > 0;
+    const isUsed = kinds.length > 0 || reservedMs > 0 || this.#mayBeUsed(namespace);
     await this.#bringAbout(namespace, { isUsed, kinds }, signal);
     return reservedMs > 0 ? { requeueAfterMs: reservedMs } : {};
   }
@@ -164,6 +164,15 @@ export class PullSecrets {
       return pullSecret === name || hasCopies;
     });
     return [...new Set(users.map(({ kind }) => kind))];
+  }
+
+  /** A workload that is too large to be known may name the Secret that is there: its next pod could not be pulled without. */
+  #mayBeUsed(namespace: string): boolean {
+    const { store, listWorkloads } = this.#deps;
+    return (
+      store.get(namespace) !== undefined &&
+      listWorkloads(namespace).some(({ tooLarge }) => tooLarge !== undefined)
+    );
   }
 
   #findReservedMs(namespace: string): number {

@@ -202,7 +202,7 @@ export class Loops {
   watchRestore(): void {
     // Not before all workloads that the settings let it see were looked at.
     const isWatched = this.#mode === 'restore' && this.#isLeading() && this.#deps.areWorkloadsKnown();
-    this.#restoreProgress.update(isWatched, this.#memories.recorded);
+    this.#restoreProgress.update(isWatched, this.#memories);
   }
 
   readState(): Pick<

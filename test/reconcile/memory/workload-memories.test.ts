@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
+import { toLeftAlone } from '../../../src/workloads/too-large.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import { aWorkload } from '../../support/builders.ts';
 
@@ -128,5 +129,19 @@ describe('the number of workloads that have something of ours', () => {
     observe({ ...SWAPPED, name: 'second' });
     observe({ ...RESTORED, name: 'second', uid: 'uid-2' });
     expect(memories.recorded).toBe(0);
+  });
+
+  it('counts what was left alone as too large with it, and says how many', { tags: 'attack-size' }, () => {
+    const { memories, observe } = remember();
+    const second = { ...SWAPPED, name: 'second' };
+    observe(SWAPPED);
+    observe(toLeftAlone(toLeftAlone(second, 'it is too large'), 'it is too large'));
+    observe(toLeftAlone({ ...RESTORED, name: 'third' }, 'it is too large'));
+    expect([memories.recorded, memories.leftAlone]).toEqual([2, 1]);
+    observe(second);
+    expect([memories.recorded, memories.leftAlone]).toEqual([2, 0]);
+    observe(toLeftAlone(second, 'it is too large'));
+    memories.observe(formatWorkloadKey(second), undefined);
+    expect([memories.recorded, memories.leftAlone]).toEqual([1, 0]);
   });
 });

@@ -1,10 +1,11 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ConflictError, WriteDeniedError } from '../../../src/errors.ts';
 import type { ObjectEvent } from '../../../src/reconcile/events/object-event.ts';
 import type { PullSecret } from '../../../src/reconcile/ports.ts';
 import { PullSecrets } from '../../../src/reconcile/pull-secrets/pull-secrets.ts';
 import { parseRecord } from '../../../src/workloads/record.ts';
+import { toLeftAlone } from '../../../src/workloads/too-large.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import { annotationsOf, aWorkload } from '../../support/builders.ts';
 
@@ -168,4 +169,22 @@ it('reads no record twice, and none of those that do not name it', { tags: 'atta
   expect(found.get('shop')).toBeDefined();
   expect(users.map(({ countReads }) => countReads())).toEqual(users.map(() => 1));
   expect(other.countReads()).toBe(0);
+});
+
+describe('for a workload that is left alone as too large, of which nobody knows what it names', () => {
+  it('stays, and follows its source', { tags: 'attack-size' }, async () => {
+    put('shop', { usedBy: ['Deployment'] });
+    workloads = [toLeftAlone(aWorkload(), 'it is too large')];
+    await secrets.reconcile('shop', signal);
+    expect(found.get('shop')).toMatchObject({ config: 'e30=' });
+    put('backup', { isOurs: false, config: 'eyJ9' });
+    await secrets.reconcile('shop', signal);
+    expect(found.get('shop')).toMatchObject({ config: 'eyJ9', usedBy: ['Deployment'] });
+  });
+
+  it('is not made', { tags: 'attack-secret' }, async () => {
+    workloads = [toLeftAlone(aWorkload(), 'it is too large')];
+    await secrets.reconcile('shop', signal);
+    expect(found.get('shop')).toBeUndefined();
+  });
 });
