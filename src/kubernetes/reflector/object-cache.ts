@@ -18,7 +18,23 @@ function objectKey(metadata: JsonObject): string | undefined {
 }
 
 function isUnchanged<T>(now: CachedObject<T> | undefined, before: CachedObject<T> | undefined): boolean {
-  return now?.uid === before?.uid && now?.resourceVersion === before?.resourceVersion;
+  return (
+    now?.uid === before?.uid &&
+    now?.resourceVersion === before?.resourceVersion &&
+    now?.isReduced === before?.isReduced
+  );
+}
+
+/** Adds one event to a list that is being read. */
+export function collect<T>(
+  found: ObjectSet<T>,
+  { type, object }: { readonly type: string; readonly object: ReadObject<T> | undefined },
+): void {
+  if (object?.kept && type !== 'DELETED') {
+    found.set(object.key, object.kept);
+  } else if (object) {
+    found.delete(object.key);
+  }
 }
 
 /** Objects by key as last seen, reduced by `project`; one that it answers with undefined is not kept. */
@@ -41,6 +57,11 @@ export class ObjectCache<T> {
 
   get size(): number {
     return this.#objects.size;
+  }
+
+  /** A new list would find more than is kept now. */
+  get hasRoomAgain(): boolean {
+    return this.#objects.hasRoomAgain;
   }
 
   get(key: string): T | undefined {
@@ -66,7 +87,7 @@ export class ObjectCache<T> {
       return undefined;
     }
     const known = this.#objects.get(key);
-    if (known?.uid === uid && known.resourceVersion === resourceVersion) {
+    if (known?.uid === uid && known.resourceVersion === resourceVersion && known.isReduced !== true) {
       return { key, kept: known };
     }
     const value = this.#project(object);

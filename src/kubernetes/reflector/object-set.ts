@@ -3,6 +3,8 @@ export interface CachedObject<T> {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly value: T;
+  /** There was no room for all of it: another look may find more. */
+  readonly isReduced?: true;
 }
 
 /** How much of one namespace is kept, so that none can fill the memory of all. */
@@ -29,6 +31,9 @@ export class ObjectSet<T> {
   readonly #share: NamespaceShare<T> | undefined;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #bytes = new Map<string, number>();
+  /** By namespace, the bytes of the smallest object for which there was no room. */
+  readonly #missing = new Map<string, number>();
+  #hasRoomAgain = false;
 
   constructor(share: NamespaceShare<T> | undefined) {
     this.#share = share;
@@ -42,6 +47,11 @@ export class ObjectSet<T> {
     return this.#entries.get(key)?.kept;
   }
 
+  /** Some namespace has got room for an object that was not kept, or not all of it. */
+  get hasRoomAgain(): boolean {
+    return this.#hasRoomAgain;
+  }
+
   keys(): Iterable<string> {
     return this.#entries.keys();
   }
@@ -53,7 +63,7 @@ export class ObjectSet<T> {
   /** Keeps an object, or as much of it as there is room for. */
   set(key: string, kept: CachedObject<T>): void {
     const beforeBytes = this.#entries.get(key)?.bytes ?? 0;
-    const entry = this.#fit(kept, (this.#bytes.get(namespaceOf(key)) ?? 0) - beforeBytes);
+    const entry = this.#fit(key, kept, (this.#bytes.get(namespaceOf(key)) ?? 0) - beforeBytes);
     if (entry) {
       this.#entries.set(key, entry);
     } else {
@@ -71,7 +81,7 @@ export class ObjectSet<T> {
   }
 
   /** `usedBytes`: by the other objects of its namespace. */
-  #fit(kept: CachedObject<T>, usedBytes: number): Entry<T> | undefined {
+  #fit(key: string, kept: CachedObject<T>, usedBytes: number): Entry<T> | undefined {
     if (!this.#share) {
       return { kept, bytes: 0 };
     }
@@ -80,10 +90,12 @@ export class ObjectSet<T> {
     if (usedBytes + bytes <= mostBytes) {
       return { kept, bytes };
     }
+    const namespace = namespaceOf(key);
+    this.#missing.set(namespace, Math.min(bytes, this.#missing.get(namespace) ?? Infinity));
     const value = reduce(kept.value);
     const reducedBytes = weigh(value);
     return usedBytes + reducedBytes <= mostBytes * (1 + 1 / 16)
-      ? { kept: { ...kept, value }, bytes: reducedBytes }
+      ? { kept: { ...kept, value, isReduced: true }, bytes: reducedBytes }
       : undefined;
   }
 
@@ -95,5 +107,7 @@ export class ObjectSet<T> {
     } else {
       this.#bytes.delete(namespace);
     }
+    const missing = this.#missing.get(namespace) ?? Infinity;
+    this.#hasRoomAgain ||= bytes < 0 && sum + missing <= (this.#share?.mostBytes ?? 0);
   }
 }

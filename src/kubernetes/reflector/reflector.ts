@@ -5,7 +5,7 @@ import { ApiError } from '../../errors.ts';
 import type { Connection, Query } from '../connection/api-client.ts';
 import { transportError } from '../connection/api-errors.ts';
 import { listPages } from './list-pages.ts';
-import { type OnChange, type ReadObject, ObjectCache } from './object-cache.ts';
+import { type OnChange, type ReadObject, ObjectCache, collect } from './object-cache.ts';
 import type { NamespaceShare, ObjectSet } from './object-set.ts';
 import { createReflectorBackoff } from './reflector-backoff.ts';
 import { type TroubleLog, createTroubleLog } from './trouble-log.ts';
@@ -52,6 +52,8 @@ const INITIAL_EVENTS_MS = 30_000;
 /** How long to be content with lists after a server did not know streams of initial events. */
 const PREFER_LISTS_MS = 60 * 60_000;
 const SHORT_WATCH_MS = 1_000;
+/** No user can have the list read more often than this by filling a namespace and emptying it. */
+const LIST_AGAIN_MS = 10 * 60_000;
 
 function isOneOf(error: unknown, statuses: readonly number[]): boolean {
   return error instanceof ApiError && statuses.includes(error.status);
@@ -63,17 +65,6 @@ function isTransport(error: unknown, reasons: readonly string[]): boolean {
 
 type Stream<T> = WatchStream<ReadObject<T> | undefined>;
 
-function collect<T>(
-  found: ObjectSet<T>,
-  { type, object }: { readonly type: string; readonly object: ReadObject<T> | undefined },
-): void {
-  if (object?.kept && type !== 'DELETED') {
-    found.set(object.key, object.kept);
-  } else if (object) {
-    found.delete(object.key);
-  }
-}
-
 class ListWatcher<T> implements Reflector<T> {
   readonly #options: ReflectorOptions<T>;
   readonly #cache: ObjectCache<T>;
@@ -84,6 +75,7 @@ class ListWatcher<T> implements Reflector<T> {
   /** From where a watch can go on. */
   #resourceVersion = '';
   #preferListsUntilMs = -Infinity;
+  #listedAtMs = -Infinity;
   #activeAtMs: number;
 
   constructor(options: ReflectorOptions<T>) {
@@ -152,13 +144,17 @@ class ListWatcher<T> implements Reflector<T> {
     this.#activeAtMs = this.#options.clock.monotonicMs();
   }
 
-  /** Begins with a complete list, then follows changes for as long as that is possible without another one. */
+  /** Begins with a complete list, then follows changes for as long as that is possible, and good, without another one. */
   async #listAndWatch(signal: AbortSignal): Promise<void> {
     let stream = await this.#synchronize(signal);
     while (!signal.aborted) {
       stream ??= this.#openWatch(signal);
       try {
         await this.#follow(stream);
+        if (this.#isListDue()) {
+          this.#options.onRestart?.('RoomAgain');
+          return;
+        }
       } catch (error) {
         if (!isOneOf(error, [429]) && !isTransport(error, ['Unreachable'])) {
           throw error;
@@ -235,6 +231,7 @@ class ListWatcher<T> implements Reflector<T> {
 
   #replace(found: ObjectSet<T>, resourceVersion: string): void {
     this.#resourceVersion = resourceVersion;
+    this.#listedAtMs = this.#options.clock.monotonicMs();
     this.#cache.replace(found);
     this.#trouble.settle();
     if (!this.#isSynced) {
@@ -258,8 +255,13 @@ class ListWatcher<T> implements Reflector<T> {
     });
   }
 
+  /** What there was no room for comes with no event: it has not changed. */
+  #isListDue(): boolean {
+    return this.#cache.hasRoomAgain && this.#options.clock.monotonicMs() - this.#listedAtMs >= LIST_AGAIN_MS;
+  }
+
   /**
-   * Applies changes until the server ends the watch; a connection that breaks is one way to end it.
+   * Applies changes until another list is due, or the server ends the watch; a connection that breaks is one way to end it.
    *
    * @throws {ApiError} when going on from here needs more than another watch.
    */
@@ -272,6 +274,9 @@ class ListWatcher<T> implements Reflector<T> {
         }
         this.#resourceVersion = event.resourceVersion;
         this.#trouble.settle();
+        if (this.#isListDue()) {
+          return;
+        }
       }
     } catch (error) {
       if (!isTransport(error, ['WatchCut', 'WatchSilent'])) {

@@ -39,6 +39,19 @@ describe('a set of objects', () => {
     expect(set.values()).toEqual(['y'.repeat(14), 'zz']);
   });
 
+  it('tells when there is room for what did not fit, and not before', { tags: 'attack-size' }, () => {
+    const set = new ObjectSet(SHARE);
+    set.set('shop/a', kept('x'.repeat(10)));
+    set.set('shop/b', kept('y'.repeat(6)));
+    set.set('shop/c', kept('z'.repeat(8)));
+    set.set('else/a', kept('x'));
+    set.delete('else/a');
+    set.delete('shop/b');
+    expect([set.get('shop/c')?.isReduced, set.hasRoomAgain]).toEqual([true, false]);
+    set.delete('shop/a');
+    expect(set.hasRoomAgain).toBe(true);
+  });
+
   it('counts an object once, however often it is set', () => {
     const set = new ObjectSet(SHARE);
     for (let n = 0; n < 100; n += 1) {

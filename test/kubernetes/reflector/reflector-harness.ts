@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 
 import { systemClock } from '../../../src/clock.ts';
 import type { Query } from '../../../src/kubernetes/connection/api-client.ts';
+import type { NamespaceShare } from '../../../src/kubernetes/reflector/object-set.ts';
 import { type Reflector, createReflector } from '../../../src/kubernetes/reflector/reflector.ts';
 import {
   type ScriptedApiServer,
@@ -63,6 +64,11 @@ export const listOf = (version: string, things: readonly Thing[], continuation =
   items: things.map(toObject),
 });
 
+interface HarnessOptions {
+  readonly query?: Query;
+  readonly share?: NamespaceShare<Kept>;
+}
+
 /** One reflector against one scripted server. */
 export class Harness {
   readonly server: ScriptedApiServer;
@@ -80,7 +86,7 @@ export class Harness {
   readonly #connection: ReturnType<typeof connectForTest>;
   #running: Promise<void> = Promise.resolve();
 
-  private constructor(server: ScriptedApiServer, query: Query | undefined) {
+  private constructor(server: ScriptedApiServer, { query, share }: HarnessOptions) {
     this.server = server;
     this.#connection = connectForTest(server.url, { limits: { perSecond: 1_000_000, burst: 1_000_000 } });
     this.reflector = createReflector({
@@ -88,6 +94,7 @@ export class Harness {
       path: '/apis/test/v1/things',
       ...(query ? { query } : {}),
       resource: 'things',
+      ...(share ? { share } : {}),
       project,
       onChange: (key, now, before) => this.changes.push(`${key}: ${before ?? '-'} > ${now ?? '-'}`),
       onRestart: (reason) => this.restarts.push(reason),
@@ -97,7 +104,7 @@ export class Harness {
     });
   }
 
-  static async start(query?: Query): Promise<Harness> {
+  static async start(options: HarnessOptions = {}): Promise<Harness> {
     const server = await startApiServer((request, response) => {
       if (request.query['watch'] !== 'true') {
         harness.lists.push(request);
@@ -113,7 +120,7 @@ export class Harness {
         response.flushHeaders();
       }
     });
-    const harness = new Harness(server, query);
+    const harness = new Harness(server, options);
     return harness;
   }
 

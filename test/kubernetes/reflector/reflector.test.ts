@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { answerJson, answerStatus } from '../scripted-api-server.ts';
 import {
+  type OpenWatch,
   added,
   bookmark,
   deleted,
@@ -379,10 +380,61 @@ describe('health', () => {
 });
 
 it('sees a single named object', async () => {
-  const single = await Harness.start({ fieldSelector: 'metadata.name=a' });
+  const single = await Harness.start({ query: { fieldSelector: 'metadata.name=a' } });
   const watch = await single.sync([A1]);
   expect(watch.query).toMatchObject({ fieldSelector: 'metadata.name=a', sendInitialEvents: 'true' });
   send(watch, deleted({ ...A1, version: '11' }));
   await single.has();
   await single.stop();
+});
+
+describe('what a namespace had no room for', () => {
+  /** Room for two. */
+  const SHARE = { weigh: (text: string) => text.length, mostBytes: 16, reduce: () => '!' };
+  const C3 = { name: 'c', version: '3' };
+  let crowded: Harness;
+  let watch: OpenWatch;
+
+  beforeEach(async () => {
+    crowded = await Harness.start({ share: SHARE });
+    watch = await crowded.sync([A1, B2, C3]);
+    await crowded.has('uid-a@1', 'uid-b@2', '!');
+  });
+
+  afterEach(() => crowded.stop());
+
+  async function passMinutes(minutes: number): Promise<void> {
+    for (let n = 0; n < minutes; n += 1) {
+      await vi.advanceTimersByTimeAsync(60_000);
+      send(watch, bookmark('12'));
+      await until('activity', () => crowded.reflector.lastActivityAgeMs() === 0);
+      await quiet();
+    }
+  }
+
+  it('is read again once there is room, though it has not changed', { tags: 'attack-size' }, async () => {
+    send(watch, deleted({ ...A1, version: '11' }));
+    await crowded.has('uid-b@2', '!');
+    await passMinutes(10);
+    const next = await crowded.watch(2);
+    expect(next.query).toMatchObject({ sendInitialEvents: 'true' });
+    send(next, added(B2), added(C3), endOfList('12'));
+    await crowded.has('uid-b@2', 'uid-c@3');
+    expect(crowded.changes.at(-1)).toBe('shop/c: ! > uid-c@3');
+    watch = next;
+    await passMinutes(20);
+    expect(crowded.watches).toHaveLength(2);
+  });
+
+  it('does not have the list read again and again', { tags: 'attack-size' }, async () => {
+    send(watch, deleted({ ...A1, version: '11' }), added(A1), deleted({ ...A1, version: '11' }));
+    await passMinutes(9);
+    expect(crowded.watches).toHaveLength(1);
+  });
+
+  it('does not have it read while there is no room', { tags: 'attack-size' }, async () => {
+    send(watch, deleted({ ...C3, version: '11' }));
+    await passMinutes(20);
+    expect(crowded.watches).toHaveLength(1);
+  });
 });
