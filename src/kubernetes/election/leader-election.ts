@@ -62,7 +62,7 @@ export interface LeaderElection {
   leader(): string;
   /** What the leader before has left, or this one since; undefined: nothing. */
   memo(): string | undefined;
-  /** Left to the next leader; written with the next renewal, and when the lease is released. */
+  /** Left to the next leader; written with the next renewal, and when the lease is released. Of no effect on a follower. */
   leave(memo: string): void;
   /** How long ago the lease began that we hold; undefined when we do not lead. */
   renewalAgeMs(): number | undefined;

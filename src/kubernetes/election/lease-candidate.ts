@@ -19,6 +19,7 @@ export class LeaseCandidate {
   #observed: { readonly lease: ObservedLease; readonly atMs: number } | undefined;
   /** When the request was sent that gave us the lease: others count from later. */
   #start = { monotonicMs: -Infinity, wallMs: -Infinity };
+  /** Only of the time that it is the holder: whoever waits has nothing to leave. */
   #memo: string | undefined;
 
   constructor(options: LeaseCandidateOptions) {
@@ -39,9 +40,11 @@ export class LeaseCandidate {
     return this.#memo ?? this.#observed?.lease.memo;
   }
 
-  /** To be written with the next renewal. */
+  /** To be written with the next renewal; nothing is left by one that does not hold the lease. */
   leave(memo: string): void {
-    this.#memo = memo;
+    if (this.isHolder()) {
+      this.#memo = memo;
+    }
   }
 
   ageMs(): number {
@@ -160,6 +163,9 @@ export class LeaseCandidate {
     const known = this.#observed;
     const isNews = lease.fingerprint !== known?.lease.fingerprint;
     this.#observed = { lease, atMs: known && !isNews ? known.atMs : clock.monotonicMs() };
+    if (!this.isHolder()) {
+      this.#memo = undefined;
+    }
   }
 
   #isObservedValid(): boolean {

@@ -32,6 +32,7 @@ export class SwapStops {
   readonly #breaker = new SwapBreaker();
   /** Namespaces whose stop is told; the empty text stands for all. */
   #told: ReadonlySet<string> = new Set();
+  #isLeading = false;
 
   constructor(options: SwapStopsOptions) {
     this.#options = options;
@@ -40,6 +41,7 @@ export class SwapStops {
   /** From now on this process leads. */
   start(): void {
     const { memo, nowMs } = this.#options;
+    this.#isLeading = true;
     this.#breaker.inherit(parseFailureMemo(memo.read() ?? ''), nowMs());
     this.#settle();
   }
@@ -75,7 +77,11 @@ export class SwapStops {
     return new Set(this.#breaker.findNamespaceStops(this.#options.nowMs()).keys());
   }
 
+  /** A follower tells nothing, and leaves nothing: that would take the place of what the leader writes. */
   #settle(): void {
+    if (!this.#isLeading) {
+      return;
+    }
     const { nowMs, onStopped, memo } = this.#options;
     memo.write(formatFailureMemo(this.#breaker.history));
     const untilMs = this.findEndMs();

@@ -421,4 +421,27 @@ describe('what a leader leaves', () => {
     await pass(2_000);
     expect(lease.annotations).toEqual({ theirs: 'x' });
   });
+
+  it('is what the holder has written, whatever was left by one that waits', async () => {
+    lease.put(heldBy('b'), { annotations: { memo: 'old' } });
+    const { election } = start('a');
+    await pass(0);
+    election.leave('');
+    lease.put(heldBy('b'), { annotations: { memo: 'three have failed' } });
+    await pass(60_000);
+    expect(election.isLeader()).toBe(true);
+    expect([election.memo(), lease.annotations]).toEqual([
+      'three have failed',
+      { memo: 'three have failed' },
+    ]);
+  });
+
+  it('is not what one had to say that has lost the lease since', async () => {
+    const { election } = start('a');
+    await pass(0);
+    election.leave('two have failed');
+    lease.put(heldBy('b'), { annotations: { memo: 'three have failed' } });
+    await pass(20_000);
+    expect([election.isLeader(), election.memo()]).toEqual([false, 'three have failed']);
+  });
 });

@@ -388,6 +388,16 @@ describe('failed swaps in three namespaces in a row', () => {
     expect([freed, memo]).toEqual([['other'], '']);
   });
 
+  it('stop it for the next leader after an edit of the settings that both have seen before', () => {
+    const follower = createBudget();
+    budget.forgiveFailures();
+    fail('a', 'b', 'c');
+    follower.forgiveFailures();
+    nowMs += 1;
+    follower.start();
+    expect(follower.readStops().isStopped).toBe(true);
+  });
+
   it('are none when a swap has succeeded in between, be it before a restart', () => {
     fail('a', 'b');
     succeed({ name: 'd' });
