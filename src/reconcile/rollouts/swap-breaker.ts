@@ -3,7 +3,7 @@ import { keepNewest } from '../../keep-newest.ts';
 /** Of swaps in a namespace, or of namespaces in a row, after which the reason is looked for elsewhere than in the workloads. */
 const MOST_FAILURES = 3;
 const STOP_MS = 3_600_000;
-/** In memory, and in what is left to the next leader. */
+/** In memory, and in what is left to the next leader; of one namespace only as many as it takes to stop it. */
 const MOST_KEPT = 100;
 
 export interface SwapFailure {
@@ -33,7 +33,7 @@ export class SwapBreaker {
   inherit({ failures, succeededAtMs }: FailureHistory, nowMs: number): void {
     this.#succeededAtMs = Math.min(succeededAtMs, nowMs);
     for (const [key, { namespace, atMs }] of failures) {
-      keepNewest(this.#failures, [key, { namespace, atMs: Math.min(atMs, nowMs) }], MOST_KEPT);
+      this.#add(key, { namespace, atMs: Math.min(atMs, nowMs) });
     }
   }
 
@@ -42,7 +42,7 @@ export class SwapBreaker {
   }
 
   noteFailure(key: string, failure: SwapFailure): void {
-    keepNewest(this.#failures, [key, failure], MOST_KEPT);
+    this.#add(key, failure);
   }
 
   /** Of a swap made at that time. It shows that the backup can be pulled from; of quotas, only that of its namespace. */
@@ -72,6 +72,15 @@ export class SwapBreaker {
   #listRecent(nowMs: number): readonly SwapFailure[] {
     this.#forget(({ atMs }) => atMs <= nowMs - STOP_MS);
     return [...this.#failures.values()];
+  }
+
+  /** The newest last. What is too much of one namespace is dropped of that one: it must not hide the others. */
+  #add(key: string, failure: SwapFailure): void {
+    keepNewest(this.#failures, [key, failure], MOST_KEPT);
+    const ofNamespace = [...this.#failures].filter(([, { namespace }]) => namespace === failure.namespace);
+    for (const [old] of ofNamespace.slice(0, -MOST_FAILURES)) {
+      this.#failures.delete(old);
+    }
   }
 
   #forget(isOver: (failure: SwapFailure) => boolean): void {

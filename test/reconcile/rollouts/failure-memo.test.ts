@@ -44,4 +44,24 @@ describe('what is left to the next leader', () => {
       Array.from({ length: 100 }, (_, index) => 900 + index),
     );
   });
+
+  it('has the failures of every namespace, however many one of them has', { tags: 'attack-share' }, () => {
+    const breaker = new SwapBreaker();
+    for (const namespace of ['a', 'b', 'c']) {
+      breaker.noteFailure(`Deployment/${namespace}/web`, { namespace, atMs: 1 });
+    }
+    for (let index = 0; index < 1_000; index += 1) {
+      breaker.noteFailure(`Deployment/evil/${index}`, { namespace: 'evil', atMs: 2 + index });
+    }
+    expect(breaker.findStopEndMs(2_000)).toBe(1_001 + 3_600_000);
+    const { failures } = parseFailureMemo(formatFailureMemo(breaker.history));
+    expect([...failures.keys()]).toEqual([
+      'Deployment/a/web',
+      'Deployment/b/web',
+      'Deployment/c/web',
+      'Deployment/evil/997',
+      'Deployment/evil/998',
+      'Deployment/evil/999',
+    ]);
+  });
 });
