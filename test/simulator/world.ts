@@ -306,7 +306,12 @@ export class World implements ControllerWorld {
     const rolling = [...this.cluster.workloads.values()].filter(
       ({ swappedAtMs = 0 }) => Date.now() - swappedAtMs < ROLLOUT_TIMEOUT_MS,
     );
-    demand(rolling.length <= this.#maxRollouts, `${rolling.length} rollouts at once`);
+    const byNamespace = Map.groupBy(rolling, ({ namespace }) => namespace);
+    const counts = [...byNamespace.values()].map(({ length }) => length);
+    // One more than places may roll out when one namespace had them all before another one came.
+    const most = Math.max(1, this.#maxRollouts - 1);
+    const shared = counts.reduce((sum, count) => sum + Math.min(count, most), 0);
+    demand(Math.max(shared, ...counts) <= this.#maxRollouts, `${counts.join(' + ')} rollouts at once`);
     for (const workload of this.cluster.honest) {
       this.#checkWritten(workload);
     }

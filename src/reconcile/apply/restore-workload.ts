@@ -61,7 +61,7 @@ export async function restoreWorkload(
     return false;
   }
   if (restore.permit !== 'none') {
-    deps.budget.reserve(key, workload);
+    deps.budget.reserve(key, workload, { isUrgent: restore.permit === 'taken' });
   }
   try {
     await deps.client.patch(workload, restore.patch, signal);

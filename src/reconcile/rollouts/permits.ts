@@ -1,3 +1,5 @@
+import type { Places } from './turns.ts';
+
 /** How long a place is kept for a workload that was told that it is its turn: a pass takes a second. */
 const CALL_MS = 30_000;
 
@@ -6,6 +8,8 @@ export interface Permit {
   readonly namespace: string;
   /** When it is given up, whatever the rollout does. */
   readonly untilMs: number;
+  /** Taken without waiting: it takes no place of another namespace. */
+  readonly isOutOfTurn?: boolean;
   /** Undefined for one that only the record of the workload tells of. */
   readonly own?: OwnPatch;
 }
@@ -72,26 +76,22 @@ export class Permits {
     return [...this.#permits].filter(([key]) => key !== exceptKey).map(([, { namespace }]) => namespace);
   }
 
-  /** Places of each namespace, taken or kept. */
-  countByNamespace(exceptKey?: string): ReadonlyMap<string, number> {
+  /** Of each namespace, taken or kept. */
+  countPlaces(exceptKey?: string): Places {
     this.#dropExpired();
-    const counts = new Map<string, number>();
-    for (const [key, { namespace }] of [...this.#permits, ...this.#calls]) {
+    const held = new Map<string, number>();
+    const shared = new Map<string, number>();
+    for (const [key, { namespace, isOutOfTurn }] of this.#list()) {
       if (key !== exceptKey) {
-        counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
+        held.set(namespace, (held.get(namespace) ?? 0) + 1);
+        shared.set(namespace, (shared.get(namespace) ?? 0) + Number(isOutOfTurn !== true));
       }
     }
-    return counts;
+    return { held, shared };
   }
 
-  /**
-   * Permits that only records tell of, by namespace. Whoever may write annotations can forge them for as long as a rollout
-   * of the leader before could still go on.
-   */
-  countTold(exceptKey?: string): ReadonlyMap<string, number> {
-    const told = [...this.#permits].filter(([key, { own }]) => key !== exceptKey && !own);
-    const groups = Map.groupBy(told, ([, { namespace }]) => namespace);
-    return new Map([...groups].map(([namespace, { length }]) => [namespace, length]));
+  #list(): readonly (readonly [string, Pick<Permit, 'namespace' | 'isOutOfTurn'>])[] {
+    return [...this.#permits, ...this.#calls];
   }
 
   #dropExpired(): void {

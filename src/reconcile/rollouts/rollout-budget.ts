@@ -4,7 +4,7 @@ import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
 import { type OwnPatch, Permits } from './permits.ts';
-import { type Waiter, chooseNext, countBelieved, findRolloutWait, findRisk } from './turns.ts';
+import { type Room, type Waiter, chooseNext, createRoom, findRolloutWait, findRisk } from './turns.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapStops, type SwapStopsOptions } from './swap-stops.ts';
 import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';
@@ -115,18 +115,21 @@ export class RolloutBudget {
       return false;
     }
     if (KINDS[workload.kind].rollsOut) {
-      this.#trials.begin(key, workload, this.reserve(key, workload));
+      this.#trials.begin(key, workload, this.reserve(key, workload, options));
     }
     return true;
   }
 
-  /** Takes a permit whether one is free or not. Returns the time at which it is taken. */
-  reserve(key: string, workload: Workload): number {
+  /**
+   * Takes a permit whether one is free or not; an urgent one, which did not wait for that, counts for its own namespace
+   * only. Returns the time at which it is taken.
+   */
+  reserve(key: string, workload: Workload, options: { readonly isUrgent?: boolean } = {}): number {
     const atMs = this.#options.nowMs();
     const { namespace, rollout } = workload;
     const untilMs = atMs + this.#options.limits().timeoutMs;
     const own = { atMs, generation: rollout.generation + 1, before: this.#permits.find(key) };
-    this.#permits.take(key, { namespace, untilMs, own });
+    this.#permits.take(key, { namespace, untilMs, own, isOutOfTurn: options.isUrgent === true });
     this.#waiting.delete(key);
     return atMs;
   }
@@ -245,32 +248,27 @@ export class RolloutBudget {
   #countFreeFor(workload: WorkloadName): number {
     const key = formatWorkloadKey(workload);
     const { namespace } = workload;
-    const free = this.#countFree({ exceptKey: key, namespace });
+    const free = this.#createRoom(key)(namespace);
     const isAsked = free > 0 && !this.#permits.has(key) && !this.#permits.isCalled(key);
     return isAsked ? free - this.#countBefore(namespace, free) : free;
   }
 
-  #countFree({
-    exceptKey,
-    namespace,
-  }: { readonly exceptKey?: string; readonly namespace?: string } = {}): number {
-    const { maxRollouts } = this.#options.limits();
-    const taken = sum(this.#permits.countByNamespace(exceptKey));
-    const told = this.#permits.countTold(exceptKey);
-    return maxRollouts - taken + sum(told) - countBelieved(told, { namespace, maxRollouts });
+  #createRoom(exceptKey?: string): Room {
+    return createRoom(this.#permits.countPlaces(exceptKey), this.#options.limits().maxRollouts);
   }
 
   /** Namespaces that wait with fewer places than this one, as far as that matters: it is their turn. */
   #countBefore(namespace: string, most: number): number {
-    const held = this.#permits.countByNamespace();
+    const { held } = this.#permits.countPlaces();
     const own = held.get(namespace) ?? 0;
     if (own === 0) {
       return 0;
     }
+    const room = this.#createRoom();
     const maySwap = this.#createMaySwap();
     let count = 0;
     for (const other of this.#waiting.namespaces()) {
-      count += Number((held.get(other) ?? 0) < own && maySwap(other));
+      count += Number((held.get(other) ?? 0) < own && room(other) > 0 && maySwap(other));
       if (count >= most) {
         break;
       }
@@ -288,8 +286,8 @@ export class RolloutBudget {
   }
 
   #wakeWaiting(): void {
-    const free = this.#waiting.size === 0 ? 0 : this.#countFree();
-    if (free <= 0) {
+    const room = this.#createRoom();
+    if (this.#waiting.size === 0 || room() <= 0) {
       return;
     }
     const maySwap = this.#createMaySwap();
@@ -297,15 +295,11 @@ export class RolloutBudget {
       .list()
       .filter(({ namespace, purpose }) => purpose === 'restore' || maySwap(namespace));
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
-    const held = this.#permits.countByNamespace();
-    for (const { key, namespace } of chooseNext(mayStart, { free, isProven, held })) {
+    const { held } = this.#permits.countPlaces();
+    for (const { key, namespace } of chooseNext(mayStart, { room, isProven, held })) {
       this.#waiting.delete(key);
       this.#permits.call(key, namespace);
       this.#options.onFree(key);
     }
   }
-}
-
-function sum(counts: ReadonlyMap<string, number>): number {
-  return [...counts.values()].reduce((all, one) => all + one, 0);
 }

@@ -46,8 +46,30 @@ export interface Waiter {
   readonly purpose: 'swap' | 'restore';
 }
 
+/** Places that a namespace has left; of no namespace: one that has none yet. */
+export type Room = (namespace?: string) => number;
+
+export interface Places {
+  /** By namespace. */
+  readonly held: ReadonlyMap<string, number>;
+  /** Those of them that others may be kept waiting for. */
+  readonly shared: ReadonlyMap<string, number>;
+}
+
+/**
+ * What a namespace does out of turn, as rescues, takes places of its own only. What it has by turn, or what records tell of,
+ * takes those of the others as well, but never all where there are two or more: workloads that roll out for ever cost their
+ * users nothing. So there is one rollout more than places when a namespace had them all before another one came.
+ */
+export function createRoom({ held, shared }: Places, maxRollouts: number): Room {
+  const most = Math.max(1, maxRollouts - 1);
+  const countFor = (namespace: string): number => Math.min(shared.get(namespace) ?? 0, most);
+  const all = [...shared.keys()].reduce((sum, namespace) => sum + countFor(namespace), 0);
+  return (namespace = '') => maxRollouts - all + countFor(namespace) - (held.get(namespace) ?? 0);
+}
+
 export interface FreePlaces {
-  readonly free: number;
+  readonly room: Room;
   readonly isProven: (namespace: string) => boolean;
   /** Places that each namespace has already. */
   readonly held: ReadonlyMap<string, number>;
@@ -77,15 +99,16 @@ function findFirst(
  */
 export function chooseNext(
   waiting: readonly Waiter[],
-  { free, isProven, held }: FreePlaces,
+  { room, isProven, held }: FreePlaces,
 ): readonly Waiter[] {
   const chosen = new Set<Waiter>();
   const places = new Map(held);
   const tried = new Set<string>();
   const mayStart = (waiter: Waiter): boolean =>
     !chosen.has(waiter) &&
+    room(waiter.namespace) > chosen.size &&
     (waiter.purpose === 'restore' || isProven(waiter.namespace) || !tried.has(waiter.namespace));
-  while (chosen.size < free) {
+  while (chosen.size < room()) {
     const next = findFirst(waiting, places, mayStart);
     if (!next) {
       break;
@@ -95,16 +118,4 @@ export function chooseNext(
     places.set(next.namespace, (places.get(next.namespace) ?? 0) + 1);
   }
   return [...chosen];
-}
-
-/** Permits of other namespaces that only records tell of: no namespace is believed to have all of them. */
-export function countBelieved(
-  told: ReadonlyMap<string, number>,
-  { namespace, maxRollouts }: { readonly namespace: string | undefined; readonly maxRollouts: number },
-): number {
-  const most = Math.max(1, maxRollouts - 1);
-  return [...told].reduce(
-    (sum, [other, count]) => sum + (other === namespace ? count : Math.min(count, most)),
-    0,
-  );
 }

@@ -482,10 +482,58 @@ describe('three failed swaps in one namespace', () => {
   });
 });
 
+describe('what one namespace does', { tags: 'attack-share' }, () => {
+  const inEvil = (name: string): Workload => original(name, { namespace: 'evil' });
+  const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+
+  it.each([1, 2, 5])('with rescues takes none of %i places from others', (most) => {
+    maxRollouts = most;
+    for (const name of NAMES) {
+      reserve(inEvil(name), { isUrgent: true });
+      reserve(original(name, { namespace: 'evil2' }), { isUrgent: true });
+    }
+    expect(budget.findReasonToWait(inEvil('z'))).toBe('too many rollouts');
+    expect(budget.findReasonToWait(OTHER)).toBeUndefined();
+    budget.waitForPermit(inEvil('z'), 'swap');
+    budget.waitForPermit(OTHER, 'swap');
+    expect(freed).toEqual(['other']);
+  });
+
+  it('with restores that do not wait takes no place from others', () => {
+    for (const name of NAMES) {
+      budget.reserve(formatWorkloadKey(inEvil(name)), inEvil(name), { isUrgent: true });
+    }
+    expect(budget.isFree(OTHER)).toBe(true);
+  });
+
+  it('with swaps that do not end leaves a place to the others', () => {
+    maxRollouts = 5;
+    observe(swapped({ name: 'proof', namespace: 'evil' }));
+    expect(NAMES.filter((name) => reserve(inEvil(name)))).toHaveLength(5);
+    // Whoever is called and has no room would be called again at once, for ever.
+    budget.waitForPermit(inEvil('z'), 'swap');
+    expect(freed).toEqual([]);
+    expect(reserve(OTHER)).toBe(true);
+    expect(reserve(original('third'))).toBe(false);
+  });
+
+  it('with a rescue keeps no place free that nobody can have', () => {
+    maxRollouts = 2;
+    reserve(inEvil('a'), { isUrgent: true });
+    reserve(inEvil('b'), { isUrgent: true });
+    observe(swapped({ name: 'proof', namespace: 'shop' }));
+    reserve(original('x', { namespace: 'shop' }));
+    budget.waitForPermit(inEvil('c'), 'swap');
+    expect(reserve(original('y', { namespace: 'shop' }))).toBe(true);
+  });
+});
+
 describe('namespaces take turns', () => {
   /** With rollouts that do not end. */
   function fillShop(): void {
+    maxRollouts = 3;
     observe(swapped({ name: 'proof', namespace: 'shop' }));
+    reserve(original('far'));
     reserve(original('x', { namespace: 'shop' }));
     reserve(original('y', { namespace: 'shop' }));
     for (const name of ['u', 'v', 'w']) {
@@ -523,7 +571,9 @@ describe('namespaces take turns', () => {
   });
 
   it('when time has freed a place, which nobody hears of', { tags: 'attack-share' }, () => {
-    fillShop();
+    maxRollouts = 1;
+    reserve(original('x', { namespace: 'shop' }));
+    budget.waitForPermit(OTHER, 'swap');
     nowMs += TIMEOUT_MS - 1;
     reserve(original('y', { namespace: 'shop' }), { isUrgent: true });
     nowMs += 1;

@@ -5,6 +5,7 @@ import {
   type Risk,
   type Waiter,
   chooseNext,
+  createRoom,
   findRolloutWait,
   findRisk,
 } from '../../../src/reconcile/rollouts/turns.ts';
@@ -68,7 +69,7 @@ describe('of those that wait', () => {
     held: Readonly<Record<string, number>> = {},
   ) => {
     const places = {
-      free,
+      room: () => free,
       isProven: (name: string) => proven.includes(name),
       held: new Map(Object.entries(held)),
     };
@@ -106,4 +107,45 @@ describe('of those that wait', () => {
       expect(choose(waiting, 4, ['shop'], { shop: 1, a: 1 })).toEqual(['b', 'x', 'a', 'y']);
     },
   );
+});
+
+describe('the room of a namespace', () => {
+  const roomOf = (
+    namespace: string,
+    held: Readonly<Record<string, number>>,
+    parts: { readonly shared?: Readonly<Record<string, number>>; readonly maxRollouts?: number } = {},
+  ): number => {
+    const { shared = held, maxRollouts = 5 } = parts;
+    const places = { held: new Map(Object.entries(held)), shared: new Map(Object.entries(shared)) };
+    return createRoom(places, maxRollouts)(namespace);
+  };
+
+  it('is what it and the others have left', () => {
+    expect(roomOf('shop', {})).toBe(5);
+    expect(roomOf('shop', { shop: 1, a: 2, b: 1 })).toBe(1);
+  });
+
+  it('is never taken by one other alone, unless there is one place', { tags: 'attack-share' }, () => {
+    expect([roomOf('shop', { evil: 5 }), roomOf('evil', { evil: 5 })]).toEqual([1, 0]);
+    expect(roomOf('shop', { evil: 1 }, { maxRollouts: 1 })).toBe(0);
+  });
+
+  it('is not taken by what others have done out of turn', { tags: 'attack-share' }, () => {
+    const held = { evil: 9, more: 9 };
+    expect(roomOf('shop', held, { shared: {} })).toBe(5);
+    expect(roomOf('shop', held, { shared: {}, maxRollouts: 1 })).toBe(1);
+    expect(roomOf('evil', held, { shared: {} })).toBe(-4);
+  });
+});
+
+it('nobody is called who has no room', { tags: 'attack-share' }, () => {
+  const waiting: readonly Waiter[] = ['evil', 'shop'].map((namespace) => ({
+    key: namespace,
+    namespace,
+    risk: 'one pod',
+    purpose: 'swap',
+  }));
+  const room = (namespace?: string) => (namespace === 'evil' ? 0 : 2);
+  const chosen = chooseNext(waiting, { room, isProven: () => true, held: new Map() });
+  expect(chosen.map(({ key }) => key)).toEqual(['shop']);
 });
