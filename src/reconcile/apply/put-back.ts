@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { slotKey } from '../../workloads/record.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { Hold, Undo } from '../decide/action.ts';
 import type { EventRecorder, WorkloadClient } from '../ports.ts';
@@ -40,7 +41,9 @@ export async function undoSwap(
 ): Promise<void> {
   await write(deps, { workload, action, what: 'swap undone' }, signal);
   deps.onSwapped(workload.kind, 'undone');
-  deps.budget.noteFailure(formatWorkloadKey(workload));
+  const undone = new Set(action.patch.slots.map(slotKey));
+  const images = workload.slots.filter((slot) => undone.has(slotKey(slot))).map(({ image }) => image);
+  deps.budget.noteFailure(formatWorkloadKey(workload), images);
 }
 
 /**

@@ -19,7 +19,7 @@ export interface SwapDeps {
   readonly client: Pick<WorkloadClient, 'dryRunPatch' | 'patch'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'isPrivate'>;
   readonly copies: Pick<CopyStore, 'get' | 'distrust'>;
-  readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPermit' | 'release'>;
+  readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPermit' | 'release' | 'noteSwapped'>;
   readonly pullSecrets: SwapPullSecrets;
   readonly events: EventRecorder;
   readonly log: Pick<Logger, 'info' | 'warn'>;
@@ -171,6 +171,10 @@ async function proveAndPatch(deps: SwapDeps, job: SwapJob, signal: AbortSignal):
   if (!(await isAllowed(deps, workload, deps.client.patch(workload, patch, signal)))) {
     return 'denied';
   }
+  deps.budget.noteSwapped(
+    formatWorkloadKey(workload),
+    patch.slots.map(({ image }) => image),
+  );
   recordSwapped(deps, job, isHintNeeded ? HINT : '');
   return 'swapped';
 }

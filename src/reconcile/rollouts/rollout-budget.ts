@@ -3,6 +3,7 @@ import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
+import { OwnSwaps } from './own-swaps.ts';
 import { type OwnPatch, Permits } from './permits.ts';
 import { type Room, type Waiter, chooseNext, createRoom, findRolloutWait, findRisk } from './turns.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
@@ -41,6 +42,7 @@ export class RolloutBudget {
   readonly #proven = new ProvenNamespaces();
   readonly #stops: SwapStops;
   readonly #trials = new SwapTrials();
+  readonly #ownSwaps = new OwnSwaps();
   #leadingSinceMs: number | undefined;
 
   constructor(options: RolloutBudgetOptions) {
@@ -63,6 +65,7 @@ export class RolloutBudget {
       this.#waiting.delete(key);
       this.#proven.forget(key);
       this.#trials.end(key);
+      this.#ownSwaps.forget(key);
       this.#wakeWaiting();
       return;
     }
@@ -145,9 +148,19 @@ export class RolloutBudget {
     this.#wakeWaiting();
   }
 
-  /** A swap of this process had to be undone. Its trial goes on until the workload has recovered. */
-  noteFailure(key: string): void {
-    this.#stops.noteFailure(key);
+  /** This process has swapped a workload to these images. */
+  noteSwapped(key: string, images: readonly string[]): void {
+    this.#ownSwaps.note(key, images);
+  }
+
+  /**
+   * These images had to be taken out again, which is a failure if this process has written them. The trial goes on until
+   * the workload has recovered.
+   */
+  noteFailure(key: string, images: readonly string[]): void {
+    if (this.#ownSwaps.takeBack(key, images)) {
+      this.#stops.noteFailure(key);
+    }
   }
 
   /** The settings were edited: whatever made swaps fail may be fixed. */

@@ -3,10 +3,10 @@ import { beforeEach, expect, it } from 'vitest';
 import { ConflictError } from '../../../src/errors.ts';
 import { type PutBackDeps, holdWorkload, undoSwap } from '../../../src/reconcile/apply/put-back.ts';
 import { createEvent } from '../../../src/reconcile/events/create-event.ts';
-import { aWorkload } from '../../support/builders.ts';
+import { aSlot, aWorkload } from '../../support/builders.ts';
 
-const workload = aWorkload();
-const patch = { slots: [], annotations: {} };
+const workload = aWorkload({ slots: [aSlot('b.io/app:1'), { ...aSlot('other:1'), name: 'other' }] });
+const patch = { slots: [aSlot('app:1')], annotations: {} };
 const undo = { is: 'undo', patch, event: createEvent('SwapRolledBack', 'x') } as const;
 const hold = { is: 'hold', patch, event: createEvent('SwapReverted', 'x') } as const;
 const signal = new AbortController().signal;
@@ -28,7 +28,7 @@ const deps: PutBackDeps = {
       happened.push('patched');
     },
   },
-  budget: { noteFailure: (key) => happened.push(`failure of ${key}`) },
+  budget: { noteFailure: (key, images) => happened.push(`failure of ${key} with ${images.join()}`) },
   events: { record: (_, { reason }) => happened.push(reason) },
   log: { warn: () => undefined },
   onSwapped: (kind, result) => happened.push(`${kind} ${result}`),
@@ -40,7 +40,7 @@ it('an undo is told and counted once it is made', async () => {
     'patched',
     'SwapRolledBack',
     'Deployment undone',
-    'failure of Deployment/shop/web',
+    'failure of Deployment/shop/web with b.io/app:1',
   ]);
 });
 

@@ -218,6 +218,29 @@ describe('a forged record', { tags: 'attack-annotation' }, () => {
     },
   );
 
+  it.each<[string, readonly string[], string]>([
+    ['that this process has not made', [], COPY],
+    ['to other images than this process has written', [COPY], 'backup.example/p/docker.io/library/never:1'],
+  ])('of a swap %s stops nothing when that is undone', (_, written, undoneImage) => {
+    budget.start();
+    for (const name of ['a', 'b', 'c']) {
+      const key = formatWorkloadKey(original(name));
+      budget.noteSwapped(key, written);
+      budget.noteFailure(key, [undoneImage]);
+    }
+    expect(budget.readStops()).toEqual({ isStopped: false, stoppedNamespaces: 0 });
+  });
+
+  it('of a swap counts no failure twice', () => {
+    budget.start();
+    fail('a', 'b', 'c');
+    budget.forgiveFailures();
+    for (const name of ['a', 'b', 'c']) {
+      budget.noteFailure(formatWorkloadKey(original(name)), [COPY]);
+    }
+    expect(budget.readStops()).toMatchObject({ isStopped: false });
+  });
+
   it('of rollouts leaves a place to the other namespaces', { tags: 'attack-annotation' }, () => {
     observe(...['x', 'y', 'z'].map((name) => rolling({ name, namespace: 'shop' })));
     budget.start();
@@ -296,7 +319,7 @@ describe('a namespace in which no swap has succeeded', () => {
     nowMs += TIMEOUT_MS;
     observe(rolling({ name: 'first', namespace: 'shop', swappedAtMs: nowMs - TIMEOUT_MS }));
     expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
-    budget.noteFailure(formatWorkloadKey(first));
+    failOne(first);
     const recovered = { generation: 3, observedGeneration: 3 };
     observe(undone('first', nowMs, { namespace: 'shop', rollout: { ...recovered, available: 1 } }));
     expect(budget.findReasonToWait(second)).toBe('first swap of the namespace');
@@ -317,7 +340,7 @@ describe('a namespace in which no swap has succeeded', () => {
     reserve(first);
     observe(rolling({ name: 'first', namespace: 'shop' }));
     budget.waitForPermit(second, 'swap');
-    budget.noteFailure(formatWorkloadKey(first));
+    failOne(first);
     observe(undone('first', nowMs, { namespace: 'shop', rollout: { updated: 1, available: 1 } }));
     expect([freed, budget.findReasonToWait(second)]).toEqual([[], expect.any(String)]);
     observe(undone('first', nowMs, { namespace: 'shop', rollout: { generation: 3, observedGeneration: 3 } }));
@@ -325,16 +348,23 @@ describe('a namespace in which no swap has succeeded', () => {
   });
 });
 
+/** A swap that this process has made, and undone. */
+function failOne(workload: Workload): void {
+  const key = formatWorkloadKey(workload);
+  budget.noteSwapped(key, [COPY]);
+  budget.noteFailure(key, [COPY]);
+}
+
 /** One after the other, each in its own namespace. */
 function fail(...names: readonly string[]): void {
   for (const name of names) {
-    budget.noteFailure(formatWorkloadKey(original(name)));
+    failOne(original(name));
   }
 }
 
 function failInShop(...names: readonly string[]): void {
   for (const name of names) {
-    budget.noteFailure(formatWorkloadKey(original(name, { namespace: 'shop' })));
+    failOne(original(name, { namespace: 'shop' }));
   }
 }
 
