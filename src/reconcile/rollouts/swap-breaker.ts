@@ -76,11 +76,12 @@ export class SwapBreaker {
 
   /** The newest last. What is too much of one namespace is dropped of that one: it must not hide the others. */
   #add(key: string, failure: SwapFailure): void {
-    keepNewest(this.#failures, [key, failure], MOST_KEPT);
+    this.#failures.delete(key);
     const ofNamespace = [...this.#failures].filter(([, { namespace }]) => namespace === failure.namespace);
-    for (const [old] of ofNamespace.slice(0, -MOST_FAILURES)) {
+    for (const [old] of ofNamespace.slice(0, 1 - MOST_FAILURES)) {
       this.#failures.delete(old);
     }
+    keepNewest(this.#failures, [key, failure], MOST_KEPT);
   }
 
   #forget(isOver: (failure: SwapFailure) => boolean): void {
