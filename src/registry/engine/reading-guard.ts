@@ -11,10 +11,14 @@ export interface ReadingGuard {
   findExcess(): string | undefined;
 }
 
+/** Anything else at the source may be a layer: some registries redirect to themselves. */
+const MANIFEST_PATH = /^\/v2\/.+\/(manifests|referrers)\/([^/]+)$/;
+
 /**
  * What was looked at before the engine started is not all that it reads: sources may have lied about sizes, may answer it
  * otherwise than us, and list signatures and tags as they like. So the same limits hold for what it tells that it reads,
- * referrers and all. Lists of them count as manifests count, by their bytes.
+ * referrers and all. Lists of them count as manifests count, by their bytes. Lists of tags do not, which grow with the
+ * repository and not with the image; what the engine makes of them, the limit on its memory bounds.
  */
 export function createReadingGuard(job: CopyJob): ReadingGuard {
   let manifests = 0;
@@ -22,20 +26,21 @@ export function createReadingGuard(job: CopyJob): ReadingGuard {
   let layersTogether = 0;
 
   /** Any but that of the image itself. */
-  function isOther(path: string): boolean {
-    return path.includes('/manifests/') && !path.endsWith(`/manifests/${job.source.digest}`);
+  function isOther(kind: string, name: string | undefined): boolean {
+    return kind === 'manifests' && name !== job.source.digest;
   }
 
   function noteRequest(request: TracedRequest): void {
     const { method, url, status, headers } = request;
+    const [, kind, name] = MANIFEST_PATH.exec(url.pathname) ?? [];
     const { side, place } = locateRequest(request, job, new Map());
     const isRead = method === 'GET' && status === 200 && side === 'source' && place === 'registry';
-    if (!isRead || url.pathname.includes('/blobs/')) {
+    if (!isRead || kind === undefined) {
       return;
     }
     const bytes = Number(headers['Content-Length']?.[0]);
     manifestBytes += Number.isSafeInteger(bytes) ? Math.max(0, bytes) : 0;
-    manifests += isOther(url.pathname) ? 1 : 0;
+    manifests += isOther(kind, name) ? 1 : 0;
   }
 
   return {

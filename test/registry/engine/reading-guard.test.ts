@@ -54,7 +54,7 @@ describe('the engine is stopped', { tags: 'attack-image' }, () => {
       'bytes of lists',
       [
         ...Array<string>(4).fill(reading('team/app/referrers/x', { bytes: 4 * MIB })),
-        reading('team/app/tags/list', { bytes: 1 }),
+        reading('team/manifests/referrers/x', { bytes: 1 }),
       ],
       'has more than 16 MiB of manifests (17 MiB)',
     ],
@@ -70,6 +70,12 @@ describe('the engine is stopped', { tags: 'attack-image' }, () => {
 });
 
 it.each([
+  [
+    'layers to which the registry redirects to itself',
+    reading('', { bytes: 100 * MIB }).replace('/v2/', '/artifacts-downloads/namespaces/x/downloads/y'),
+  ],
+  ['layers of a repository called manifests', reading('team/manifests/blobs/x', { bytes: 100 * MIB })],
+  ['names of tags', reading('team/app/tags/list', { bytes: 100 * MIB })],
   ['layers', reading('team/app/blobs/x', { bytes: 100 * MIB })],
   ['answers of the backup', reading('backup/app/manifests/x', { host: 'b.io', bytes: 100 * MIB })],
   ['questions after a manifest', reading(MANIFEST, { method: 'HEAD', bytes: 100 * MIB })],
