@@ -17,6 +17,20 @@ const ESCAPE =
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 /** Less of a secret at the end of a text says nothing, and may be anything. */
 const SHORTEST_PART = 6;
+/** Of a secret whose escapes were undone; as it is written, it counts at any length. */
+const SHORTEST_READING = 8;
+
+/** What is sought, and for each length that has matched: how much has still matched when the next byte does not. */
+interface Pattern {
+  readonly bytes: Buffer;
+  readonly steps: Int32Array;
+}
+
+/** What one secret is sought as: in a text as it is, and in one whose Base64 is in the standard alphabet. */
+interface Patterns {
+  readonly plain: readonly Pattern[];
+  readonly encoded: readonly Pattern[];
+}
 
 /**
  * Where a text has one of the secrets, in bytes: as it is, escaped as in JSON, URLs and HTML, also more than once, or in
@@ -24,27 +38,33 @@ const SHORTEST_PART = 6;
  * enough. The time it takes grows with the text for each secret, however long that is and whatever the text says.
  */
 export function findSpellings(text: string, secrets: readonly string[]): readonly Span[] {
-  const known = [...new Set(secrets)]
-    .filter((secret) => secret !== '')
-    .flatMap((secret) => listReadings(secret));
+  const known = [...new Set(secrets)].filter((secret) => secret !== '');
+  if (known.length === 0) {
+    return [];
+  }
+  let reading: Reading | undefined = readAsWritten(text);
+  // What is longer than the text can only begin in it.
+  const longest = reading.bytes.length + 1;
+  const readings = new Set(known.flatMap((secret) => listReadings(secret)));
+  const patterns = [...readings].map((bytes) => planPatterns(bytes.slice(0, longest)));
   const spans: Span[] = [];
-  let reading: Reading | undefined = known.length === 0 ? undefined : readAsWritten(text);
   for (let round = 0; reading && round <= MOST_ESCAPES; round += 1) {
-    spans.push(...known.flatMap((secret) => findIn(reading as Reading, secret)));
+    findIn(reading, patterns, spans);
     reading = undoEscapes(reading);
   }
   return joinSpans(spans.toSorted(([one], [other]) => one - other));
 }
 
-/** One that has what looks like an escape is found where that was undone along with others. */
+/**
+ * One that has what looks like an escape is found where that was undone along with others. Of what is short then nothing is
+ * left that would not be in any text.
+ */
 function listReadings(secret: string): readonly string[] {
-  const readings: string[] = [];
-  let reading: Reading | undefined = readAsWritten(secret);
-  for (let round = 0; reading && round <= MOST_ESCAPES; round += 1) {
-    readings.push(reading.bytes);
-    reading = undoEscapes(reading);
+  const readings = [toBytes(secret)];
+  for (let round = 0; round < MOST_ESCAPES; round += 1) {
+    readings.push((readings.at(-1) ?? '').replaceAll(ESCAPE, unescape));
   }
-  return readings.filter((bytes) => bytes !== '');
+  return readings.filter((bytes, round) => round === 0 || bytes.length >= SHORTEST_READING);
 }
 
 function toBytes(text: string): string {
@@ -59,32 +79,32 @@ function readAsWritten(text: string): Reading {
 
 /** Undefined when there are none. */
 function undoEscapes({ bytes, starts, ends }: Reading): Reading | undefined {
-  const pieces: string[] = [];
   const newStarts = new Int32Array(bytes.length);
   const newEnds = new Int32Array(bytes.length);
   let size = 0;
   let done = 0;
   const keepUpTo = (end: number): void => {
-    newStarts.set(starts.subarray(done, end), size);
-    newEnds.set(ends.subarray(done, end), size);
-    pieces.push(bytes.slice(done, end));
-    size += end - done;
+    for (; done < end; done += 1, size += 1) {
+      newStarts[size] = starts[done] ?? 0;
+      newEnds[size] = ends[done] ?? 0;
+    }
   };
-  for (const { 0: escape, index } of bytes.matchAll(ESCAPE)) {
+  const undone = bytes.replaceAll(ESCAPE, (escape: string, index: number) => {
     keepUpTo(index);
     done = index + escape.length;
     const meant = unescape(escape);
-    pieces.push(meant);
     // Each of them stands for all, in both directions.
-    newStarts.fill(starts[index] ?? 0, size, size + meant.length);
-    newEnds.fill(ends[done - 1] ?? 0, size, size + meant.length);
-    size += meant.length;
-  }
+    for (const end = size + meant.length; size < end; size += 1) {
+      newStarts[size] = starts[index] ?? 0;
+      newEnds[size] = ends[done - 1] ?? 0;
+    }
+    return meant;
+  });
   if (done === 0) {
     return undefined;
   }
   keepUpTo(bytes.length);
-  return { bytes: pieces.join(''), starts: newStarts, ends: newEnds };
+  return { bytes: undone, starts: newStarts, ends: newEnds };
 }
 
 function unescape(escape: string): string {
@@ -99,11 +119,25 @@ function unescape(escape: string): string {
   return toBytes(ENTITIES[name] ?? (code <= 0x10_ffff ? String.fromCodePoint(code) : ''));
 }
 
-function findIn({ bytes, starts, ends }: Reading, secret: string): readonly Span[] {
-  const plain = [secret, secret.replaceAll(' ', '+')].flatMap((form) => findAll(bytes, form));
-  const standard = bytes.replaceAll('-', '+').replaceAll('_', '/');
-  const encoded = listEncoded(secret).flatMap((form) => findAll(standard, form));
-  return [...plain, ...encoded].map(([start, end]) => [starts[start] ?? 0, ends[end - 1] ?? 0]);
+function planPatterns(secret: string): Patterns {
+  return {
+    plain: [...new Set([secret, secret.replaceAll(' ', '+')])].map(planPattern),
+    encoded: listEncoded(secret).map(planPattern),
+  };
+}
+
+function findIn({ bytes, starts, ends }: Reading, patterns: readonly Patterns[], spans: Span[]): void {
+  const plain = Buffer.from(bytes, 'latin1');
+  const standard = Buffer.from(bytes.replaceAll('-', '+').replaceAll('_', '/'), 'latin1');
+  for (const pattern of patterns) {
+    const found = [
+      ...pattern.plain.flatMap((form) => findAll(plain, form)),
+      ...pattern.encoded.flatMap((form) => findAll(standard, form)),
+    ];
+    for (const [start, end] of found) {
+      spans.push([starts[start] ?? 0, ends[end - 1] ?? 0]);
+    }
+  }
 }
 
 /**
@@ -121,19 +155,22 @@ function listEncoded(secret: string): readonly string[] {
 }
 
 /** As Knuth, Morris and Pratt do it: the time does not depend on what is sought. */
-function findAll(text: string, sought: string): readonly Span[] {
-  // What is longer than the text can only begin in it.
-  const pattern = sought.slice(0, text.length + 1);
-  const steps = planSteps(pattern);
+function findAll(text: Buffer, { bytes, steps }: Pattern): readonly Span[] {
   const spans: Span[] = [];
+  // Nothing is found before, nor anything at all without it.
+  const first = text.indexOf(bytes.subarray(0, SHORTEST_PART));
   let matched = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    while (matched > 0 && (matched === pattern.length || text[index] !== pattern[matched])) {
-      matched = steps[matched - 1] ?? 0;
+  for (let index = first < 0 ? text.length : first; index < text.length; index += 1) {
+    const byte = text[index];
+    while (matched > 0 && byte !== bytes[matched]) {
+      matched = steps[matched - 1] as number;
     }
-    matched += text[index] === pattern[matched] ? 1 : 0;
-    if (matched === pattern.length) {
-      addSpan(spans, [index + 1 - matched, index + 1]);
+    if (byte === bytes[matched]) {
+      matched += 1;
+      if (matched === bytes.length) {
+        addSpan(spans, [index + 1 - matched, index + 1]);
+        matched = steps[matched - 1] as number;
+      }
     }
   }
   if (matched >= SHORTEST_PART) {
@@ -142,18 +179,18 @@ function findAll(text: string, sought: string): readonly Span[] {
   return spans;
 }
 
-/** For each length that has matched: how much has still matched when the next character does not. */
-function planSteps(pattern: string): Int32Array {
-  const steps = new Int32Array(pattern.length);
+function planPattern(pattern: string): Pattern {
+  const bytes = Buffer.from(pattern, 'latin1');
+  const steps = new Int32Array(bytes.length);
   let matched = 0;
-  for (let index = 1; index < pattern.length; index += 1) {
-    while (matched > 0 && pattern[index] !== pattern[matched]) {
+  for (let index = 1; index < bytes.length; index += 1) {
+    while (matched > 0 && bytes[index] !== bytes[matched]) {
       matched = steps[matched - 1] ?? 0;
     }
-    matched += pattern[index] === pattern[matched] ? 1 : 0;
+    matched += bytes[index] === bytes[matched] ? 1 : 0;
     steps[index] = matched;
   }
-  return steps;
+  return { bytes, steps };
 }
 
 function joinSpans(sorted: readonly Span[]): readonly Span[] {

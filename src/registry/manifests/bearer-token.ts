@@ -25,6 +25,8 @@ const ANSWER = z.object({
 const UNSAID_SECONDS = 60;
 /** Not sent in its last seconds: it has to arrive while it is good. */
 const MARGIN_MS = 10_000;
+/** Real ones have 1 to 4 kB. Every failure is searched for them, in all their spellings. */
+const LONGEST_TOKEN = 8 * 1024;
 const CLIENT = 'backup-image-registry';
 
 /**
@@ -51,7 +53,9 @@ export async function fetchBearerToken(
   }
   const parsed = parseAnswer(answer.body);
   if (!parsed) {
-    const message = `${access.doing}: token service ${realm.host} of the ${access.side} registry sent no token`;
+    const message =
+      `${access.doing}: token service ${realm.host} of the ${access.side} registry ` +
+      `sent no token of at most ${LONGEST_TOKEN} characters`;
     throw new RegistryError(message, { reason: 'Unknown', side: access.side });
   }
   return { token: parsed.token, untilMs: sentAtMs + parsed.lifeMs - MARGIN_MS };
@@ -126,7 +130,7 @@ function parseAnswer(body: Buffer): { readonly token: string; readonly lifeMs: n
     const answer = ANSWER.parse(JSON.parse(body.toString('utf8')));
     const token = answer.token || answer.access_token;
     // Anything else could not be sent as a header.
-    if (!token || !/^[\x21-\x7e]+$/.test(token)) {
+    if (!token || token.length > LONGEST_TOKEN || !/^[\x21-\x7e]+$/.test(token)) {
       return undefined;
     }
     return { token, lifeMs: (answer.expires_in || UNSAID_SECONDS) * 1_000 };

@@ -92,6 +92,23 @@ it.each<[string, (token: string) => string]>([
   expect(String(error)).not.toMatch(/opaque|token%|b3BhcXV|9wYXF1/);
 });
 
+/** A registry that gives out this token, and then says that it is not good. */
+async function fetchWith(token: string): Promise<unknown> {
+  const service = await startServer(() => ({ status: 200, body: JSON.stringify({ token }) }));
+  const challenge = { 'www-authenticate': `Bearer realm="${service.origin}/token"` };
+  const registry = await startServer(({ method, headers }) => {
+    const refusal: Answer = { status: 401, headers: challenge };
+    return !headers.authorization ? refusal : method === 'HEAD' ? { status: 405 } : echo(token);
+  });
+  const found = createClient().fetchDigest(anImage(registry));
+  return found.catch((error: unknown) => String(error).replaceAll(registry.host, 'a.io'));
+}
+
+it('a token of more than 8 KiB is none', { tags: 'attack-registry' }, async () => {
+  expect(await fetchWith('x'.repeat(8 * 1024))).toContain('[hidden]');
+  expect(await fetchWith('x'.repeat(8 * 1024 + 1))).toMatch(/sent no token of at most 8192 characters$/);
+});
+
 it('hides a password that a token service says back', { tags: 'attack-secret' }, async () => {
   const { registry } = await startPair({
     token: ({ headers }) =>
