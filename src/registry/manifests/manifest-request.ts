@@ -15,6 +15,8 @@ export interface Manifest {
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MAX_REDIRECTS = 5;
+/** Shorter ones guard nothing, and a registry could choose what no message is readable without: a letter, say. */
+const SHORTEST_HIDDEN_TOKEN = 8;
 
 export interface ManifestRequest {
   readonly method: 'HEAD' | 'GET' | 'PUT';
@@ -71,9 +73,7 @@ async function sendFollowing(
   let { url } = request;
   for (let redirects = 0; ; redirects += 1) {
     const isOwn = url.origin === access.origin.origin;
-    if (isOwn && authorization !== undefined) {
-      access.shown.add(authorization.replace(/^\S+ /, ''));
-    }
+    noteShown(access, isOwn ? authorization : undefined);
     const answer = await send({ ...request, url }, isOwn ? authorization : undefined, deps);
     const { location } = answer.headers;
     if (answer.status < 300 || answer.status > 399 || location === undefined || method === 'PUT') {
@@ -84,6 +84,14 @@ async function sendFollowing(
       redirects < MAX_REDIRECTS ? location : '',
       deps.resolveHost,
     );
+  }
+}
+
+/** A credential is known to have been shown from the beginning, at any length. */
+function noteShown({ shown }: Access, authorization = ''): void {
+  const sent = authorization.replace(/^\S+ /, '');
+  if (sent.length >= SHORTEST_HIDDEN_TOKEN) {
+    shown.add(sent);
   }
 }
 

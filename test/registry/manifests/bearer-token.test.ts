@@ -104,6 +104,20 @@ async function fetchWith(token: string): Promise<unknown> {
   return found.catch((error: unknown) => String(error).replaceAll(registry.host, 'a.io'));
 }
 
+it.each([
+  ['e', 'e'],
+  ['QQ==', 'QQ=='],
+  ['registr', 'registr'],
+  ['eight-ch', '[hidden]'],
+])(
+  'the token %s, which a registry has chosen, is told as %s',
+  { tags: 'attack-registry' },
+  async (token, told) => {
+    expect(await fetchWith(token)).toMatch(/looking up .*: source registry a\.io answered 403 Forbidden/);
+    expect(await fetchWith(token)).toContain(`(DENIED: ${told} is not good)`);
+  },
+);
+
 it('a token of more than 8 KiB is none', { tags: 'attack-registry' }, async () => {
   expect(await fetchWith('x'.repeat(8 * 1024))).toContain('[hidden]');
   expect(await fetchWith('x'.repeat(8 * 1024 + 1))).toMatch(/sent no token of at most 8192 characters$/);
