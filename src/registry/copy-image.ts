@@ -13,11 +13,16 @@ export async function copyImage(context: RegistryContext, job: CopyJob, signal: 
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
-  const inTurn = (): Promise<void> => context.turns.run(turn, () => copyNow(context, job, signal), signal);
+  const inTurn = (): Promise<void> =>
+    context.turns.run(turn, (namespace) => copyNow(context, { job, namespace }, signal), signal);
   await withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
 }
 
-async function copyNow(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
+async function copyNow(
+  context: RegistryContext,
+  { job, namespace }: { readonly job: CopyJob; readonly namespace: string },
+  signal: AbortSignal,
+): Promise<void> {
   const doing = describeCopy(job);
   job.onTurn?.();
   context.pauses.check(job.source.host, 'source', doing);
@@ -36,6 +41,7 @@ async function copyNow(context: RegistryContext, job: CopyJob, signal: AbortSign
   const copying = runMetered(context, job, (meter) =>
     context.engine.copy({
       job,
+      namespace,
       credentials: { source: source.credential, copy: backup.credential },
       insecureRegistries: backup.insecureRegistries,
       withReferrers: context.settings().copyReferrers,

@@ -36,6 +36,8 @@ export interface EngineOptions {
 
 export interface EngineCopy {
   readonly job: CopyJob;
+  /** Whose turn it is; empty for nobody that is known. */
+  readonly namespace: string;
   readonly credentials: { readonly source: Credential | undefined; readonly copy: Credential | undefined };
   readonly insecureRegistries: readonly string[];
   /** Signatures, attestations and SBOMs too, whether they refer to the image or have tags as cosign writes them. */
@@ -76,8 +78,8 @@ const ORDINARY_MEMORY_BYTES = 24 * MIB;
 const MEMORY_GOAL = '64MiB';
 
 /**
- * Room for ordinary images in all engines, or for a single large one beside none: large ones of several make the largest wait
- * for another time. Whatever sources send, the controller has the rest of its memory for itself.
+ * Room for ordinary images in all engines, or for a single large one beside none: of large ones of several, the largest for
+ * the namespace that takes the most waits for another time. Whatever sources send, the controller has the rest of its memory for itself.
  */
 export function planEngineMemory(copyConcurrency: number): MemoryLimits {
   const togetherBytes = Math.max(MOST_MEMORY_BYTES, copyConcurrency * ORDINARY_MEMORY_BYTES);
@@ -138,7 +140,7 @@ async function runEngine(
         REGCTL_CONFIG: '/dev/stdin',
         GOMEMLIMIT: MEMORY_GOAL,
       },
-      memory: options.memory,
+      memory: { budget: options.memory, group: copy.namespace },
       stdin: file.fd,
       timeoutMs: copy.timeoutMs,
       signal: copy.signal,
@@ -210,7 +212,7 @@ function describeMemory({ memoryExcess }: ProgramResult): string | undefined {
 function createCrowdedError({ source }: CopyJob, { bytes }: MemoryExcess): RegistryError {
   const message =
     `copying ${formatReference(source)}: the copies that were made at the same time took too much memory, ` +
-    `and this one the most (${Math.ceil(bytes / MIB)} MiB)`;
+    `those for the same namespace the most (this one ${Math.ceil(bytes / MIB)} MiB)`;
   return new RegistryError(message, { reason: 'Unknown', side: 'source' });
 }
 

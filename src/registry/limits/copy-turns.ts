@@ -69,7 +69,7 @@ export function chooseTurn<Turn extends Numbered>(
 }
 
 interface Waiting extends Numbered {
-  readonly begin: () => Promise<void>;
+  readonly begin: (namespace: string) => Promise<void>;
 }
 
 /** Copies that wait for an engine. */
@@ -85,15 +85,19 @@ export class CopyTurns {
   }
 
   /**
-   * Makes a copy when it is its turn. Aborting takes a waiting one out; one that was begun has to end by itself, and keeps
-   * its turn until it has.
+   * Makes a copy when it is its turn, and tells it for which namespace. Aborting takes a waiting one out; one that was begun
+   * has to end by itself, and keeps its turn until it has.
    */
-  async run<Result>(turn: CopyTurn, copy: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  async run<Result>(
+    turn: CopyTurn,
+    copy: (namespace: string) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const begin = (): Promise<void> => {
+    const begin = (namespace: string): Promise<void> => {
       signal.removeEventListener('abort', leave);
-      return copy().then(resolve, reject);
+      return copy(namespace).then(resolve, reject);
     };
     this.#count += 1;
     const waiting: Waiting = { ...turn, number: this.#count, begin };
@@ -116,7 +120,7 @@ export class CopyTurns {
       this.#waiting.delete(next.turn);
       const running = { ...next.turn, namespace: next.namespace };
       this.#running.add(running);
-      void next.turn.begin().then(() => {
+      void next.turn.begin(next.namespace).then(() => {
         this.#running.delete(running);
         this.#beginSome();
       });

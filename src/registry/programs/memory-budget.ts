@@ -17,43 +17,60 @@ export interface MemoryUse {
 
 /** Why a program is ended. */
 export interface MemoryExcess {
-  /** By itself, or the largest of those that took too much together. */
+  /** By itself, or with others: the largest of the group that took the most. */
   readonly is: 'alone' | 'together';
   readonly bytes: number;
 }
 
-interface Watched {
+export interface WatchedProgram {
   readonly pid: number;
+  /** On whose behalf it runs. */
+  readonly group: string;
   readonly onExceeded: (excess: MemoryExcess) => void;
 }
 
+/** Of one program, and on whose behalf it runs. */
+type GroupUse = MemoryUse & { readonly group: string };
+
 /**
- * Which programs have to end: those that were too large for a moment, and the largest of all as long as the others still take
- * too much together.
+ * Which programs have to end: those that were too large for a moment, and as long as the others still take too much together,
+ * the largest of the group that takes the most. So nobody loses a program to many smaller ones of somebody else.
  */
 export function findMemoryExcess<Program>(
-  uses: ReadonlyMap<Program, MemoryUse>,
+  uses: ReadonlyMap<Program, GroupUse>,
   { aloneBytes, togetherBytes }: MemoryLimits,
 ): ReadonlyMap<Program, MemoryExcess> {
   const found = new Map<Program, MemoryExcess>();
-  let restBytes = 0;
-  const rest: [Program, number][] = [];
-  for (const [program, { bytes, peakBytes }] of uses) {
-    if (peakBytes > aloneBytes) {
-      found.set(program, { is: 'alone', bytes: peakBytes });
+  const rest = new Map<Program, GroupUse>();
+  for (const [program, use] of uses) {
+    if (use.peakBytes > aloneBytes) {
+      found.set(program, { is: 'alone', bytes: use.peakBytes });
     } else {
-      rest.push([program, bytes]);
-      restBytes += bytes;
+      rest.set(program, use);
     }
   }
-  for (const [program, bytes] of rest.toSorted(([, a], [, b]) => b - a)) {
-    if (restBytes <= togetherBytes) {
-      break;
-    }
+  for (let largest = findLargest(rest, togetherBytes); largest; largest = findLargest(rest, togetherBytes)) {
+    const [program, { bytes }] = largest;
     found.set(program, { is: 'together', bytes });
-    restBytes -= bytes;
+    rest.delete(program);
   }
   return found;
+}
+
+/** Of the group that takes the most; undefined when there is room for all. */
+function findLargest<Program>(
+  uses: ReadonlyMap<Program, GroupUse>,
+  togetherBytes: number,
+): readonly [Program, GroupUse] | undefined {
+  let sumBytes = 0;
+  const sums = new Map<string, number>();
+  for (const { group, bytes } of uses.values()) {
+    sumBytes += bytes;
+    sums.set(group, (sums.get(group) ?? 0) + bytes);
+  }
+  const sumOf = ({ group }: GroupUse): number => sums.get(group) ?? 0;
+  const sorted = [...uses].toSorted(([, a], [, b]) => sumOf(b) - sumOf(a) || b.bytes - a.bytes);
+  return sumBytes > togetherBytes ? sorted[0] : undefined;
 }
 
 /**
@@ -62,7 +79,7 @@ export function findMemoryExcess<Program>(
  */
 export class MemoryBudget {
   readonly #limits: () => MemoryLimits;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Set<WatchedProgram>();
   #timer: NodeJS.Timeout | undefined;
 
   /** `limits` are asked at every look, so that they may change. */
@@ -71,19 +88,18 @@ export class MemoryBudget {
   }
 
   /** `onExceeded` is called at most once. Returns what ends the watch. */
-  watch(pid: number, onExceeded: (excess: MemoryExcess) => void): () => void {
-    const watched = { pid, onExceeded };
+  watch(watched: WatchedProgram): () => void {
     this.#watched.add(watched);
     this.#timer ??= setInterval(() => this.#look(), INTERVAL_MS);
     return () => this.#leave(watched);
   }
 
   #look(): void {
-    const uses = new Map<Watched, MemoryUse>();
+    const uses = new Map<WatchedProgram, GroupUse>();
     for (const watched of this.#watched) {
       const use = readUse(watched.pid);
       if (use) {
-        uses.set(watched, use);
+        uses.set(watched, { ...use, group: watched.group });
       }
     }
     for (const [watched, excess] of findMemoryExcess(uses, this.#limits())) {
@@ -92,7 +108,7 @@ export class MemoryBudget {
     }
   }
 
-  #leave(watched: Watched): void {
+  #leave(watched: WatchedProgram): void {
     this.#watched.delete(watched);
     if (this.#watched.size === 0) {
       clearInterval(this.#timer);

@@ -15,8 +15,8 @@ export interface ProgramRun {
   readonly stdin: number | string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** It is ended at once when it takes too much memory. */
-  readonly memory?: MemoryBudget;
+  /** It is ended at once when it takes too much memory, alone or with others of its group. */
+  readonly memory?: { readonly budget: MemoryBudget; readonly group: string };
   /** Called for every line of stderr; `stop` ends the program early. */
   readonly onErrorLine?: (line: string) => 'stop' | undefined;
   /** From asking a program to end until it is ended. */
@@ -124,10 +124,12 @@ function collect(child: ChildProcess, run: ProgramRun, stop: () => void): () => 
 
 function watchProgram(
   { pid }: ChildProcess,
-  memory: MemoryBudget | undefined,
+  memory: ProgramRun['memory'],
   onExceeded: (excess: MemoryExcess) => void,
 ): () => void {
-  return pid === undefined || !memory ? () => undefined : memory.watch(pid, onExceeded);
+  return pid === undefined || !memory
+    ? () => undefined
+    : memory.budget.watch({ pid, group: memory.group, onExceeded });
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

@@ -43,6 +43,7 @@ function copyWith(
   });
   return engine.copy({
     job: JOB,
+    namespace: 'team',
     credentials: { source: SOURCE, copy: BACKUP },
     insecureRegistries: [],
     withReferrers: false,

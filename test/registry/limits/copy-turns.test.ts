@@ -104,6 +104,20 @@ it('makes copies into one repository one after the other, in order', async () =>
   expect(seen).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
 });
 
+it('tells a copy for whom it is made: of those that wait for it, for the one with the fewest under way', async () => {
+  const turns = new CopyTurns(() => 4);
+  const gate = createGate();
+  const first = turns.run(aTurn('a', { namespaces: ['busy'] }), () => gate.opened, signal);
+  const both = turns.run(
+    aTurn('b', { namespaces: ['busy', 'idle'] }),
+    async (namespace) => namespace,
+    signal,
+  );
+  expect(await both).toBe('idle');
+  gate.open();
+  await first;
+});
+
 it('goes on after a copy that failed', async () => {
   const turns = new CopyTurns(() => 1);
   const failed = turns.run(aTurn('a'), () => Promise.reject(new Error('oops')), signal);

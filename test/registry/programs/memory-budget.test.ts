@@ -2,14 +2,18 @@ import { readFileSync } from 'node:fs';
 
 import { expect, it } from 'vitest';
 
-import { MemoryBudget, findMemoryExcess } from '../../../src/registry/programs/memory-budget.ts';
+import {
+  MemoryBudget,
+  type MemoryUse,
+  findMemoryExcess,
+} from '../../../src/registry/programs/memory-budget.ts';
 import { runProgram } from '../../../src/registry/programs/run-program.ts';
 
 const MIB = 1024 * 1024;
 
 const alone = (aloneBytes: number) => new MemoryBudget(() => ({ aloneBytes, togetherBytes: Infinity }));
 
-function run(script: string, memory: MemoryBudget) {
+function run(script: string, memory: MemoryBudget, group = 'team') {
   return runProgram({
     program: process.execPath,
     args: ['--expose-gc', '--eval', script],
@@ -17,7 +21,7 @@ function run(script: string, memory: MemoryBudget) {
     stdin: '',
     timeoutMs: 60_000,
     signal: new AbortController().signal,
-    memory,
+    memory: { budget: memory, group },
   });
 }
 
@@ -50,6 +54,11 @@ it('a program that keeps within its bound ends by itself', async () => {
 
 const LIMITS = { aloneBytes: 96, togetherBytes: 100 };
 
+const found = (uses: Record<string, MemoryUse & { group: string }>): Record<string, string> =>
+  Object.fromEntries(
+    [...findMemoryExcess(new Map(Object.entries(uses)), LIMITS)].map(([name, { is }]) => [name, is]),
+  );
+
 it.each<[string, Record<string, [number, number]>, Record<string, string>]>([
   ['all keep within their bounds', { a: [50, 96], b: [50, 50] }, {}],
   ['one was too large for a moment', { a: [10, 97], b: [90, 90] }, { a: 'alone' }],
@@ -64,10 +73,24 @@ it.each<[string, Record<string, [number, number]>, Record<string, string>]>([
     { a: [97, 97], b: [60, 60], c: [50, 50] },
     { a: 'alone', b: 'together' },
   ],
-])('ends the largest programs when %s', (_, uses, expected) => {
-  const all = new Map(Object.entries(uses).map(([name, [bytes, peakBytes]]) => [name, { bytes, peakBytes }]));
-  const found = [...findMemoryExcess(all, LIMITS)].map(([name, { is }]) => [name, is]);
-  expect(Object.fromEntries(found)).toEqual(expected);
+])('ends the largest programs when %s, in one group or several', (_, uses, expected) => {
+  const inGroups = (groupOf: (name: string) => string) =>
+    Object.fromEntries(
+      Object.entries(uses).map(([name, [bytes, peakBytes]]) => [
+        name,
+        { bytes, peakBytes, group: groupOf(name) },
+      ]),
+    );
+  expect(found(inGroups(() => 'all'))).toEqual(expected);
+  expect(found(inGroups((name) => name))).toEqual(expected);
+});
+
+it('ends programs of the group that takes the most, not the largest', { tags: 'attack-share' }, () => {
+  const use = (group: string, bytes: number) => ({ group, bytes, peakBytes: bytes });
+  const many = { a: use('evil', 30), b: use('evil', 29), c: use('evil', 28) };
+  expect(found({ victim: use('good', 31), ...many })).toEqual({ a: 'together' });
+  // What a group has left counts against it, not what it had.
+  expect(found({ victim: use('good', 60), ...many })).toEqual({ a: 'together', victim: 'together' });
 });
 
 it(
@@ -77,7 +100,7 @@ it(
     const memory = new MemoryBudget(() => ({ aloneBytes: 900 * MIB, togetherBytes: 500 * MIB }));
     const grow = (mib: number): string =>
       `globalThis.all = Buffer.alloc(${mib} * 1024 * 1024, 1); console.log("grown"); setTimeout(() => process.exit(), 3000)`;
-    const [large, small] = await Promise.all([run(grow(450), memory), run(grow(50), memory)]);
+    const [large, small] = await Promise.all([run(grow(450), memory, 'one'), run(grow(50), memory, 'other')]);
     expect([large.stopped, large.memoryExcess?.is]).toEqual(['memory', 'together']);
     expect([small.stopped, small.exitCode]).toEqual([undefined, 0]);
   },
