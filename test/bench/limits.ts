@@ -40,6 +40,11 @@ const SAMPLES: readonly Sample[] = [
     isAllowed: true,
   },
   {
+    what: '28 platforms, 125 layers each',
+    build: () => buildIndexImage(manyManifests(28, { layers: 125 })),
+    isAllowed: true,
+  },
+  {
     what: '500 manifests of 32 kB',
     build: () => buildIndexImage(manyManifests(500, { sizeBytes: 32_000 })),
     isAllowed: true,

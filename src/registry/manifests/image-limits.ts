@@ -1,14 +1,17 @@
 /**
  * How much an image may consist of. Whoever writes it chooses what the engine has to hold at once, and the engine asks
- * nobody: about 25 kB for each layer, and more than twice the bytes of all manifests.
+ * nobody: 15 to 25 kB for each layer, and more than twice the bytes of all manifests.
  */
 
 /** Real images have about 40, attestations and all; somebody might make one with a million to keep us busy. */
 const MOST_MANIFESTS = 500;
 /** Of one manifest. Container runtimes stop at 127; artifacts have some hundreds. */
 export const MOST_LAYERS = 1_000;
-/** Of all manifests: those for a dozen platforms with as many layers as runtimes take. */
-export const MOST_LAYERS_TOGETHER = 2_000;
+/**
+ * Of all manifests: those for 27 platforms with as many layers as runtimes take. With many more, the engine would need more
+ * memory than it may have.
+ */
+export const MOST_LAYERS_TOGETHER = 3_500;
 /** Of all manifests: an index with 20 platforms and their attestations has 50 kB. */
 const MOST_MANIFEST_BYTES = 16 * 1024 * 1024;
 

@@ -60,8 +60,8 @@ describe('the engine is stopped', { tags: 'attack-image' }, () => {
     ],
     [
       'layers',
-      Array<string>(2_001).fill(COPY_LAYER),
-      'has more than 2000 layers in all its manifests (2001)',
+      Array<string>(3_501).fill(COPY_LAYER),
+      'has more than 3500 layers in all its manifests (3501)',
     ],
   ])('when it reads too many %s, and not before', (_, lines, expected) => {
     expect(judge(lines.slice(1))).toBeUndefined();
