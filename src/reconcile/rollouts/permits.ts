@@ -27,6 +27,12 @@ interface Call {
   readonly untilMs: number;
 }
 
+interface Place {
+  readonly namespace: string;
+  readonly isShared: boolean;
+  readonly isTold: boolean;
+}
+
 /** Who has a permit, and who was called to take one: until then its place is taken. By workload key. */
 export class Permits {
   readonly #nowMs: () => number;
@@ -79,19 +85,31 @@ export class Permits {
   /** Of each namespace, taken or kept. */
   countPlaces(exceptKey?: string): Places {
     this.#dropExpired();
-    const held = new Map<string, number>();
-    const shared = new Map<string, number>();
-    for (const [key, { namespace, isOutOfTurn }] of this.#list()) {
+    const [held, shared, told] = [
+      new Map<string, number>(),
+      new Map<string, number>(),
+      new Map<string, number>(),
+    ];
+    for (const [key, { namespace, isShared, isTold }] of this.#list()) {
       if (key !== exceptKey) {
         held.set(namespace, (held.get(namespace) ?? 0) + 1);
-        shared.set(namespace, (shared.get(namespace) ?? 0) + Number(isOutOfTurn !== true));
+        shared.set(namespace, (shared.get(namespace) ?? 0) + Number(isShared));
+        told.set(namespace, (told.get(namespace) ?? 0) + Number(isTold));
       }
     }
-    return { held, shared };
+    return { held, shared, told };
   }
 
-  #list(): readonly (readonly [string, Pick<Permit, 'namespace' | 'isOutOfTurn'>])[] {
-    return [...this.#permits, ...this.#calls];
+  #list(): readonly (readonly [string, Place])[] {
+    const permits = [...this.#permits].map(([key, { namespace, isOutOfTurn, own }]): [string, Place] => {
+      const isShared = isOutOfTurn !== true;
+      return [key, { namespace, isShared, isTold: isShared && own === undefined }];
+    });
+    const calls = [...this.#calls].map(([key, { namespace }]): [string, Place] => [
+      key,
+      { namespace, isShared: true, isTold: false },
+    ]);
+    return [...permits, ...calls];
   }
 
   #dropExpired(): void {

@@ -54,16 +54,22 @@ export interface Places {
   readonly held: ReadonlyMap<string, number>;
   /** Those of them that others may be kept waiting for. */
   readonly shared: ReadonlyMap<string, number>;
+  /** Those of `shared` that only records tell of. */
+  readonly told: ReadonlyMap<string, number>;
 }
 
 /**
  * What a namespace does out of turn, as rescues, takes places of its own only. What it has by turn, or what records tell of,
  * takes those of the others as well, but never all where there are two or more: workloads that roll out for ever cost their
- * users nothing. So there is one rollout more than places when a namespace had them all before another one came.
+ * users nothing. Anybody can write a record: of those, half of the places at most is believed, for a single one that is left
+ * would be a queue of its own. So there is one rollout more than places when a namespace had them all before another one came.
  */
-export function createRoom({ held, shared }: Places, maxRollouts: number): Room {
+export function createRoom({ held, shared, told }: Places, maxRollouts: number): Room {
   const most = Math.max(1, maxRollouts - 1);
-  const countFor = (namespace: string): number => Math.min(shared.get(namespace) ?? 0, most);
+  const countFor = (namespace: string): number => {
+    const [count, onlyTold] = [shared.get(namespace) ?? 0, told.get(namespace) ?? 0];
+    return Math.min(count - onlyTold + Math.min(onlyTold, Math.ceil(maxRollouts / 2)), most);
+  };
   const all = [...shared.keys()].reduce((sum, namespace) => sum + countFor(namespace), 0);
   return (namespace = '') => maxRollouts - all + countFor(namespace) - (held.get(namespace) ?? 0);
 }

@@ -113,10 +113,15 @@ describe('the room of a namespace', () => {
   const roomOf = (
     namespace: string,
     held: Readonly<Record<string, number>>,
-    parts: { readonly shared?: Readonly<Record<string, number>>; readonly maxRollouts?: number } = {},
+    parts: {
+      readonly shared?: Readonly<Record<string, number>>;
+      readonly told?: Readonly<Record<string, number>>;
+      readonly maxRollouts?: number;
+    } = {},
   ): number => {
-    const { shared = held, maxRollouts = 5 } = parts;
-    const places = { held: new Map(Object.entries(held)), shared: new Map(Object.entries(shared)) };
+    const { shared = held, told = {}, maxRollouts = 5 } = parts;
+    const [all, others, onlyTold] = [held, shared, told].map((counts) => new Map(Object.entries(counts)));
+    const places = { held: all ?? new Map(), shared: others ?? new Map(), told: onlyTold ?? new Map() };
     return createRoom(places, maxRollouts)(namespace);
   };
 
@@ -128,6 +133,12 @@ describe('the room of a namespace', () => {
   it('is never taken by one other alone, unless there is one place', { tags: 'attack-share' }, () => {
     expect([roomOf('shop', { evil: 5 }), roomOf('evil', { evil: 5 })]).toEqual([1, 0]);
     expect(roomOf('shop', { evil: 1 }, { maxRollouts: 1 })).toBe(0);
+  });
+
+  it('is taken to a half by what only records of another tell of', { tags: 'attack-annotation' }, () => {
+    expect(roomOf('shop', { evil: 8 }, { told: { evil: 8 } })).toBe(2);
+    expect(roomOf('shop', { evil: 9 }, { told: { evil: 8 } })).toBe(1);
+    expect(roomOf('shop', { evil: 2 }, { told: { evil: 2 } })).toBe(3);
   });
 
   it('is not taken by what others have done out of turn', { tags: 'attack-share' }, () => {
