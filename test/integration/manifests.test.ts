@@ -23,6 +23,7 @@ import { aPod } from '../support/pod-policy.ts';
 import { startRegistry } from '../support/registry.ts';
 import { waitForRollout } from '../support/rollout.ts';
 import { connectAsServiceAccount } from '../support/service-account.ts';
+import { keepParameters } from '../support/guard.ts';
 import { connectToCluster } from '../support/test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aCronJob, aDaemonSet, aDeployment, aStatefulSet } from '../support/workload-builders.ts';
@@ -195,6 +196,7 @@ describe('config/components/guard', () => {
 
   it('applies without a warning, compiles for every kind, and is gone when it is deleted', async () => {
     const args = ['-f', join(component, 'policies')];
+    await keepParameters(kube);
     expect((await kubectl(cluster, 'apply', ...args)).stderr).toBe('');
     const query = { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingAdmissionPolicy' };
     const isChecked = async (): Promise<readonly AnyObject[] | undefined> => {

@@ -66,10 +66,45 @@ function listProbes(thief: Kube, namespace: string): readonly (() => Promise<unk
 }
 
 /**
+ * A policy about nothing that stays, with a ConfigMap for its parameter. When the last policy with such a parameter goes, the
+ * API server stops to watch ConfigMaps for policies, and does not begin again before it is restarted: a guard that is applied
+ * later would know the ConfigMaps of that moment.
+ */
+export async function keepParameters(kube: Kube): Promise<void> {
+  const common = { apiVersion: 'admissionregistration.k8s.io/v1', metadata: { name: 'keep-parameters' } };
+  const nothing = {
+    apiGroups: ['none.test'],
+    apiVersions: ['v1'],
+    operations: ['CREATE'],
+    resources: ['none'],
+  };
+  await kube.apply({
+    ...common,
+    kind: 'ValidatingAdmissionPolicy',
+    spec: {
+      failurePolicy: 'Ignore',
+      paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
+      matchConstraints: { resourceRules: [nothing] },
+      validations: [{ expression: 'true' }],
+    },
+  });
+  await kube.apply({
+    ...common,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    spec: {
+      policyName: 'keep-parameters',
+      paramRef: { name: 'none', namespace: 'default', parameterNotFoundAction: 'Allow' },
+      validationActions: ['Audit'],
+    },
+  });
+}
+
+/**
  * Applies the policies, and returns once the API server holds the account to each of them. `namespace` is one that the
  * controller does not look at.
  */
 export async function installGuard(deps: InstallDeps, namespace: string): Promise<void> {
+  await keepParameters(deps.kube);
   await kubectl(deps, 'apply', '-f', GUARD);
   await deps.kube.create(aDeployment({ namespace, name: 'probe', images: ['own.example/x'], replicas: 0 }));
   const thief = await stealToken(deps);
