@@ -8,8 +8,9 @@ import { type OwnPatch, Permits } from './permits.ts';
 import { type Room, type Waiter, chooseNext, createRoom, findRolloutWait, findRisk } from './turns.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapStops, type SwapStopsOptions } from './swap-stops.ts';
-import { type SwapOutcome, findSwapOutcome } from './swap-outcome.ts';
+import { findSwapOutcome } from './swap-outcome.ts';
 import { SwapTrials } from './swap-trials.ts';
+import { type ToldOutcome, mayBelieve } from './told-outcome.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 /** How far the clocks of two controllers may be apart. */
@@ -208,31 +209,28 @@ export class RolloutBudget {
   }
 
   #observePermit(key: string, workload: Workload, record: SwapRecord): void {
-    const own = this.#permits.find(key)?.own;
-    if (own) {
-      this.#observeOwn(key, workload, { record, own });
+    const known = this.#permits.find(key);
+    if (known?.own) {
+      this.#observeOwn(key, workload, { record, own: known.own });
       return;
     }
     this.#permits.delete(key);
     const nowMs = this.#options.nowMs();
     const outcome = findSwapOutcome(workload, record);
     if (record.swappedAtMs <= (this.#leadingSinceMs ?? nowMs) + SKEW_MS) {
-      this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs) });
+      const mayRoll = known !== undefined || mayBelieve(this.#leadingSinceMs, nowMs);
+      this.#noteOutcome(key, workload, { outcome, atMs: Math.min(record.swappedAtMs, nowMs), mayRoll });
     } else if (this.#trials.has(key)) {
       // Of a swap of this process that has taken longer than its permit was kept.
       this.#trials.observe(key, workload, { outcome, atMs: nowMs });
     }
   }
 
-  #noteOutcome(
-    key: string,
-    workload: Workload,
-    { outcome, atMs }: { readonly outcome: SwapOutcome | undefined; readonly atMs: number },
-  ): void {
+  #noteOutcome(key: string, workload: Workload, { outcome, atMs, mayRoll }: ToldOutcome): void {
     const { namespace, kind } = workload;
     const nowMs = this.#options.nowMs();
     const untilMs = atMs + this.#options.limits().timeoutMs;
-    if (outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
+    if (mayRoll && outcome === 'rolling out' && untilMs > nowMs && KINDS[kind].rollsOut) {
       this.#permits.take(key, { namespace, untilMs });
     }
     this.#trials.observe(key, workload, { outcome, atMs });

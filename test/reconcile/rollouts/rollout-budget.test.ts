@@ -185,6 +185,17 @@ describe('a forged record', { tags: 'attack-annotation' }, () => {
     expect(budget.countRolling()).toBe(0);
   });
 
+  it('of a time before takes no permit when it appears while this process leads', () => {
+    budget.start();
+    observe(rolling({ name: 'known' }));
+    nowMs += 6_000;
+    observe(
+      rolling({ name: 'known', swappedAtMs: START_MS }),
+      rolling({ name: 'new', swappedAtMs: START_MS }),
+    );
+    expect(budget.countRolling()).toBe(1);
+  });
+
   it('of a time before keeps its permit no longer than a rollout may take', () => {
     budget.start();
     nowMs += TIMEOUT_MS;
