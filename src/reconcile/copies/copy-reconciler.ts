@@ -87,11 +87,11 @@ function toIdentityFields({ unlike, isOnePlatform }: IdentifiedImage): Partial<V
   return { ...(unlike.length > 0 && { unlike }), ...(isOnePlatform && { isOnePlatform }) };
 }
 
-function chooseDepth(before: CopyState | undefined): LookDepth {
+function chooseDepth({ isDoubted }: CopyRequest, before: CopyState | undefined): LookDepth {
   if (before?.phase === 'failed') {
     return 'image';
   }
-  return before?.phase === 'verified' ? 'parts' : 'tag';
+  return before?.phase === 'verified' || isDoubted ? 'parts' : 'tag';
 }
 
 /** Pods run an older image than the tag means: whoever comes new needs that one, so it is not long waited for. */
@@ -112,7 +112,7 @@ async function verify(deps: CopyReconcilerDeps, request: CopyRequest, signal: Ab
   const image = await identifyImage(deps, { request, before: wasVerified }, signal);
   const { digest, isProven } = image;
   const proven = { ...request, isProven };
-  const job = { request: proven, digest, depth: chooseDepth(before), isOfTag: isOfTag(image) };
+  const job = { request: proven, digest, depth: chooseDepth(request, before), isOfTag: isOfTag(image) };
   const copy = await ensureCopy(deps, job, signal);
   if (!copy) {
     return { state: missProof(deps, request) };
@@ -217,6 +217,11 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       copies.settle(request, found.state);
       return planNext(found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {});
     } catch (error) {
+      if (!signal.aborted && !copies.findRequest(key)) {
+        // Of other settings, by which the source may even be a copy by now.
+        deps.log.debug({ source: formatReference(request.source), err: error }, 'copy not wanted any more');
+        return {};
+      }
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;
       }

@@ -20,6 +20,8 @@ export interface CopyRequest {
   readonly isProven: boolean;
   /** The workload runs, and yet no pod shows what it runs in this slot: no proof is to be waited for. */
   readonly isUnprovable?: boolean;
+  /** A swap to a copy of it had to be undone: the copy is looked at closely before it is used again. */
+  readonly isDoubted?: boolean;
   /** Nodes cannot pull the image: what the backup has of it will do, whatever the source says. */
   readonly isRescue?: boolean;
 }

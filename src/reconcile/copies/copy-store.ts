@@ -43,26 +43,40 @@ function unite(known: readonly string[] = [], other: readonly string[] = []): re
   return all.length > known.length ? all : known;
 }
 
-/** The same request when the other has nothing to add: neither proof, nor what pods report. */
+function uniteDoubts(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'isDoubted'> {
+  return known.isDoubted === true || other.isDoubted === true ? { isDoubted: true } : {};
+}
+
+/** The same request when the other has nothing to add: neither proof, nor doubts, nor what pods report. */
 function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
   const { reported: knownReports = NONE, elsewhere: knownElsewhere = NONE } = known;
   const reported = unite(knownReports, other.reported);
   const elsewhere = unite(knownElsewhere, other.elsewhere);
   const proof = rankProof(other) > rankProof(known) ? other : known;
-  if (proof === known && reported === knownReports && elsewhere === knownElsewhere) {
+  const doubt = uniteDoubts(known, other);
+  const isSame = doubt.isDoubted === known.isDoubted;
+  if (proof === known && isSame && reported === knownReports && elsewhere === knownElsewhere) {
     return known;
   }
-  return { ...proof, ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
+  const reports = { ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
+  return { ...proof, ...doubt, ...reports };
 }
 
 function isAmong(known: readonly string[] = NONE, others: readonly string[] = NONE): boolean {
   return others.every((one) => known.includes(one));
 }
 
-/** Whether an outcome was found with all in mind that pods report now; proof does not make a verified copy another one. */
-function covers(settledFor: CopyRequest | undefined, { reported, elsewhere }: CopyRequest): boolean {
+/**
+ * Whether an outcome was found with all doubts in mind, and all that pods report now; proof does not make a verified copy
+ * another one.
+ */
+function covers(
+  settledFor: CopyRequest | undefined,
+  { reported, elsewhere, isDoubted }: CopyRequest,
+): boolean {
   return (
     settledFor !== undefined &&
+    (isDoubted !== true || settledFor.isDoubted === true) &&
     isAmong(settledFor.reported, reported) &&
     isAmong(settledFor.elsewhere, elsewhere)
   );

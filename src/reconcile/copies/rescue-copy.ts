@@ -3,7 +3,7 @@ import { type CopyRepository, copyRepositoryOf } from '../../images/copy-name.ts
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
-import { type EnsureCopyDeps, ensureCopy, findCopy } from './ensure-copy.ts';
+import { type EnsureCopyDeps, type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
 import { identifyImage, isOfTag } from './identify-image.ts';
 
 interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
@@ -73,7 +73,8 @@ async function findCurrent(
   if (!isThere) {
     return undefined;
   }
-  const job = { request: { ...request, isProven }, digest, isOfTag: isOfTag(image) };
+  const depth: LookDepth = request.isDoubted ? 'parts' : 'tag';
+  const job = { request: { ...request, isProven }, digest, depth, isOfTag: isOfTag(image) };
   const copy = await ensureCopy(deps, job, signal);
   return copy && { ...copy, isShown: isProven, isOnePlatform, unlike };
 }

@@ -94,6 +94,28 @@ it('does not believe a tag when the image behind it was missed before', async ()
   expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', side: 'backup', sinceMs: NOW_MS });
 });
 
+it('looks at all parts of a copy that had to be taken out of a workload, and copies what is missing', async () => {
+  await reconcile(NGINX);
+  copies.clear();
+  registry.missingParts.set(DIGEST, 'the manifest for linux/amd64');
+  await reconcile(NGINX);
+  expect(copies.get(NGINX)).not.toHaveProperty('isCompleted');
+  copies.clear();
+  const doubted = { ...NGINX, isDoubted: true };
+  await reconcile(doubted);
+  expect(copies.get(doubted)).toMatchObject({ phase: 'verified', isCompleted: true });
+  expect(registry.missingParts.has(DIGEST)).toBe(false);
+});
+
+it('is done with an image that is a copy by the settings of now', async () => {
+  const source = parseReference('backup.example/former/app:1');
+  registry.put(source, DIGEST);
+  const ended = reconcile({ source, isProven: false });
+  copies.clear();
+  data = { REGISTRY_PREFIX: 'backup.example/former' };
+  expect(await ended).toEqual({});
+});
+
 describe('an image that needs credentials', () => {
   beforeEach(() => {
     registry.privateHosts.add('docker.io');

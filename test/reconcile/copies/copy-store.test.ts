@@ -64,6 +64,21 @@ it('takes a proof even when there was to be none', () => {
   expect(copies.findRequest('docker.io/library/nginx:1.27')).toMatchObject({ isProven: true });
 });
 
+it('asks again for a copy that is doubted, once', () => {
+  const doubted = { ...NGINX, isDoubted: true };
+  copies.want('Deployment/a/web', [NGINX]);
+  copies.settle(NGINX, VERIFIED);
+  copies.want('Deployment/b/web', [doubted]);
+  expect(wanted).toHaveLength(2);
+  expect(copies.get(doubted)).toEqual({ phase: 'pending' });
+  const request = copies.findRequest(copyKey(NGINX));
+  expect(request).toEqual(doubted);
+  copies.settle(request ?? NGINX, VERIFIED);
+  copies.want('Deployment/c/web', [doubted]);
+  expect(wanted).toHaveLength(2);
+  expect(copies.get(doubted)).toEqual(VERIFIED);
+});
+
 it('tells when nobody wants a copy any more', () => {
   copies.want('Deployment/a/web', [NGINX, REDIS]);
   copies.want('Deployment/b/web', [NGINX]);

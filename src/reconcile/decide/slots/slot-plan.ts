@@ -109,6 +109,11 @@ function planProof(
   };
 }
 
+/** A swap was undone for another reason than that pods did not get ready: nodes may not have been able to pull the copy. */
+function isDoubted({ hold }: SwapRecord): boolean {
+  return hold !== undefined && hold.isPullable !== true;
+}
+
 /**
  * What the user has pinned is what gets backed up; after that what the copy is that the slot holds. After that what runs,
  * which is to be found out: a runtime may report the image, or its manifest for one platform. Where no pod shows that,
@@ -128,6 +133,7 @@ function planRequest(
     source,
     ...(digest === undefined || digest === source.digest ? {} : { digest }),
     ...planProof(digest, { reports, isShown }),
+    ...(isDoubted(record) && { isDoubted: true }),
   };
 }
 
@@ -210,7 +216,7 @@ function planRescue(plan: SlotPlan, facts: SlotFacts): SlotPlan {
     ...known,
     ...(reports.length > 0 && { reports }),
     stuck,
-    request: { source, ...proof, isRescue: true },
+    request: { source, ...proof, ...(isDoubted(facts.record) && { isDoubted: true }), isRescue: true },
   };
 }
 

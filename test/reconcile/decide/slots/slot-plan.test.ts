@@ -272,6 +272,16 @@ describe('a slot whose original somebody has put back', () => {
     });
   });
 
+  it.each([
+    ['is doubted when it had to be taken out', {}, true],
+    ['is not doubted when its pods did not get ready', { isPullable: true }, undefined],
+  ])('its copy %s', (_, why, isDoubted) => {
+    const hold = { untilMs: 1, failures: 1, images: new Map([['app', 'nginx:1.27']]), refresh: '', ...why };
+    const planned = plan(aSlot('nginx:1.27'), { record: { ...record, hold } });
+    expect(planned).toMatchObject({ is: 'to be backed up' });
+    expect(planned?.is === 'to be backed up' && planned.request.isDoubted).toBe(isDoubted);
+  });
+
   it('wants the image that its pods run by now', () => {
     const pods = [aPodOf(aWorkload(), OTHER_DIGEST)];
     expect(plan(aSlot('nginx:1.27'), { record, pods })).toMatchObject({
