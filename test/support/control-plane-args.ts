@@ -77,6 +77,8 @@ export function controllerManagerArgs(paths: ControlPlanePaths): readonly string
     `--service-account-private-key-file=${paths.serviceAccountKey}`,
     // A node of the test kubelet is not lost because the process was busy, or stopped in a debugger.
     '--node-monitor-grace-period=10m',
+    // A quota that was counted before the pod that takes the place of an old one was seen is right again soon.
+    '--resource-quota-sync-period=10s',
     '--kube-api-qps=200',
     '--kube-api-burst=400',
     '--profiling=false',
