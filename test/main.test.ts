@@ -60,7 +60,8 @@ it.each(['run', 'plan', 'restore', 'map'])('explains the command %s', async (nam
 });
 
 it.each([[[]], [['run']]])('takes the flags of the controller after %j', async (command) => {
-  const { exitCode, stderr } = await runMain([...command, '--leader-elect', '--kubeconfig=/nonexistent']);
+  const flags = ['--leader-elect', '--kube-api-qps=20.5', '--kube-api-burst=50', '--kubeconfig=/nonexistent'];
+  const { exitCode, stderr } = await runMain([...command, ...flags]);
   expect(stderr).toMatch(/\/nonexistent cannot be read/);
   expect(exitCode).toBe(2);
 });
@@ -78,6 +79,14 @@ it.each([
   ],
   ['a flag that is neither true nor false', ['--leader-elect=maybe'], /--leader-elect must be true or false/],
   ['an address that is none', ['--metrics-bind-address=x'], /--metrics-bind-address must be host:port/],
+  ['a rate of nothing', ['--kube-api-qps=0'], /--kube-api-qps must be a number above 0, or -1/],
+  ['a rate that is none', ['--kube-api-qps=fast'], /--kube-api-qps must be a number above 0, or -1/],
+  ['a burst that is none', ['--kube-api-burst=0'], /--kube-api-burst must be a whole number above 0/],
+  [
+    'a burst below the rate',
+    ['--kube-api-qps=20', '--kube-api-burst=10'],
+    /must not be below --kube-api-qps/,
+  ],
   ['an argument', ['run-fast'], /too many arguments/],
   ['a command after flags of the controller', ['--leader-elect=true', 'plan'], /too many arguments/],
   ['an output that there is not', ['plan', '-o', 'yaml'], /Allowed choices are table, json/],

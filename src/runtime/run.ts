@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 
 import { systemClock } from '../clock.ts';
 import { createConnection } from '../kubernetes/connection/connection.ts';
+import type { RequestRate } from '../kubernetes/connection/request-turns.ts';
 import { readDockerConfig } from '../registry/credentials/credential-finder.ts';
 import { checkEngine } from '../registry/engine/engine-version.ts';
 import {
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly leaderElect: boolean;
   readonly metricsAddress: BindAddress | undefined;
   readonly healthAddress: BindAddress | undefined;
+  /** Undefined: no limit of our own. */
+  readonly requestRate: RequestRate | undefined;
   readonly environment: Environment;
   readonly version: string;
   readonly log: Logger;
@@ -70,6 +73,7 @@ export async function run(options: RunOptions, signal: AbortSignal): Promise<num
     kubeconfigPath,
     environment,
     userAgent: `backup-image-registry/${version}`,
+    limits: { rate: options.requestRate },
   });
   const namespace = findNamespace(environment);
   const parts = buildParts({

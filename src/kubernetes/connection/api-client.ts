@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 
-import { type Clock, createTokenBucket, wait } from '../../clock.ts';
+import type { Clock } from '../../clock.ts';
 import { describeRequest, transportError } from './api-errors.ts';
 import { type Deadline, createDeadline } from './deadline.ts';
 import { readChunks, readText } from './exchange.ts';
 import { createJsonLines } from './json-lines.ts';
+import { createRequestTurns, type RequestRate } from './request-turns.ts';
 import { type Message, type Method, createSender } from './sender.ts';
 import type { Target } from './target.ts';
 
@@ -21,7 +22,7 @@ export interface ApiRequest {
   readonly signal?: AbortSignal | undefined;
   /** From the moment of sending, over all attempts. */
   readonly timeoutMs?: number;
-  /** Not counted against the rate of requests: a lease must be renewed whatever else goes on. */
+  /** Waits neither for a rate nor for the end of a pause: a lease must be renewed whatever else goes on. */
   readonly isUrgent?: boolean;
   /** Of the answer. A longer one fails as `TooLong`, and no more of it is read. */
   readonly mostBytes?: number;
@@ -65,8 +66,8 @@ export interface ClientLimits {
   /** Longest silence of a watch: bookmarks come about once a minute. */
   readonly inactivityMs: number;
   readonly attempts: number;
-  readonly perSecond: number;
-  readonly burst: number;
+  /** Undefined: as fast as the API server answers. */
+  readonly rate?: RequestRate | undefined;
 }
 
 const CLIENT_LIMITS: ClientLimits = {
@@ -74,8 +75,6 @@ const CLIENT_LIMITS: ClientLimits = {
   connectTimeoutMs: 5_000,
   inactivityMs: 150_000,
   attempts: 10,
-  perSecond: 20,
-  burst: 30,
 };
 
 function withQuery(path: string, query: Query = {}): string {
@@ -177,21 +176,16 @@ export function connectTo(
   options: { readonly userAgent: string; readonly clock: Clock; readonly limits?: Partial<ClientLimits> },
 ): Connection {
   const limits = { ...CLIENT_LIMITS, ...options.limits };
-  const sender = createSender(target, { ...limits, userAgent: options.userAgent });
-  const bucket = createTokenBucket({ ...limits, clock: options.clock });
-
-  const takeTurn = async (signal: AbortSignal | undefined): Promise<void> => {
-    signal?.throwIfAborted();
-    await wait(bucket.reserveMs(), signal);
-    signal?.throwIfAborted();
-  };
+  const turns = createRequestTurns(limits.rate, options.clock);
+  const onTooMany = (waitMs: number): void => turns.pause(waitMs);
+  const sender = createSender(target, { ...limits, userAgent: options.userAgent, onTooMany });
 
   return {
     server: target.server.href,
     namespace: target.namespace,
     async request<T>(request: ApiRequest): Promise<T> {
       if (!request.isUrgent) {
-        await takeTurn(request.signal);
+        await turns.take(request.signal);
       }
       const deadline = createDeadline(request.timeoutMs ?? limits.timeoutMs, request.signal);
       const message = requestMessage(request, deadline);
@@ -205,7 +199,7 @@ export function connectTo(
       }
     },
     async *watch<T>(request: WatchRequest<T>): AsyncGenerator<T, void> {
-      await takeTurn(request.signal);
+      await turns.take(request.signal);
       const deadline = createDeadline(limits.timeoutMs, request.signal);
       const message = watchMessage(request, deadline);
       let response: IncomingMessage | undefined;

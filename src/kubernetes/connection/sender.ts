@@ -81,10 +81,15 @@ function describeCause(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-export function createSender(
-  target: Target,
-  options: { readonly attempts: number; readonly connectTimeoutMs: number; readonly userAgent: string },
-): Sender {
+interface SenderOptions {
+  readonly attempts: number;
+  readonly connectTimeoutMs: number;
+  readonly userAgent: string;
+  /** The API server has too much to do, and says for how long. */
+  onTooMany(waitMs: number): void;
+}
+
+export function createSender(target: Target, options: SenderOptions): Sender {
   const agents = createAgents(target);
 
   const sendOnce = async (message: Message, renew: boolean): Promise<IncomingMessage> => {
@@ -114,6 +119,14 @@ export function createSender(
     }
   };
 
+  const takeRefusal = async (message: Message, response: IncomingMessage): Promise<ApiError> => {
+    const refusal = await readRefusal(message, response);
+    if (refusal.status === 429 && refusal.retryAfterMs !== undefined) {
+      options.onTooMany(refusal.retryAfterMs);
+    }
+    return refusal;
+  };
+
   const sendUntilAnswered = async (message: Message): Promise<IncomingMessage> => {
     let hasRenewed = false;
     let renew = false;
@@ -122,7 +135,7 @@ export function createSender(
       if (isSuccess(response)) {
         return response;
       }
-      const refusal = await readRefusal(message, response);
+      const refusal = await takeRefusal(message, response);
       renew = refusal.status === 401 && !hasRenewed;
       hasRenewed ||= renew;
       const waitMs = renew ? 0 : repeatAfterMs(message.method, refusal);

@@ -298,8 +298,46 @@ describe('request', () => {
     });
   });
 
-  it('sends a burst at once, then at a steady rate, and urgent requests always', async () => {
-    const limited = connectForTest(server.url, { limits: { perSecond: 2, burst: 3 } });
+  it('has no limit of its own', async () => {
+    await Promise.all(Array.from({ length: 200 }, () => connection.request(GET)));
+    expect(server.requests).toHaveLength(200);
+  });
+
+  it('sends nothing more while one request has to wait, but what is urgent', async () => {
+    server.answer = (_, response) => answerStatus(response, 429, { retryAfter: 3 });
+    const first = connection.request(GET);
+    await until('the first refused', () => server.requests.length === 1);
+    await quiet();
+    server.answer = (_, response) => answerJson(response, {});
+    const others = Promise.all([1, 2, 3].map(() => connection.request(GET)));
+    const watch = connection.watch({ read: (document) => document, path: GET.path }).next();
+    await connection.request({ ...GET, isUrgent: true });
+    await quiet();
+    expect(server.requests).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(3_000);
+    await Promise.all([first, others, watch.catch(() => undefined)]);
+    expect(server.requests).toHaveLength(7);
+  });
+
+  it('pauses for half a minute at most, and not for a caller who has gone', async () => {
+    server.answer = (_, response) => answerStatus(response, 429, { retryAfter: 86_400 });
+    const first = failureOf(connection.request(GET));
+    await until('the first refused', () => server.requests.length === 1);
+    await quiet();
+    server.answer = (_, response) => answerJson(response, {});
+    const caller = new AbortController();
+    const gone = connection.request({ ...GET, signal: caller.signal });
+    const other = connection.request(GET);
+    caller.abort(new Error('no longer wanted'));
+    await expect(gone).rejects.toThrow('no longer wanted');
+    await vi.advanceTimersByTimeAsync(30_000);
+    await other;
+    await first;
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it('sends a burst at once, then at a steady rate, and urgent requests always, where it is told to', async () => {
+    const limited = connectForTest(server.url, { limits: { rate: { perSecond: 2, burst: 3 } } });
     const all = Promise.all([1, 2, 3, 4, 5].map(() => limited.request(GET)));
     await until('burst', () => server.requests.length === 3);
     await limited.request({ ...GET, isUrgent: true });

@@ -30,7 +30,7 @@ beforeEach(async () => {
   fakeTime();
   log = memoryLog();
   server = await startApiServer((_, response) => answerJson(response, {}, 201));
-  connection = connectForTest(server.url, { limits: { perSecond: 1_000_000, burst: 1_000_000 } });
+  connection = connectForTest(server.url);
   events = createEvents({ connection, instance: 'i'.repeat(200), clock: systemClock, log });
 });
 

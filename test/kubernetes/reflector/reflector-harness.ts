@@ -88,7 +88,7 @@ export class Harness {
 
   private constructor(server: ScriptedApiServer, { query, share }: HarnessOptions) {
     this.server = server;
-    this.#connection = connectForTest(server.url, { limits: { perSecond: 1_000_000, burst: 1_000_000 } });
+    this.#connection = connectForTest(server.url);
     this.reflector = createReflector({
       connection: this.#connection,
       path: '/apis/test/v1/things',
