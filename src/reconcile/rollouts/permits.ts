@@ -30,7 +30,6 @@ interface Call {
 interface Place {
   readonly namespace: string;
   readonly isShared: boolean;
-  readonly isTold: boolean;
 }
 
 /** Who has a permit, and who was called to take one: until then its place is taken. By workload key. */
@@ -85,29 +84,24 @@ export class Permits {
   /** Of each namespace, taken or kept. */
   countPlaces(exceptKey?: string): Places {
     this.#dropExpired();
-    const [held, shared, told] = [
-      new Map<string, number>(),
-      new Map<string, number>(),
-      new Map<string, number>(),
-    ];
-    for (const [key, { namespace, isShared, isTold }] of this.#list()) {
+    const [held, shared] = [new Map<string, number>(), new Map<string, number>()];
+    for (const [key, { namespace, isShared }] of this.#list()) {
       if (key !== exceptKey) {
         held.set(namespace, (held.get(namespace) ?? 0) + 1);
         shared.set(namespace, (shared.get(namespace) ?? 0) + Number(isShared));
-        told.set(namespace, (told.get(namespace) ?? 0) + Number(isTold));
       }
     }
-    return { held, shared, told };
+    return { held, shared };
   }
 
   #list(): readonly (readonly [string, Place])[] {
-    const permits = [...this.#permits].map(([key, { namespace, isOutOfTurn, own }]): [string, Place] => {
-      const isShared = isOutOfTurn !== true;
-      return [key, { namespace, isShared, isTold: isShared && own === undefined }];
-    });
+    const permits = [...this.#permits].map(([key, { namespace, isOutOfTurn }]): [string, Place] => [
+      key,
+      { namespace, isShared: isOutOfTurn !== true },
+    ]);
     const calls = [...this.#calls].map(([key, { namespace }]): [string, Place] => [
       key,
-      { namespace, isShared: true, isTold: false },
+      { namespace, isShared: true },
     ]);
     return [...permits, ...calls];
   }

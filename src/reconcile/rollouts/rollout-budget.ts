@@ -306,8 +306,9 @@ export class RolloutBudget {
       .list()
       .filter(({ namespace, purpose }) => purpose === 'restore' || maySwap(namespace));
     const isProven = (namespace: string): boolean => this.#proven.has(namespace);
-    const { held } = this.#permits.countPlaces();
-    for (const { key, namespace } of chooseNext(mayStart, { room, isProven, held })) {
+    const places = this.#permits.countPlaces();
+    const { maxRollouts } = this.#options.limits();
+    for (const { key, namespace } of chooseNext(mayStart, { places, maxRollouts, isProven })) {
       this.#waiting.delete(key);
       this.#permits.call(key, namespace);
       this.#options.onFree(key);

@@ -46,39 +46,39 @@ export interface Waiter {
   readonly purpose: 'swap' | 'restore';
 }
 
-/** Places that a namespace has left; of no namespace: one that has none yet. */
-export type Room = (namespace?: string) => number;
-
 export interface Places {
   /** By namespace. */
   readonly held: ReadonlyMap<string, number>;
   /** Those of them that others may be kept waiting for. */
   readonly shared: ReadonlyMap<string, number>;
-  /** Those of `shared` that only records tell of. */
-  readonly told: ReadonlyMap<string, number>;
 }
+
+/** Places that a namespace has left; of no namespace: one that has none yet. */
+export type Room = (namespace?: string) => number;
 
 /**
- * What a namespace does out of turn, as rescues, takes places of its own only. What it has by turn, or what records tell of,
- * takes those of the others as well, but never all where there are two or more: workloads that roll out for ever cost their
- * users nothing. Anybody can write a record: of those, half of the places at most is believed, for a single one that is left
- * would be a queue of its own. So there is one rollout more than places when a namespace had them all before another one came.
+ * Shared as max-min fairness has it: against a namespace every other one counts with no more places than it would have
+ * itself then. Rollouts that never end cost their users nothing, and whoever has many of them keeps nobody waiting who has
+ * fewer. So there are more rollouts than places while one namespace has several that it took before another one came: of
+ * five, seven with a second namespace, and ten at worst. What a namespace does out of turn, as rescues, takes places of its
+ * own only.
  */
-export function createRoom({ held, shared, told }: Places, maxRollouts: number): Room {
-  const most = Math.max(1, maxRollouts - 1);
-  const countFor = (namespace: string): number => {
-    const [count, onlyTold] = [shared.get(namespace) ?? 0, told.get(namespace) ?? 0];
-    return Math.min(count - onlyTold + Math.min(onlyTold, Math.ceil(maxRollouts / 2)), most);
+export function createRoom({ held, shared }: Places, maxRollouts: number): Room {
+  const sums = new Map<number, number>();
+  const sumOf = (most: number): number => {
+    const known = sums.get(most);
+    if (known !== undefined) {
+      return known;
+    }
+    const sum = [...shared.values()].reduce((all, count) => all + Math.min(count, most), 0);
+    sums.set(most, sum);
+    return sum;
   };
-  const all = [...shared.keys()].reduce((sum, namespace) => sum + countFor(namespace), 0);
-  return (namespace = '') => maxRollouts - all + countFor(namespace) - (held.get(namespace) ?? 0);
-}
-
-export interface FreePlaces {
-  readonly room: Room;
-  readonly isProven: (namespace: string) => boolean;
-  /** Places that each namespace has already. */
-  readonly held: ReadonlyMap<string, number>;
+  return (namespace = '') => {
+    const own = held.get(namespace) ?? 0;
+    const others = sumOf(own + 1) - (shared.get(namespace) ?? 0);
+    return maxRollouts - others - own;
+  };
 }
 
 /** One that comes first has fewer places in its namespace, or less risk with as many. Among equals, who has waited longest. */
@@ -99,29 +99,42 @@ function findFirst(
   return first?.waiter;
 }
 
+export interface FreePlaces {
+  readonly places: Places;
+  readonly maxRollouts: number;
+  readonly isProven: (namespace: string) => boolean;
+}
+
+/** One place more for a namespace. */
+function takePlace({ held, shared }: Places, namespace: string): Places {
+  const countMore = (counts: Places['held']): Places['held'] =>
+    new Map(counts).set(namespace, (counts.get(namespace) ?? 0) + 1);
+  return { held: countMore(held), shared: countMore(shared) };
+}
+
 /**
  * Whose turn it is: namespaces take turns, so that one with many workloads, or with rollouts that never end, does not keep
  * the others waiting. Of a namespace in which no swap has succeeded yet, only one swap; what is restored has run before.
  */
-export function chooseNext(
-  waiting: readonly Waiter[],
-  { room, isProven, held }: FreePlaces,
-): readonly Waiter[] {
+export function chooseNext(waiting: readonly Waiter[], free: FreePlaces): readonly Waiter[] {
+  const { maxRollouts, isProven } = free;
   const chosen = new Set<Waiter>();
-  const places = new Map(held);
   const tried = new Set<string>();
-  const mayStart = (waiter: Waiter): boolean =>
-    !chosen.has(waiter) &&
-    room(waiter.namespace) > chosen.size &&
-    (waiter.purpose === 'restore' || isProven(waiter.namespace) || !tried.has(waiter.namespace));
-  while (chosen.size < room()) {
-    const next = findFirst(waiting, places, mayStart);
+  for (let { places } = free; ;) {
+    const room = createRoom(places, maxRollouts);
+    const next = findFirst(
+      waiting,
+      places.held,
+      (waiter) =>
+        !chosen.has(waiter) &&
+        room(waiter.namespace) > 0 &&
+        (waiter.purpose === 'restore' || isProven(waiter.namespace) || !tried.has(waiter.namespace)),
+    );
     if (!next) {
-      break;
+      return [...chosen];
     }
     chosen.add(next);
     tried.add(next.namespace);
-    places.set(next.namespace, (places.get(next.namespace) ?? 0) + 1);
+    places = takePlace(places, next.namespace);
   }
-  return [...chosen];
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
+  type Places,
   type TurnFacts,
   type Risk,
   type Waiter,
@@ -62,18 +63,19 @@ describe('of those that wait', () => {
     risk,
     purpose: 'swap',
   });
+  /** Of so many free places, beside one that each of `held` has already. */
   const choose = (
     waiting: readonly Waiter[],
     free: number,
     proven: readonly string[] = [],
-    held: Readonly<Record<string, number>> = {},
+    held: readonly string[] = [],
   ) => {
-    const places = {
-      room: () => free,
+    const counts = new Map(held.map((name) => [name, 1]));
+    return chooseNext(waiting, {
+      places: { held: counts, shared: counts },
+      maxRollouts: free + held.length,
       isProven: (name: string) => proven.includes(name),
-      held: new Map(Object.entries(held)),
-    };
-    return chooseNext(waiting, places).map(({ key }) => key);
+    }).map(({ key }) => key);
   };
 
   it('the least risk comes first, and among equals who has waited longest', () => {
@@ -104,59 +106,71 @@ describe('of those that wait', () => {
       const many = ['x', 'y', 'z'].map((key) => waiter(key, 'other pods serve on', 'shop'));
       const waiting = [...many, waiter('a', 'no pod serves'), waiter('b', 'one pod')];
       expect(choose(waiting, 4, ['shop'])).toEqual(['x', 'b', 'a', 'y']);
-      expect(choose(waiting, 4, ['shop'], { shop: 1, a: 1 })).toEqual(['b', 'x', 'a', 'y']);
+      expect(choose(waiting, 4, ['shop'], ['shop', 'a'])).toEqual(['b', 'x', 'a', 'y']);
     },
   );
 });
 
 describe('the room of a namespace', () => {
-  const roomOf = (
-    namespace: string,
-    held: Readonly<Record<string, number>>,
-    parts: {
-      readonly shared?: Readonly<Record<string, number>>;
-      readonly told?: Readonly<Record<string, number>>;
-      readonly maxRollouts?: number;
-    } = {},
-  ): number => {
-    const { shared = held, told = {}, maxRollouts = 5 } = parts;
-    const [all, others, onlyTold] = [held, shared, told].map((counts) => new Map(Object.entries(counts)));
-    const places = { held: all ?? new Map(), shared: others ?? new Map(), told: onlyTold ?? new Map() };
-    return createRoom(places, maxRollouts)(namespace);
-  };
+  const toPlaces = (held: Readonly<Record<string, number>>, shared = held): Places => ({
+    held: new Map(Object.entries(held)),
+    shared: new Map(Object.entries(shared)),
+  });
+  const roomOf = (namespace: string, places: Places, maxRollouts = 5): number =>
+    createRoom(places, maxRollouts)(namespace);
 
   it('is what it and the others have left', () => {
-    expect(roomOf('shop', {})).toBe(5);
-    expect(roomOf('shop', { shop: 1, a: 2, b: 1 })).toBe(1);
+    expect(roomOf('shop', toPlaces({}))).toBe(5);
+    expect(roomOf('shop', toPlaces({ shop: 1, a: 2, b: 1 }))).toBe(1);
   });
 
-  it('is never taken by one other alone, unless there is one place', { tags: 'attack-share' }, () => {
-    expect([roomOf('shop', { evil: 5 }), roomOf('evil', { evil: 5 })]).toEqual([1, 0]);
-    expect(roomOf('shop', { evil: 1 }, { maxRollouts: 1 })).toBe(0);
-  });
+  it.each([
+    ['the only place', { evil: 1 }, 1, 0],
+    ['all places', { evil: 5 }, 5, 4],
+    ['all places and more', { evil: 50 }, 5, 4],
+    ['all places, together with another one', { evil: 4, evil2: 1 }, 5, 3],
+    ['all places, one for each of its namespaces', { a: 1, b: 1, c: 1, d: 1, e: 1 }, 5, 0],
+  ] as const)(
+    'counts with others that have more as if they had no more: with %s',
+    { tags: 'attack-share' },
+    (_, held, max, room) => {
+      expect(roomOf('shop', toPlaces(held), max)).toBe(room);
+    },
+  );
 
-  it('is taken to a half by what only records of another tell of', { tags: 'attack-annotation' }, () => {
-    expect(roomOf('shop', { evil: 8 }, { told: { evil: 8 } })).toBe(2);
-    expect(roomOf('shop', { evil: 9 }, { told: { evil: 8 } })).toBe(1);
-    expect(roomOf('shop', { evil: 2 }, { told: { evil: 2 } })).toBe(3);
+  it('grows no further than that of the others', { tags: 'attack-share' }, () => {
+    expect(roomOf('shop', toPlaces({ evil: 5, shop: 1 }))).toBe(2);
+    expect(roomOf('shop', toPlaces({ evil: 5, shop: 2 }))).toBe(0);
+    expect(roomOf('evil', toPlaces({ evil: 5, shop: 2 }))).toBe(-2);
   });
 
   it('is not taken by what others have done out of turn', { tags: 'attack-share' }, () => {
-    const held = { evil: 9, more: 9 };
-    expect(roomOf('shop', held, { shared: {} })).toBe(5);
-    expect(roomOf('shop', held, { shared: {}, maxRollouts: 1 })).toBe(1);
-    expect(roomOf('evil', held, { shared: {} })).toBe(-4);
+    const places = toPlaces({ evil: 9, more: 9 }, {});
+    expect(roomOf('shop', places)).toBe(5);
+    expect(roomOf('shop', places, 1)).toBe(1);
+    expect(roomOf('evil', places)).toBe(-4);
+  });
+
+  it('comes to no more than ten rollouts for five places', { tags: 'attack-share' }, () => {
+    const held: Record<string, number> = {};
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) {
+      while (roomOf(name, toPlaces(held)) > 0) {
+        held[name] = (held[name] ?? 0) + 1;
+      }
+    }
+    expect(held).toEqual({ a: 5, b: 2, c: 1, d: 1, e: 1 });
   });
 });
 
 it('nobody is called who has no room', { tags: 'attack-share' }, () => {
-  const waiting: readonly Waiter[] = ['evil', 'shop'].map((namespace) => ({
-    key: namespace,
+  const waiting: readonly Waiter[] = ['evil', 'evil', 'shop', 'shop', 'shop'].map((namespace, index) => ({
+    key: `${namespace}-${index}`,
     namespace,
     risk: 'one pod',
     purpose: 'swap',
   }));
-  const room = (namespace?: string) => (namespace === 'evil' ? 0 : 2);
-  const chosen = chooseNext(waiting, { room, isProven: () => true, held: new Map() });
-  expect(chosen.map(({ key }) => key)).toEqual(['shop']);
+  const counts = new Map([['evil', 4]]);
+  const places = { held: counts, shared: counts };
+  const chosen = chooseNext(waiting, { places, maxRollouts: 5, isProven: () => true });
+  expect(chosen.map(({ key }) => key)).toEqual(['shop-2', 'shop-3']);
 });

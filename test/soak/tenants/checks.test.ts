@@ -37,22 +37,22 @@ it.each([
   ['never', [undefined, undefined, undefined, undefined, undefined], 2],
   ['too seldom to tell', [1_000], 1],
 ])('finds what is wrong when it takes others %s', (_, durationsMs, count) => {
-  const findings = checkShares('copies', [...ALONE, ...samples(durationsMs, 1)], { endMs: END_MS });
+  const findings = checkShares('copies', [...ALONE, ...samples(durationsMs, 1)], END_MS);
   expect(findings).toHaveLength(count);
 });
 
 it('finds that others have not recovered when the hostile tenant has gone', () => {
   const slow = Array.from({ length: 10 }, () => 3_000);
-  const findings = checkShares('copies', [...ALONE, ...samples(slow.slice(0, 5), 1), ...samples(slow, 2)], {
-    endMs: END_MS,
-  });
+  const findings = checkShares(
+    'copies',
+    [...ALONE, ...samples(slow.slice(0, 5), 1), ...samples(slow, 2)],
+    END_MS,
+  );
   expect(findings).toMatchObject([{ what: expect.stringContaining('has gone') }]);
 });
 
 it('takes no measurement alone for a failure, and not for a success', () => {
-  expect(
-    checkShares('swaps', samples([1_000, 1_000, 1_000, 1_000, 1_000], 1), { endMs: END_MS }),
-  ).toHaveLength(1);
+  expect(checkShares('swaps', samples([1_000, 1_000, 1_000, 1_000, 1_000], 1), END_MS)).toHaveLength(1);
 });
 
 it.each([

@@ -73,7 +73,7 @@ export function readShares(samples: readonly Sample[], endMs: number): Shares {
 export function checkShares(
   invariant: 'copies' | 'swaps',
   samples: readonly Sample[],
-  { endMs, mostTimes = MOST_TIMES }: { readonly endMs: number; readonly mostTimes?: number },
+  endMs: number,
 ): readonly Finding[] {
   const { first, alone, beside } = readShares(samples, endMs);
   if (alone.length < FEWEST_SAMPLES || beside.length < FEWEST_SAMPLES) {
@@ -81,14 +81,14 @@ export function checkShares(
     return [{ invariant, atMs: endMs, what }];
   }
   const [firstMs, aloneMs, besideMs] = [first, alone, beside].map(findMedian) as [number, number, number];
-  const limitMs = mostTimes * aloneMs;
+  const limitMs = MOST_TIMES * aloneMs;
   const missing = samples.find(({ endedAtMs }) => endedAtMs === undefined);
   return [
     besideMs > limitMs && {
       atMs: findSlow(samples, limitMs) ?? endMs,
       what: `${invariant} of others take ${toSeconds(besideMs)} beside the hostile tenant, and ${toSeconds(aloneMs)} alone`,
     },
-    aloneMs > mostTimes * firstMs && {
+    aloneMs > MOST_TIMES * firstMs && {
       atMs: endMs,
       what: `${invariant} take ${toSeconds(aloneMs)} when the hostile tenant has gone, and took ${toSeconds(firstMs)} before it`,
     },

@@ -44,13 +44,11 @@ export interface TenantsOptions {
   readonly seed: number;
   readonly ms: number;
   readonly only?: readonly ActName[];
-  /** Others may take so many times what they take alone; default: twice. */
-  readonly mostTimes?: number;
   say(text: string): void;
 }
 
 export async function runTenants(options: TenantsOptions): Promise<TenantsReport> {
-  const { tools, processes, seed, ms, only = [], mostTimes, say } = options;
+  const { tools, processes, seed, ms, only = [], say } = options;
   const acts: Act[] = [];
   const findings: Finding[] = [];
   const onFinding = (finding: Finding): void => {
@@ -89,8 +87,8 @@ export async function runTenants(options: TenantsOptions): Promise<TenantsReport
   const { copies, swaps } = neighbours.listSamples();
   for (const finding of [
     ...checkBlocks(blocks),
-    ...checkShares('copies', copies, { endMs, ...(mostTimes !== undefined && { mostTimes }) }),
-    ...checkShares('swaps', swaps, { endMs, ...(mostTimes !== undefined && { mostTimes }) }),
+    ...checkShares('copies', copies, endMs),
+    ...checkShares('swaps', swaps, endMs),
   ]) {
     onFinding(finding);
   }
