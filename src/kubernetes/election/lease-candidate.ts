@@ -19,6 +19,8 @@ export class LeaseCandidate {
   #observed: { readonly lease: ObservedLease; readonly atMs: number } | undefined;
   /** When the request was sent that gave us the lease: others count from later. */
   #start = { monotonicMs: -Infinity, wallMs: -Infinity };
+  /** Whether it was ever asked for: an answer that nobody waited for may have given it to us. */
+  #mayHold = false;
   /** Only of the time that it is the holder: whoever waits has nothing to leave. */
   #memo: string | undefined;
 
@@ -100,7 +102,7 @@ export class LeaseCandidate {
    */
   async tryRelease(signal: AbortSignal): Promise<boolean> {
     const { store, clock, identity, log } = this.#options;
-    const lease = this.#observed ? await store.get(signal) : undefined;
+    const lease = this.#mayHold ? await store.get(signal) : undefined;
     if (lease?.record.holderIdentity !== identity) {
       return true;
     }
@@ -131,6 +133,7 @@ export class LeaseCandidate {
     const { store, clock } = this.#options;
     const start = { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
     const record = this.#nextRecord(lease?.record, start.wallMs);
+    this.#mayHold = true;
     const taken = lease
       ? await store.update(lease, { record, memo: this.#memo }, signal)
       : await store.create(record, signal);

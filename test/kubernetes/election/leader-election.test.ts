@@ -8,6 +8,7 @@ import {
   createLeaderElection,
   NotLeaderError,
 } from '../../../src/kubernetes/election/leader-election.ts';
+import { asObject } from '../../../src/kubernetes/decode/json.ts';
 import { MemoryLease, refuse } from './memory-lease.ts';
 import { fakeTime, memoryLog } from '../support.ts';
 
@@ -342,6 +343,23 @@ describe('handing over', () => {
         refuse(409);
       }
     };
+    await election.release();
+    expect(lease.spec['holderIdentity']).toBe('');
+  });
+
+  it('frees a lease that was created although nobody waited for the answer any more', async () => {
+    lease.interfere = ({ method, body, signal }) => {
+      if (method !== 'POST') {
+        return undefined;
+      }
+      lease.put(asObject(asObject(body)['spec']));
+      return new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('ended')));
+      });
+    };
+    const { election } = start('a');
+    await pass(0);
+    expect(lease.spec['holderIdentity']).toBe('a');
     await election.release();
     expect(lease.spec['holderIdentity']).toBe('');
   });
