@@ -83,8 +83,18 @@ export function answerStatus(
 ): void {
   const { reason = 'Tested', message = 'as the test wants', retryAfter } = details;
   response
-    .writeHead(code, retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
+    .writeHead(code, {
+      'content-type': 'application/json',
+      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+    })
     .end(JSON.stringify({ kind: 'Status', code, reason, message }));
+}
+
+/** As an API server refuses whatever it is asked for, before it looks at that. */
+export function answerBusy(response: ServerResponse, retryAfterSeconds: number): void {
+  response
+    .writeHead(429, { 'content-type': 'text/plain; charset=utf-8', 'retry-after': String(retryAfterSeconds) })
+    .end('Too many requests, please try again later.\n');
 }
 
 /** A connection to a scripted server; `renewals` counts how often credentials were asked for anew. */

@@ -61,25 +61,28 @@ export function addRunFlags(command: Command): Command {
 
 /** As in the kubelet and in other controllers: a negative rate is none. */
 function parseRequestRate({ kubeApiQps, kubeApiBurst }: RunFlags): RequestRate | undefined {
-  const perSecond = parseNumber(kubeApiQps);
-  if (perSecond === undefined || perSecond === 0) {
+  const perSecond = /^-?\d+(\.\d+)?$/u.test(kubeApiQps) ? Number(kubeApiQps) : 0;
+  if (perSecond === 0) {
     throw new UsageError('--kube-api-qps must be a number above 0, or -1 for no limit');
   }
-  const burst = kubeApiBurst === undefined ? Math.ceil(2 * perSecond) : parseNumber(kubeApiBurst);
-  if (burst === undefined || (kubeApiBurst !== undefined && (burst < 1 || !Number.isInteger(burst)))) {
-    throw new UsageError('--kube-api-burst must be a whole number above 0');
-  }
   if (perSecond < 0) {
+    if (kubeApiBurst !== undefined) {
+      throw new UsageError('--kube-api-burst means nothing without --kube-api-qps');
+    }
     return undefined;
   }
-  if (burst < perSecond) {
-    throw new UsageError('--kube-api-burst must not be below --kube-api-qps');
-  }
-  return { perSecond, burst };
+  return {
+    perSecond,
+    burst: kubeApiBurst === undefined ? Math.ceil(2 * perSecond) : parseBurst(kubeApiBurst, perSecond),
+  };
 }
 
-function parseNumber(text: string): number | undefined {
-  return /^-?\d{1,6}(\.\d{1,3})?$/u.test(text) ? Number(text) : undefined;
+function parseBurst(text: string, perSecond: number): number {
+  const burst = /^\d+$/u.test(text) ? Number(text) : 0;
+  if (burst < 1 || burst < perSecond) {
+    throw new UsageError('--kube-api-burst must be a whole number, not below --kube-api-qps');
+  }
+  return burst;
 }
 
 /** @throws {UsageError} for an address or a number that is none. */

@@ -144,7 +144,7 @@ async function* readDocuments<T>(
 }
 
 function requestMessage(request: ApiRequest, deadline: Deadline): Message {
-  const { method, path, query, body, contentType = 'application/json', signal, guard } = request;
+  const { method, path, query, body, contentType = 'application/json', signal, guard, isUrgent } = request;
   return {
     what: describeRequest(method, path),
     method,
@@ -155,6 +155,7 @@ function requestMessage(request: ApiRequest, deadline: Deadline): Message {
     deadline,
     signal,
     guard,
+    isUrgent,
   };
 }
 
@@ -177,8 +178,7 @@ export function connectTo(
 ): Connection {
   const limits = { ...CLIENT_LIMITS, ...options.limits };
   const turns = createRequestTurns(limits.rate, options.clock);
-  const onTooMany = (waitMs: number): void => turns.pause(waitMs);
-  const sender = createSender(target, { ...limits, userAgent: options.userAgent, onTooMany });
+  const sender = createSender(target, { ...limits, userAgent: options.userAgent, turns });
 
   return {
     server: target.server.href,

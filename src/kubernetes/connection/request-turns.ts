@@ -10,10 +10,11 @@ export interface RequestRate {
 export interface RequestTurns {
   /** @throws the reason of the signal. */
   take(signal: AbortSignal | undefined): Promise<void>;
-  /** The API server has told one request to come back later: the others wait as well, 30 s at most. */
+  /** The API server has told one request to come back later, because it has too much to do: the others wait as well. */
   pause(ms: number): void;
 }
 
+/** Of one request. It is sent then, and told by itself to come back later. */
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
@@ -23,20 +24,21 @@ const LONGEST_PAUSE_MS = 30_000;
 export function createRequestTurns(rate: RequestRate | undefined, clock: Clock): RequestTurns {
   const bucket = rate && createTokenBucket({ ...rate, clock });
   let pausedUntilMs = -Infinity;
-  const leftMs = (): number => pausedUntilMs - clock.monotonicMs();
   return {
     async take(signal) {
       signal?.throwIfAborted();
       await wait(bucket?.reserveMs() ?? 0, signal);
-      signal?.throwIfAborted();
+      const endMs = clock.monotonicMs() + LONGEST_PAUSE_MS;
       // It may be told to wait longer meanwhile.
-      while (leftMs() > 0) {
-        await wait(leftMs(), signal);
+      for (let leftMs = 1; leftMs > 0;) {
         signal?.throwIfAborted();
+        leftMs = Math.min(pausedUntilMs, endMs) - clock.monotonicMs();
+        await wait(leftMs, signal);
       }
+      signal?.throwIfAborted();
     },
     pause(ms) {
-      pausedUntilMs = Math.max(pausedUntilMs, clock.monotonicMs() + Math.min(ms, LONGEST_PAUSE_MS));
+      pausedUntilMs = Math.max(pausedUntilMs, clock.monotonicMs() + ms);
     },
   };
 }

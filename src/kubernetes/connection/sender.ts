@@ -6,6 +6,7 @@ import { createAgents } from './agents.ts';
 import { answerError, transportError } from './api-errors.ts';
 import type { Deadline } from './deadline.ts';
 import { exchange, ExchangeError, readText } from './exchange.ts';
+import type { RequestTurns } from './request-turns.ts';
 import type { Target } from './target.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -25,6 +26,8 @@ export interface Message {
   readonly signal?: AbortSignal | undefined;
   /** Called right before every attempt; what it throws prevents the attempt. */
   readonly guard?: (() => void) | undefined;
+  /** Waits for no turn. */
+  readonly isUrgent?: boolean | undefined;
 }
 
 export interface Sender {
@@ -61,6 +64,15 @@ function repeatAfterMs(method: Method, { status, retryAfterMs }: ApiError): numb
   return isSafe ? retryAfterMs : undefined;
 }
 
+/**
+ * Whether the API server has too much to do, for whatever request: then it says so in plain text, before it looks at the request
+ * (k8s.io/apiserver, pkg/server/filters/priority-and-fairness.go). What an admission webhook has against one object comes as a
+ * Status.
+ */
+function isForAll({ statusCode, headers }: IncomingMessage): boolean {
+  return statusCode === 429 && !(headers['content-type'] ?? '').startsWith('application/');
+}
+
 /** The server may have closed a kept connection after it took the request. */
 function mayUseAnotherSocket(method: Method, error: unknown): boolean {
   return error instanceof ExchangeError && error.isStale && method !== 'POST' && method !== 'PATCH';
@@ -85,8 +97,16 @@ interface SenderOptions {
   readonly attempts: number;
   readonly connectTimeoutMs: number;
   readonly userAgent: string;
-  /** The API server has too much to do, and says for how long. */
-  onTooMany(waitMs: number): void;
+  readonly turns: RequestTurns;
+}
+
+/** Returns early when there is no time left to do so. */
+async function waitToRepeat(message: Message, waitMs: number, turns: RequestTurns): Promise<void> {
+  const { signal } = message.deadline;
+  await wait(waitMs, signal);
+  if (message.isUrgent !== true) {
+    await turns.take(signal).catch(() => undefined);
+  }
 }
 
 export function createSender(target: Target, options: SenderOptions): Sender {
@@ -121,8 +141,9 @@ export function createSender(target: Target, options: SenderOptions): Sender {
 
   const takeRefusal = async (message: Message, response: IncomingMessage): Promise<ApiError> => {
     const refusal = await readRefusal(message, response);
-    if (refusal.status === 429 && refusal.retryAfterMs !== undefined) {
-      options.onTooMany(refusal.retryAfterMs);
+    const { retryAfterMs } = refusal;
+    if (retryAfterMs !== undefined && isForAll(response) && !message.isUrgent) {
+      options.turns.pause(retryAfterMs);
     }
     return refusal;
   };
@@ -142,7 +163,7 @@ export function createSender(target: Target, options: SenderOptions): Sender {
       if (waitMs === undefined || left <= 1) {
         throw refusal;
       }
-      await wait(waitMs, message.deadline.signal);
+      await waitToRepeat(message, waitMs, options.turns);
       if (message.deadline.signal.aborted) {
         throw refusal;
       }

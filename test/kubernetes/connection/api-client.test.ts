@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -8,6 +9,7 @@ import { ApiError } from '../../../src/errors.ts';
 import { NotLeaderError } from '../../../src/kubernetes/election/leader-election.ts';
 import {
   type ScriptedApiServer,
+  answerBusy,
   answerJson,
   answerStatus,
   connectForTest,
@@ -303,37 +305,72 @@ describe('request', () => {
     expect(server.requests).toHaveLength(200);
   });
 
-  it('sends nothing more while one request has to wait, but what is urgent', async () => {
-    server.answer = (_, response) => answerStatus(response, 429, { retryAfter: 3 });
+  it('sends nothing more while the API server has too much to do, but what is urgent', async () => {
+    server.answer = (_, response) => answerBusy(response, 3);
     const first = connection.request(GET);
     await until('the first refused', () => server.requests.length === 1);
     await quiet();
     server.answer = (_, response) => answerJson(response, {});
     const others = Promise.all([1, 2, 3].map(() => connection.request(GET)));
-    const watch = connection.watch({ read: (document) => document, path: GET.path }).next();
     await connection.request({ ...GET, isUrgent: true });
     await quiet();
     expect(server.requests).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(3_000);
-    await Promise.all([first, others, watch.catch(() => undefined)]);
-    expect(server.requests).toHaveLength(7);
+    await Promise.all([first, others]);
+    expect(server.requests).toHaveLength(6);
+  });
+
+  it('sends nothing again before the end of the longest pause that it was told', async () => {
+    server.answer = ({ path }, response) => answerBusy(response, path === PATH ? 3 : 10);
+    const both = Promise.all([PATH, '/api/v1/nodes'].map((path) => connection.request({ ...GET, path })));
+    await until('both refused', () => server.requests.length === 2);
+    await quiet();
+    server.answer = (_, response) => answerJson(response, {});
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(server.requests).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await both;
+  });
+
+  it.each([
+    [
+      'an object is refused for now',
+      { ...GET, method: 'PATCH' },
+      (response: ServerResponse) => answerStatus(response, 429, { retryAfter: 3 }),
+    ],
+    [
+      'something urgent has to wait',
+      { ...GET, isUrgent: true },
+      (response: ServerResponse) => answerBusy(response, 3),
+    ],
+  ] as const)('sends all others while %s', async (_, request, refuse) => {
+    server.answer = (_request, response) => refuse(response);
+    const first = connection.request(request);
+    await until('the first refused', () => server.requests.length === 1);
+    await quiet();
+    server.answer = (_request, response) => answerJson(response, {});
+    await connection.request(GET);
+    await vi.advanceTimersByTimeAsync(3_000);
+    await first;
   });
 
   it('pauses for half a minute at most, and not for a caller who has gone', async () => {
-    server.answer = (_, response) => answerStatus(response, 429, { retryAfter: 86_400 });
+    server.answer = (_, response) => answerBusy(response, 86_400);
     const first = failureOf(connection.request(GET));
     await until('the first refused', () => server.requests.length === 1);
     await quiet();
-    server.answer = (_, response) => answerJson(response, {});
     const caller = new AbortController();
     const gone = connection.request({ ...GET, signal: caller.signal });
-    const other = connection.request(GET);
+    const other = failureOf(connection.request(GET));
     caller.abort(new Error('no longer wanted'));
     await expect(gone).rejects.toThrow('no longer wanted');
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(server.requests).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await until('the other one sent', () => server.requests.length === 2);
+    await quiet();
     await vi.advanceTimersByTimeAsync(30_000);
-    await other;
-    await first;
-    expect(server.requests).toHaveLength(2);
+    expect([await first, await other]).toMatchObject([{ status: 429 }, { status: 429 }]);
   });
 
   it('sends a burst at once, then at a steady rate, and urgent requests always, where it is told to', async () => {
