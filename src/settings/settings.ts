@@ -70,7 +70,7 @@ const SCHEMA = z.object({
     'Copy signatures, attestations and SBOMs along: referrers of OCI 1.1, and tags as cosign writes them.',
   ),
   MAX_CONCURRENT_ROLLOUTS: wholeNumber('5', { min: 1, max: 1000 }).describe(
-    'Workloads that may be rolling out at the same time because of a swap. Rescues come on top; and a namespace that has several of these when another one comes keeps that waiting as if it had as few, so that there may be up to about twice as many.',
+    'Workloads that may be rolling out at the same time because of a swap. Rescues come on top. Against a namespace every other one counts with at most one more than that has, so there may be more when one took several while nobody else waited: at worst 10 of 5, or 27 of 10.',
   ),
   ROLLOUT_TIMEOUT: durationMs('10m').describe(
     'How long a pod may take to become ready after a swap before the swap is undone, and how long the rollout counts ' +

@@ -1,4 +1,6 @@
-import type { Places } from './turns.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Workload } from '../../workloads/workload.ts';
+import type { Places } from './room.ts';
 
 /** How long a place is kept for a workload that was told that it is its turn: a pass takes a second. */
 const CALL_MS = 30_000;
@@ -20,6 +22,11 @@ export interface OwnPatch {
   readonly atMs: number;
   /** The permit it had already, for a rollout that is not over. */
   readonly before: Permit | undefined;
+}
+
+/** True once the rollout that a patch has started is over. */
+export function hasRolledOut(workload: Workload, { generation }: OwnPatch): boolean {
+  return workload.rollout.generation >= generation && isRolledOut(workload);
 }
 
 interface Call {
@@ -70,6 +77,12 @@ export class Permits {
 
   isCalled(key: string): boolean {
     return this.#calls.has(key);
+  }
+
+  /** Namespaces of those that were called and have not come yet. */
+  listCalled(): readonly string[] {
+    this.#dropExpired();
+    return [...this.#calls.values()].map(({ namespace }) => namespace);
   }
 
   countRolling(): number {

@@ -1,11 +1,13 @@
 import { KINDS, type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
-import { isRolledOut, runsTemplate } from '../../workloads/rollout.ts';
+import { runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
+import { type WaiterFacts, chooseNext } from './choose-next.ts';
 import { OwnSwaps } from './own-swaps.ts';
-import { type OwnPatch, Permits } from './permits.ts';
-import { type Room, type Waiter, chooseNext, createRoom, findRolloutWait, findRisk } from './turns.ts';
+import { type OwnPatch, Permits, hasRolledOut } from './permits.ts';
+import { findRolloutWait, findRisk } from './turns.ts';
+import { type Room, createRoom } from './room.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapStops, type SwapStopsOptions } from './swap-stops.ts';
 import { findSwapOutcome } from './swap-outcome.ts';
@@ -22,11 +24,6 @@ export interface RolloutBudgetOptions extends SwapStopsOptions {
   readonly isCopy: (image: string) => boolean;
   /** Called with the key of a workload that waited for a permit and may try again. */
   readonly onFree: (workloadKey: string) => void;
-}
-
-/** True once the rollout that a patch has started is over. */
-function hasRolledOut(workload: Workload, generation: number): boolean {
-  return workload.rollout.generation >= generation && isRolledOut(workload);
 }
 
 /**
@@ -135,6 +132,10 @@ export class RolloutBudget {
     const own = { atMs, generation: rollout.generation + 1, before: this.#permits.find(key) };
     this.#permits.take(key, { namespace, untilMs, own, isOutOfTurn: options.isUrgent === true });
     this.#waiting.delete(key);
+    if (options.isUrgent === true) {
+      // It may have had a place, or been called to one, that it does not take now.
+      this.#wakeWaiting();
+    }
     return atMs;
   }
 
@@ -179,8 +180,10 @@ export class RolloutBudget {
   }
 
   /** Asks to be called when it is the workload's turn. Only a swap waits for more than a permit. */
-  waitForPermit(workload: Workload, purpose: Waiter['purpose']): void {
+  waitForPermit(workload: Workload, purpose: WaiterFacts['purpose']): void {
     const key = formatWorkloadKey(workload);
+    // It was called in vain: others were faster, or its swap came to nothing.
+    this.#permits.uncall(key);
     this.#waiting.add({ key, purpose, namespace: workload.namespace, risk: findRisk(workload) });
     // A place may have become free because its time is over, which nobody is told of.
     this.#wakeWaiting();
@@ -242,7 +245,7 @@ export class RolloutBudget {
     workload: Workload,
     { record, own }: { readonly record: SwapRecord; readonly own: OwnPatch },
   ): void {
-    if (!hasRolledOut(workload, own.generation)) {
+    if (!hasRolledOut(workload, own)) {
       return;
     }
     this.#permits.delete(key);
@@ -278,7 +281,7 @@ export class RolloutBudget {
     const room = this.#createRoom();
     const maySwap = this.#createMaySwap();
     let count = 0;
-    for (const other of this.#waiting.namespaces()) {
+    for (const other of this.#waiting.list().keys()) {
       count += Number((held.get(other) ?? 0) < own && room(other) > 0 && maySwap(other));
       if (count >= most) {
         break;
@@ -291,24 +294,22 @@ export class RolloutBudget {
   #createMaySwap(): (namespace: string) => boolean {
     const isStopped = this.#stops.findEndMs() !== undefined;
     const stopped = this.#stops.listNamespaces();
-    const rolling = this.#listRolling();
+    const rolling = new Set([...this.#listRolling(), ...this.#permits.listCalled()]);
     return (namespace) =>
       !isStopped && !stopped.has(namespace) && (this.#proven.has(namespace) || !rolling.has(namespace));
   }
 
   #wakeWaiting(): void {
-    const room = this.#createRoom();
-    if (this.#waiting.size === 0 || room() <= 0) {
+    if (this.#waiting.size === 0) {
       return;
     }
-    const maySwap = this.#createMaySwap();
-    const mayStart = this.#waiting
-      .list()
-      .filter(({ namespace, purpose }) => purpose === 'restore' || maySwap(namespace));
-    const isProven = (namespace: string): boolean => this.#proven.has(namespace);
-    const places = this.#permits.countPlaces();
-    const { maxRollouts } = this.#options.limits();
-    for (const { key, namespace } of chooseNext(mayStart, { places, maxRollouts, isProven })) {
+    const next = chooseNext(this.#waiting.list(), {
+      places: this.#permits.countPlaces(),
+      maxRollouts: this.#options.limits().maxRollouts,
+      maySwap: this.#createMaySwap(),
+      isProven: (namespace) => this.#proven.has(namespace),
+    });
+    for (const { key, namespace } of next) {
       this.#waiting.delete(key);
       this.#permits.call(key, namespace);
       this.#options.onFree(key);

@@ -1,37 +1,55 @@
-import { Counts } from '../../counts.ts';
-import type { Waiter } from './turns.ts';
+import type { NamespaceLine, Waiter, WaiterFacts } from './choose-next.ts';
+import type { Risk } from './turns.ts';
 
-/** Workloads that wait for their turn, who has waited longest first. */
+interface Line extends NamespaceLine {
+  restores: number;
+  readonly byRisk: Map<Risk, Map<string, Waiter>>;
+}
+
+/** Workloads that wait for their turn, in such an order that who comes next is found without looking at all of them. */
 export class WaitingLine {
   readonly #waiters = new Map<string, Waiter>();
-  readonly #namespaces = new Counts();
+  readonly #lines = new Map<string, Line>();
+  #count = 0;
 
   get size(): number {
     return this.#waiters.size;
   }
 
   /** Whoever waits already keeps its place. */
-  add(waiter: Waiter): void {
-    if (!this.#waiters.has(waiter.key)) {
-      this.#namespaces.add(waiter.namespace);
+  add(facts: WaiterFacts): void {
+    const { key, namespace, risk, purpose } = facts;
+    const before = this.#waiters.get(key);
+    if (before?.risk === risk && before.purpose === purpose) {
+      return;
     }
-    this.#waiters.set(waiter.key, waiter);
+    this.delete(key);
+    this.#count += 1;
+    const waiter = { ...facts, place: before?.place ?? this.#count };
+    this.#waiters.set(key, waiter);
+    const line = this.#lines.get(namespace) ?? { restores: 0, byRisk: new Map<Risk, Map<string, Waiter>>() };
+    line.restores += Number(purpose === 'restore');
+    line.byRisk.set(risk, (line.byRisk.get(risk) ?? new Map<string, Waiter>()).set(key, waiter));
+    this.#lines.set(namespace, line);
   }
 
   delete(key: string): void {
     const waiter = this.#waiters.get(key);
-    if (waiter) {
-      this.#waiters.delete(key);
-      this.#namespaces.remove(waiter.namespace);
+    const line = waiter && this.#lines.get(waiter.namespace);
+    if (!line) {
+      return;
+    }
+    const { namespace, risk, purpose } = waiter;
+    this.#waiters.delete(key);
+    line.restores -= Number(purpose === 'restore');
+    line.byRisk.get(risk)?.delete(key);
+    if ([...line.byRisk.values()].every(({ size }) => size === 0)) {
+      this.#lines.delete(namespace);
     }
   }
 
-  list(): readonly Waiter[] {
-    return [...this.#waiters.values()];
-  }
-
-  /** Each once. */
-  namespaces(): Iterable<string> {
-    return this.#namespaces.names();
+  /** By namespace; each has at least one. */
+  list(): ReadonlyMap<string, NamespaceLine> {
+    return this.#lines;
   }
 }
