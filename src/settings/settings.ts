@@ -70,7 +70,8 @@ const SCHEMA = z.object({
     'Copy signatures, attestations and SBOMs along: referrers of OCI 1.1, and tags as cosign writes them.',
   ),
   MAX_CONCURRENT_ROLLOUTS: wholeNumber('5', { min: 1, max: 1000 }).describe(
-    'Workloads that may be rolling out at the same time because of a swap. Rescues come on top. Against a namespace every other one counts with at most one more than that has, so there may be more when one took several while nobody else waited: at worst 10 of 5, or 27 of 10.',
+    'Workloads that may be rolling out at the same time because of a swap, shared by the namespaces that want to. ' +
+      'Rescues come on top, and some more where one namespace had several before others came: at worst 10 of 5, or 27 of 10.',
   ),
   ROLLOUT_TIMEOUT: durationMs('10m').describe(
     'How long a pod may take to become ready after a swap before the swap is undone, and how long the rollout counts ' +

@@ -80,9 +80,9 @@ function listNextRound(heads: Iterable<Head>, { held }: Places, room: Room): rea
  */
 export function chooseNext(
   waiting: ReadonlyMap<string, NamespaceLine>,
-  { places: { held, shared }, maxRollouts, maySwap, isProven }: FreePlaces,
+  { places: { held, shared, active }, maxRollouts, maySwap, isProven }: FreePlaces,
 ): readonly Waiter[] {
-  const places = { held: new Map(held), shared: new Map(shared) };
+  const places = { held: new Map(held), shared: new Map(shared), active };
   const roomAtFirst = createRoom(places, maxRollouts);
   const heads = new Map<string, Head>();
   const setHead = (namespace: string, head: Head | undefined): void =>

@@ -95,7 +95,7 @@ export class Permits {
   }
 
   /** Of each namespace, taken or kept. */
-  countPlaces(exceptKey?: string): Places {
+  countPlaces(exceptKey?: string): Pick<Places, 'held' | 'shared'> {
     this.#dropExpired();
     const [held, shared] = [new Map<string, number>(), new Map<string, number>()];
     for (const [key, { namespace, isShared }] of this.#list()) {

@@ -3,11 +3,12 @@ import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { runsTemplate } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { RolloutWait } from '../decide/rollout-wait.ts';
+import { ActiveNamespaces } from './active-namespaces.ts';
 import { type WaiterFacts, chooseNext } from './choose-next.ts';
 import { OwnSwaps } from './own-swaps.ts';
 import { type OwnPatch, Permits, hasRolledOut } from './permits.ts';
 import { findRolloutWait, findRisk } from './turns.ts';
-import { type Room, createRoom } from './room.ts';
+import { type Places, createRoom } from './room.ts';
 import { ProvenNamespaces } from './proven-namespaces.ts';
 import { SwapStops, type SwapStopsOptions } from './swap-stops.ts';
 import { findSwapOutcome } from './swap-outcome.ts';
@@ -41,11 +42,13 @@ export class RolloutBudget {
   readonly #stops: SwapStops;
   readonly #trials = new SwapTrials();
   readonly #ownSwaps = new OwnSwaps();
+  readonly #active: ActiveNamespaces;
   #leadingSinceMs: number | undefined;
 
   constructor(options: RolloutBudgetOptions) {
     this.#options = options;
     this.#permits = new Permits(options.nowMs);
+    this.#active = new ActiveNamespaces(options.nowMs);
     this.#stops = new SwapStops(options);
   }
 
@@ -66,6 +69,13 @@ export class RolloutBudget {
       this.#ownSwaps.forget(key);
       this.#wakeWaiting();
       return;
+    }
+    if (
+      this.#leadingSinceMs === undefined &&
+      workload.slots.some(({ image }) => !this.#options.isCopy(image))
+    ) {
+      // It will want a place when this process leads.
+      this.#active.note(workload.namespace);
     }
     const hadPermit = this.#permits.has(key);
     const hadTrial = this.#trials.has(key);
@@ -131,6 +141,7 @@ export class RolloutBudget {
     const untilMs = atMs + this.#options.limits().timeoutMs;
     const own = { atMs, generation: rollout.generation + 1, before: this.#permits.find(key) };
     this.#permits.take(key, { namespace, untilMs, own, isOutOfTurn: options.isUrgent === true });
+    this.#active.note(namespace);
     this.#waiting.delete(key);
     if (options.isUrgent === true) {
       // It may have had a place, or been called to one, that it does not take now.
@@ -260,34 +271,17 @@ export class RolloutBudget {
 
   /** Places that this workload may have. One that has a permit, or was called, need not wait for itself. */
   #countFreeFor(workload: WorkloadName): number {
-    const key = formatWorkloadKey(workload);
-    const { namespace } = workload;
-    const free = this.#createRoom(key)(namespace);
-    const isAsked = free > 0 && !this.#permits.has(key) && !this.#permits.isCalled(key);
-    return isAsked ? free - this.#countBefore(namespace, free) : free;
+    const places = this.#countPlaces(formatWorkloadKey(workload));
+    return createRoom(places, this.#options.limits().maxRollouts)(workload.namespace);
   }
 
-  #createRoom(exceptKey?: string): Room {
-    return createRoom(this.#permits.countPlaces(exceptKey), this.#options.limits().maxRollouts);
-  }
-
-  /** Namespaces that wait with fewer places than this one, as far as that matters: it is their turn. */
-  #countBefore(namespace: string, most: number): number {
-    const { held } = this.#permits.countPlaces();
-    const own = held.get(namespace) ?? 0;
-    if (own === 0) {
-      return 0;
-    }
-    const room = this.#createRoom();
+  #countPlaces(exceptKey?: string): Places {
+    const { held, shared } = this.#permits.countPlaces(exceptKey);
     const maySwap = this.#createMaySwap();
-    let count = 0;
-    for (const other of this.#waiting.list().keys()) {
-      count += Number((held.get(other) ?? 0) < own && room(other) > 0 && maySwap(other));
-      if (count >= most) {
-        break;
-      }
-    }
-    return count;
+    const waiting = [...this.#waiting.list()]
+      .filter(([namespace, { restores }]) => restores > 0 || maySwap(namespace))
+      .map(([namespace]) => namespace);
+    return { held, shared, active: new Set([...held.keys(), ...this.#active.list(), ...waiting]) };
   }
 
   /** Whether a swap may begin in a namespace, once a place is free. */
@@ -304,7 +298,7 @@ export class RolloutBudget {
       return;
     }
     const next = chooseNext(this.#waiting.list(), {
-      places: this.#permits.countPlaces(),
+      places: this.#countPlaces(),
       maxRollouts: this.#options.limits().maxRollouts,
       maySwap: this.#createMaySwap(),
       isProven: (namespace) => this.#proven.has(namespace),

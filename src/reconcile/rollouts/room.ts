@@ -3,32 +3,34 @@ export interface Places {
   readonly held: ReadonlyMap<string, number>;
   /** Those of them that others may be kept waiting for. */
   readonly shared: ReadonlyMap<string, number>;
+  /** Namespaces that have places, wait for some, or did so a moment ago. */
+  readonly active: ReadonlySet<string>;
 }
 
-/** Places that a namespace has left; of no namespace: one that has none yet. */
+/** Above 0: a namespace may take a place, its first one where it is of no namespace. */
 export type Room = (namespace?: string) => number;
 
 /**
- * Shared as max-min fairness has it: against a namespace every other one counts with no more places than it would have
- * itself then. Rollouts that never end cost their users nothing, and whoever has many of them keeps nobody waiting who has
- * fewer. So there are more rollouts than places while one namespace has several that it took before another one came: of
- * five, seven with a second namespace, and ten at worst. What a namespace does out of turn, as rescues, takes places of its
- * own only.
+ * Places are dealt in rounds: one for every active namespace, then a second one for every one. Who wants another place gets it
+ * if the rounds before can be completed for all, and those that have as many already leave one. So rollouts that never end,
+ * which cost their users nothing, take their namespace's share and not those of the others: even where it has taken more
+ * while nobody else was active, it counts with one place in the first round. There are more rollouts than places then, until
+ * some of them end: of five, seven with a second namespace, and ten at worst. What a namespace does out of turn, as rescues, takes
+ * places of its own only.
  */
-export function createRoom({ held, shared }: Places, maxRollouts: number): Room {
-  const sums = new Map<number, number>();
-  const sumOf = (most: number): number => {
-    const known = sums.get(most);
-    if (known !== undefined) {
-      return known;
-    }
-    const sum = [...shared.values()].reduce((all, count) => all + Math.min(count, most), 0);
-    sums.set(most, sum);
+export function createRoom({ held, shared, active }: Places, maxRollouts: number): Room {
+  const idle = [...active].filter((namespace) => !held.has(namespace)).length;
+  const known = new Map<number, number>();
+  /** What all have taken, or may still take, before anybody takes a place more than `own`. */
+  const sumOf = (own: number): number => {
+    const countFor = ([namespace, count]: readonly [string, number]): number =>
+      Math.min(own + 1, (shared.get(namespace) ?? 0) + Math.max(0, own - count));
+    const sum = known.get(own) ?? [...held].map(countFor).reduce((all, count) => all + count, own * idle);
+    known.set(own, sum);
     return sum;
   };
   return (namespace = '') => {
     const own = held.get(namespace) ?? 0;
-    const others = sumOf(own + 1) - (shared.get(namespace) ?? 0);
-    return maxRollouts - others - own;
+    return maxRollouts - own - (sumOf(own) - (shared.get(namespace) ?? 0));
   };
 }

@@ -3,9 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { type Places, createRoom } from '../../../src/reconcile/rollouts/room.ts';
 
 describe('the room of a namespace', () => {
-  const toPlaces = (held: Readonly<Record<string, number>>, shared = held): Places => ({
+  const toPlaces = (
+    held: Readonly<Record<string, number>>,
+    { shared = held, active = [] }: { shared?: Readonly<Record<string, number>>; active?: string[] } = {},
+  ): Places => ({
     held: new Map(Object.entries(held)),
     shared: new Map(Object.entries(shared)),
+    active: new Set([...Object.keys(held), ...active]),
   });
   const roomOf = (namespace: string, places: Places, maxRollouts = 5): number =>
     createRoom(places, maxRollouts)(namespace);
@@ -32,14 +36,22 @@ describe('the room of a namespace', () => {
   it('grows no further than that of the others', { tags: 'attack-share' }, () => {
     expect(roomOf('shop', toPlaces({ evil: 5, shop: 1 }))).toBe(2);
     expect(roomOf('shop', toPlaces({ evil: 5, shop: 2 }))).toBe(0);
-    expect(roomOf('evil', toPlaces({ evil: 5, shop: 2 }))).toBe(-2);
+    expect(roomOf('evil', toPlaces({ evil: 5, shop: 2 }))).toBeLessThan(0);
   });
 
   it('is not taken by what others have done out of turn', { tags: 'attack-share' }, () => {
-    const places = toPlaces({ evil: 9, more: 9 }, {});
+    const places = toPlaces({ evil: 9, more: 9 }, { shared: {} });
     expect(roomOf('shop', places)).toBe(5);
     expect(roomOf('shop', places, 1)).toBe(1);
     expect(roomOf('evil', places)).toBe(-4);
+    expect(roomOf('shop', toPlaces({ evil: 9, shop: 3 }, { shared: { shop: 3 } }))).toBe(2);
+  });
+
+  it('leaves theirs to those that have none at the moment', { tags: 'attack-share' }, () => {
+    const active = ['a', 'b', 'c'];
+    expect([1, 2].map((shop) => roomOf('shop', toPlaces({ shop }, { active })))).toEqual([1, -3]);
+    expect(roomOf('a', toPlaces({ shop: 2, b: 1, c: 1 }, { active }))).toBe(2);
+    expect(roomOf('b', toPlaces({ shop: 2, b: 1, c: 1 }, { active }))).toBe(0);
   });
 
   it('comes to no more than ten rollouts for five places', { tags: 'attack-share' }, () => {
