@@ -10,14 +10,17 @@ import { LINEAR, measureGrowth } from '../../support/growth.ts';
 const COPY = 'backup.example/p/docker.io/library/nginx:1.27';
 
 let called: string[];
+let nowMs: number;
 
-function createBudget(maxRollouts: number): RolloutBudget {
+function createBudget(maxRollouts: number, { isLeading = true } = {}): RolloutBudget {
   const settings = someSettings({ MAX_CONCURRENT_ROLLOUTS: `${maxRollouts}` });
   const budget = aBudget(() => settings, {
-    nowMs: () => 1_700_000_000_000,
+    nowMs: () => nowMs,
     onFree: (key) => called.push(key.slice(key.lastIndexOf('/') + 1)),
   });
-  budget.start();
+  if (isLeading) {
+    budget.start();
+  }
   return budget;
 }
 
@@ -44,6 +47,7 @@ function endRollout(budget: RolloutBudget, { name, namespace }: Workload): void 
 
 beforeEach(() => {
   called = [];
+  nowMs = 1_700_000_000_000;
 });
 
 it('whoever was called in vain, because another namespace was faster, is called again', () => {
@@ -76,6 +80,34 @@ it('only one of a namespace in which no swap has succeeded is called', () => {
     budget.waitForPermit(inShop(name), 'swap');
   }
   expect(called).toEqual(['a']);
+});
+
+it(
+  'the share of a namespace is kept for a minute after its last rollout began',
+  { tags: 'attack-share' },
+  () => {
+    const budget = createBudget(5);
+    prove(budget, 'shop', 'far');
+    const far = aWorkload({ name: 'far', namespace: 'far' });
+    reserve(budget, far);
+    endRollout(budget, far);
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    expect(names.filter((name) => reserve(budget, inShop(name)))).toEqual(['a', 'b', 'c']);
+    nowMs += 59_999;
+    expect(reserve(budget, inShop('d'))).toBe(false);
+    nowMs += 1;
+    expect([reserve(budget, inShop('d')), reserve(budget, inShop('e'))]).toEqual([true, true]);
+  },
+);
+
+it('a process that begins to lead keeps the shares of namespaces with something to swap', () => {
+  const budget = createBudget(5, { isLeading: false });
+  prove(budget, 'shop', 'done');
+  const far = aWorkload({ name: 'far', namespace: 'far' });
+  budget.observe(formatWorkloadKey(far), far);
+  budget.start();
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  expect(names.filter((name) => reserve(budget, inShop(name)))).toEqual(['a', 'b', 'c']);
 });
 
 it('looks at nobody of a namespace that has no room', { tags: 'attack-share' }, () => {
