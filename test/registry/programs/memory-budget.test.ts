@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import {
   MemoryBudget,
@@ -8,8 +11,27 @@ import {
   findMemoryExcess,
 } from '../../../src/registry/programs/memory-budget.ts';
 import { runProgram } from '../../../src/registry/programs/run-program.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'memory-budget-'));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+/** A script that goes on until `letEnd`, and does something at its end. */
+function endsWith(last: string): string {
+  const file = JSON.stringify(join(folder, 'end'));
+  return `const timer = setInterval(() => { if (require('node:fs').existsSync(${file})) { clearInterval(timer); ${last}; } }, 10);`;
+}
+
+async function letEnd(): Promise<void> {
+  await writeFile(join(folder, 'end'), '');
+}
 
 const alone = (aloneBytes: number) => new MemoryBudget(() => ({ aloneBytes, togetherBytes: Infinity }));
 
@@ -48,7 +70,15 @@ it('a program that was too large for a moment only is ended as well', async () =
 it('a program that keeps within its bound ends by itself', async () => {
   // Of this process, and so of any Node: what a bare one takes is well below.
   const own = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
-  const result = await run('setTimeout(() => console.log("done"), 200)', alone(2 * own));
+  let looks = 0;
+  const budget = new MemoryBudget(() => {
+    looks += 1;
+    return { aloneBytes: 2 * own, togetherBytes: Infinity };
+  });
+  const ending = run(endsWith('console.log("done")'), budget);
+  await waitFor(() => looks > 1, { what: 'the program to be looked at' });
+  await letEnd();
+  const result = await ending;
   expect(result).toEqual({ stopped: undefined, exitCode: 0, stdout: 'done\n' });
 });
 
@@ -99,8 +129,11 @@ it(
   async () => {
     const memory = new MemoryBudget(() => ({ aloneBytes: 900 * MIB, togetherBytes: 500 * MIB }));
     const grow = (mib: number): string =>
-      `globalThis.all = Buffer.alloc(${mib} * 1024 * 1024, 1); console.log("grown"); setTimeout(() => process.exit(), 3000)`;
-    const [large, small] = await Promise.all([run(grow(450), memory, 'one'), run(grow(50), memory, 'other')]);
+      `globalThis.all = Buffer.alloc(${mib} * 1024 * 1024, 1); ${endsWith('')}`;
+    const both = [run(grow(450), memory, 'one'), run(grow(50), memory, 'other')] as const;
+    const large = await both[0];
+    await letEnd();
+    const small = await both[1];
     expect([large.stopped, large.memoryExcess?.is]).toEqual(['memory', 'together']);
     expect([small.stopped, small.exitCode]).toEqual([undefined, 0]);
   },
