@@ -29,11 +29,11 @@ export function createRequestTurns(rate: RequestRate | undefined, clock: Clock):
       signal?.throwIfAborted();
       await wait(bucket?.reserveMs() ?? 0, signal);
       const endMs = clock.monotonicMs() + LONGEST_PAUSE_MS;
+      const countLeftMs = (): number => Math.min(pausedUntilMs, endMs) - clock.monotonicMs();
       // It may be told to wait longer meanwhile.
-      for (let leftMs = 1; leftMs > 0;) {
+      while (countLeftMs() > 0) {
         signal?.throwIfAborted();
-        leftMs = Math.min(pausedUntilMs, endMs) - clock.monotonicMs();
-        await wait(leftMs, signal);
+        await wait(countLeftMs(), signal);
       }
       signal?.throwIfAborted();
     },

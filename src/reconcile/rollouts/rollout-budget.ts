@@ -271,13 +271,12 @@ export class RolloutBudget {
 
   /** Places that this workload may have. One that has a permit, or was called, need not wait for itself. */
   #countFreeFor(workload: WorkloadName): number {
-    const places = this.#countPlaces(formatWorkloadKey(workload));
+    const places = this.#countPlaces(this.#createMaySwap(), formatWorkloadKey(workload));
     return createRoom(places, this.#options.limits().maxRollouts)(workload.namespace);
   }
 
-  #countPlaces(exceptKey?: string): Places {
+  #countPlaces(maySwap: (namespace: string) => boolean, exceptKey?: string): Places {
     const { held, shared } = this.#permits.countPlaces(exceptKey);
-    const maySwap = this.#createMaySwap();
     const waiting = [...this.#waiting.list()]
       .filter(([namespace, { restores }]) => restores > 0 || maySwap(namespace))
       .map(([namespace]) => namespace);
@@ -297,10 +296,11 @@ export class RolloutBudget {
     if (this.#waiting.size === 0) {
       return;
     }
+    const maySwap = this.#createMaySwap();
     const next = chooseNext(this.#waiting.list(), {
-      places: this.#countPlaces(),
+      places: this.#countPlaces(maySwap),
       maxRollouts: this.#options.limits().maxRollouts,
-      maySwap: this.#createMaySwap(),
+      maySwap,
       isProven: (namespace) => this.#proven.has(namespace),
     });
     for (const { key, namespace } of next) {

@@ -7,8 +7,8 @@ export interface Places {
   readonly active: ReadonlySet<string>;
 }
 
-/** Above 0: a namespace may take a place, its first one where it is of no namespace. */
-export type Room = (namespace?: string) => number;
+/** Above 0: a namespace may take another place. */
+export type Room = (namespace: string) => number;
 
 /**
  * Places are dealt in rounds: one for every active namespace, then a second one for every one. Who wants another place gets it
@@ -29,7 +29,7 @@ export function createRoom({ held, shared, active }: Places, maxRollouts: number
     known.set(own, sum);
     return sum;
   };
-  return (namespace = '') => {
+  return (namespace) => {
     const own = held.get(namespace) ?? 0;
     return maxRollouts - own - (sumOf(own) - (shared.get(namespace) ?? 0));
   };
