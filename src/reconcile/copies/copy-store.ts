@@ -6,6 +6,8 @@ import type { CopyRequest, CopyState } from './copy-state.ts';
 
 interface Entry {
   request: CopyRequest;
+  /** All that it has been: what a pass looks up may be added to meanwhile. */
+  readonly requests: WeakSet<CopyRequest>;
   state: CopyState;
   /** What was asked when that came out: pods may have reported more since. */
   settledFor: CopyRequest | undefined;
@@ -184,11 +186,17 @@ export class CopyStore {
 
   /**
    * Keeps an outcome and wakes the workloads that wait for it, if it is another one than before. The request is the
-   * very object that was looked up: one from before `clear` belongs to other settings, and its outcome is dropped.
+   * very object that was looked up: one from before `clear` belongs to other settings, and its outcome is dropped. One that
+   * was added to meanwhile has found a copy all the same, and nobody else knows that it had to be made. That it found none
+   * may be over by what was added: that is looked at again.
    */
   settle(request: CopyRequest, state: CopyState): void {
     const entry = this.#entries.get(copyKey(request));
-    if (entry?.request !== request) {
+    if (!entry?.requests.has(request)) {
+      return;
+    }
+    if (entry.request !== request && state.phase !== 'verified') {
+      this.#onWanted(copyKey(request));
       return;
     }
     const isSame = entry.settledFor === request && isSameOutcome(entry.state, state);
@@ -238,7 +246,8 @@ export class CopyStore {
       const state = { phase: 'pending' } as const;
       const workloadKeys = new Set([workloadKey]);
       const namespaces = new Counts([namespace]);
-      this.#entries.set(key, { request, state, settledFor: undefined, workloadKeys, namespaces });
+      const requests = new WeakSet([request]);
+      this.#entries.set(key, { request, requests, state, settledFor: undefined, workloadKeys, namespaces });
       this.#onWanted(key);
       return;
     }
@@ -253,6 +262,7 @@ export class CopyStore {
     const merged = merge(entry.request, request);
     if (merged !== entry.request) {
       entry.request = merged;
+      entry.requests.add(merged);
       if (entry.state.phase !== 'verified' || !covers(entry.settledFor, merged)) {
         this.#onWanted(key);
       }

@@ -285,6 +285,18 @@ describe('a re-check', () => {
     expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
   });
 
+  it('keeps that it has copied again what is gone, whatever else pods show meanwhile', async () => {
+    copies.clear();
+    const starting = { ...RUNNING, isProven: false };
+    registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
+    const ended = reconcile(starting);
+    copies.want('Deployment/shop/web', [RUNNING]);
+    await ended;
+    await reconcile(RUNNING);
+    expect(registry.uploads).toBe(2);
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified', copiedAtMs: NOW_MS });
+  });
+
   it('completes a copy that lacks a part', async () => {
     registry.missingParts.set(DIGEST, OTHER_DIGEST);
     await reconcile(RUNNING);

@@ -167,6 +167,37 @@ it('drops the outcome of work that began under other settings', () => {
   expect(copies.get(NGINX)).toEqual({ phase: 'pending' });
 });
 
+describe('an outcome of work under way when more became known', () => {
+  const PROVEN = { ...NGINX, isProven: true };
+
+  beforeEach(() => {
+    copies.want('Deployment/a/web', [NGINX]);
+  });
+
+  it('is kept when it is a copy: that was made all the same', () => {
+    copies.want('Deployment/a/web', [PROVEN]);
+    copies.settle(NGINX, VERIFIED);
+    expect(copies.get(PROVEN)).toEqual(VERIFIED);
+    expect(woken).toEqual(['Deployment/a/web']);
+  });
+
+  it('does not answer what was not asked', () => {
+    const doubted = { ...NGINX, isDoubted: true };
+    copies.want('Deployment/a/web', [doubted]);
+    copies.settle(NGINX, VERIFIED);
+    expect(copies.get(doubted)).toEqual({ phase: 'pending' });
+  });
+
+  it('is no failure: that may be past by what is known now, and another look tells', () => {
+    copies.settle(NGINX, VERIFIED);
+    copies.want('Deployment/a/web', [PROVEN]);
+    expect(wanted).toHaveLength(1);
+    copies.settle(NGINX, FAILED);
+    expect(copies.get(PROVEN)).toEqual(VERIFIED);
+    expect(wanted).toHaveLength(2);
+  });
+});
+
 it('has a copy made again that is not there any more', () => {
   copies.want('Deployment/a/web', [NGINX]);
   copies.settle(NGINX, VERIFIED);
