@@ -116,6 +116,15 @@ export interface WorkloadStore {
   findNamespacePolicy(namespace: string): string | undefined;
 }
 
+/**
+ * The pods of the cluster as last seen: a moment old while all is well, minutes while the watch has trouble. They say when
+ * to look; before anything is done because of them, they are listed.
+ */
+export interface PodStore {
+  /** Those that a workload has made, or a run of it; undefined while pods are not watched. */
+  listOf(workload: WorkloadName): readonly Pod[] | undefined;
+}
+
 /** New image per slot, and annotations to set (a string) or remove (null). */
 export interface WorkloadPatch {
   readonly slots: readonly Pick<Slot, 'place' | 'name' | 'image'>[];

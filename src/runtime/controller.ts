@@ -52,14 +52,16 @@ async function work(
  * @throws {UsageError} when there is neither a ConfigMap nor an environment with usable settings.
  */
 export async function runController(parts: ControllerParts, signal: AbortSignal): Promise<number> {
-  const { settingsWatch, workloads, live, lease, pullSecrets, registry, deps } = parts;
+  const { settingsWatch, workloads, pods, live, lease, pullSecrets, registry, deps } = parts;
   const stopped = AbortSignal.any([signal, lease.lost]);
   const stopWatching = new AbortController();
-  const watching = Promise.all([settingsWatch.run(stopWatching.signal), workloads.run(stopWatching.signal)]);
+  const watching = Promise.all(
+    [settingsWatch, workloads, pods].map((watch) => watch.run(stopWatching.signal)),
+  );
   try {
     await findSettings(parts, stopped);
     if (live.isKnown) {
-      await Promise.race([workloads.synced, untilAborted(stopped)]);
+      await Promise.race([Promise.all([workloads.synced, pods.known]), untilAborted(stopped)]);
     }
     if (!stopped.aborted) {
       await work(parts, { stopped, stopWatching: stopWatching.signal });

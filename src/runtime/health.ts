@@ -2,6 +2,7 @@ import type { LiveSettings } from '../settings/live-settings.ts';
 import type { HealthChecks } from '../telemetry/http-server.ts';
 import type { Lease } from './lease.ts';
 import type { Loops } from './loops/loops.ts';
+import type { PodWatch } from './watches/pod-watch.ts';
 import type { WorkloadWatch } from './watches/workload-watch.ts';
 
 /** Watches are renewed every ten minutes at the latest. */
@@ -16,14 +17,18 @@ const LEASE_STUCK_MS = 35_000;
 export interface HealthParts {
   readonly live: LiveSettings;
   readonly workloads: WorkloadWatch;
+  readonly pods: Pick<PodWatch, 'isKnown' | 'lastActivityAgeMs'>;
   readonly loops: Loops;
   readonly lease: Pick<Lease, 'renewalAgeMs'>;
 }
 
 /** Says which part is stuck. */
-export function createLivenessChecks({ workloads, loops, lease }: HealthParts): HealthChecks {
+export function createLivenessChecks({ workloads, pods, loops, lease }: HealthParts): HealthChecks {
   return {
-    watch: () => (workloads.lastActivityAgeMs() > WATCH_STUCK_MS ? 'no sign of life' : undefined),
+    watch: () => {
+      const ageMs = Math.max(workloads.lastActivityAgeMs(), pods.lastActivityAgeMs());
+      return ageMs > WATCH_STUCK_MS ? 'no sign of life' : undefined;
+    },
     loop: () => {
       const isStuck = loops.longestPassMs() > PASS_STUCK_MS || loops.longestOverdueMs() > OVERDUE_STUCK_MS;
       return isStuck ? 'a pass does not end' : undefined;
@@ -33,9 +38,9 @@ export function createLivenessChecks({ workloads, loops, lease }: HealthParts): 
 }
 
 /** Says what is still missing before this process could work. */
-export function createReadinessChecks({ live, workloads }: HealthParts): HealthChecks {
+export function createReadinessChecks({ live, workloads, pods }: HealthParts): HealthChecks {
   return {
     settings: () => (live.isKnown ? undefined : 'not known'),
-    watch: () => (workloads.hasSynced() ? undefined : 'not synced'),
+    watch: () => (workloads.hasSynced() && pods.isKnown() ? undefined : 'not synced'),
   };
 }

@@ -41,7 +41,7 @@ function refuseSettings({ metrics, live, configMapRecorder, deps }: ControllerPa
 
 /** Who hears of what. To be called once, before anything runs. */
 export function connectParts(parts: ControllerParts): void {
-  const { metrics, live, workloads, lease, configMapRecorder, loops } = parts;
+  const { metrics, live, workloads, pods, lease, configMapRecorder, loops } = parts;
   metrics.observe(() => takeSnapshot(parts));
   live.listen({
     onChanged: (now, before) => applySettings(parts, now, before),
@@ -55,5 +55,7 @@ export function connectParts(parts: ControllerParts): void {
     },
     onForbidden: (kinds) => configMapRecorder.recordForbidden(kinds),
   });
+  pods.listen((workloadKey) => loops.observePod(workloadKey));
+  void pods.known.then(() => advance(parts));
   void lease.taken.then(() => takeLease(parts));
 }

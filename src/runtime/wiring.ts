@@ -16,6 +16,7 @@ import { toRegistrySettings } from './loops/copy-loop.ts';
 import { Loops } from './loops/loops.ts';
 import { PullSecretLoop } from './loops/pull-secret-loop.ts';
 import { CurrentPhase } from './phase.ts';
+import { type PodWatch, createPodWatch } from './watches/pod-watch.ts';
 import { type SettingsWatch, createSettingsWatch } from './watches/settings-watch.ts';
 import { type WorkloadWatch, createWorkloadWatch } from './watches/workload-watch.ts';
 
@@ -38,6 +39,7 @@ interface Surroundings {
   readonly live: LiveSettings;
   readonly settingsWatch: SettingsWatch;
   readonly workloads: WorkloadWatch;
+  readonly pods: PodWatch;
   readonly events: Events;
   readonly lease: Lease;
   readonly phase: CurrentPhase;
@@ -61,16 +63,18 @@ function buildSurroundings(deps: ControllerDeps): Surroundings {
     log,
     isInScope: (name) => live.isKnown && isInScope(name, createScope(live.current, self)),
   });
+  const pods = createPodWatch(deps);
   const lease = deps.leaderElect ? createSharedLease(deps) : createLoneLease();
   return {
     metrics: createMetrics(deps.version),
     live,
     settingsWatch: createSettingsWatch({ connection, namespace, live, clock, log }),
     workloads,
+    pods,
     events: createEvents(deps),
     lease,
     phase: new CurrentPhase(() => ({
-      isAllKnown: live.isKnown && workloads.hasSynced(),
+      isAllKnown: live.isKnown && workloads.hasSynced() && pods.isKnown(),
       hasLease: lease.isLeader(),
     })),
   };

@@ -1,4 +1,4 @@
-/** A role that lacks one kind, on the real API server. */
+/** A role that lacks one kind, and the watch of pods, on the real API server. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
@@ -37,9 +37,10 @@ beforeAll(async () => {
     REQUEUE_AFTER: '1s',
   });
   rules = (await kube.get(ROLE))?.['rules'] as readonly Rule[];
-  const less = rules.map((rule) => ({
+  const less = rules.map(({ resources, verbs, ...rule }) => ({
     ...rule,
-    resources: rule.resources.filter((resource) => resource !== 'statefulsets'),
+    resources: resources.filter((resource) => resource !== 'statefulsets'),
+    verbs: resources.includes('pods') ? verbs.filter((verb) => verb !== 'watch') : verbs,
   }));
   await kube.patch(ROLE, { rules: less });
   controller = await startController(cluster, { name: 'permissions', registries: [backup] });
@@ -64,12 +65,18 @@ it('manages the other kinds, says once what is missing, and goes on when it is g
     /^Workloads of the kind StatefulSet are not managed: listing and watching statefulsets/,
   );
   expect(imagesOf(await read(kube, db))).toEqual([singleManifest.reference]);
-  const told = (await controller.log()).filter(({ message }) => String(message).startsWith('not permitted'));
-  expect(told).toMatchObject([{ level: 'warn', resource: 'statefulsets' }]);
+  expect(await readRefused()).toEqual(['pods', 'statefulsets']);
 
   await kube.patch(ROLE, { rules });
   await waitForRollout(kube, db);
   await waitForEvent(kube, db, 'ImageSwapped');
   await waitForImages(kube, db, [copyOf(singleManifest, PREFIX)]);
   expect(await listEvents(kube, configMap)).toHaveLength(1);
+  expect(await readRefused()).toEqual(['pods', 'statefulsets']);
 });
+
+/** What the log says is not permitted, once for every time it says so. */
+async function readRefused(): Promise<readonly string[]> {
+  const told = (await controller.log()).filter(({ message }) => String(message).startsWith('not permitted'));
+  return told.map(({ resource }) => String(resource)).toSorted();
+}

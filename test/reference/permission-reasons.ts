@@ -51,9 +51,9 @@ const WORKLOADS: readonly PermissionReason[] = [
 const PODS_AND_CLUSTER: readonly PermissionReason[] = [
   {
     file: DEFAULT,
-    verbs: ['list'],
+    verbs: ['list', 'watch'],
     resources: ['pods'],
-    why: 'To see which digest runs, which is what gets backed up, and whether pods start after a swap, which is undone otherwise.',
+    why: 'To see which digest runs, which is what gets backed up, and whether pods start after a swap, which is undone otherwise. They are watched; before anything is done because of them, they are listed once more. Without `watch` they are listed whenever a workload is looked at.',
   },
   {
     file: DEFAULT,

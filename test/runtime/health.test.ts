@@ -30,6 +30,7 @@ function partsIn(state: Partial<State>): HealthParts {
   return {
     live: { isKnown },
     workloads: { lastActivityAgeMs: () => watchAgeMs, hasSynced: () => hasSynced },
+    pods: { lastActivityAgeMs: () => 0, isKnown: () => true },
     loops: { longestPassMs: () => passMs, longestOverdueMs: () => overdueMs },
     lease: { renewalAgeMs: () => renewalAgeMs },
   } as unknown as HealthParts;

@@ -10,7 +10,7 @@ import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
 import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { NO_MEMO, type SwapStop } from '../../src/reconcile/rollouts/swap-stops.ts';
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
-import type { Workload } from '../../src/workloads/workload.ts';
+import type { Pod, Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 import type { ClusterModel } from './cluster-model.ts';
@@ -48,6 +48,8 @@ export class ControllerModel {
   readonly #live: LiveSettings;
   readonly #loops: Loops;
   readonly #seen = new Map<string, Workload>();
+  /** By the name of their workload. */
+  readonly #seenPods = new Map<string, readonly Pod[]>();
   readonly #requests: Request[] = [];
   #heardChanges: number;
 
@@ -64,6 +66,7 @@ export class ControllerModel {
         list: () => [...this.#seen.values()],
         findNamespacePolicy: () => undefined,
       },
+      pods: { listOf: ({ name }) => this.#seenPods.get(name) ?? [] },
       areWorkloadsKnown: () => true,
       client: this.#createClient(),
       registry: this.#createRegistry(),
@@ -87,6 +90,7 @@ export class ControllerModel {
     for (const workload of world.cluster.workloads.values()) {
       this.#see(world.cluster.read(workload));
     }
+    this.hearPods();
     hasLease = true;
     phase.advance();
     this.#loops.start();
@@ -122,6 +126,21 @@ export class ControllerModel {
     } else {
       this.#seen.delete(change.key);
       this.#loops.observe(change.key, undefined);
+    }
+  }
+
+  /** Lets the watch of pods catch up. Until it is told to, it shows what was. */
+  hearPods(): void {
+    const { workloads } = this.#world.cluster;
+    for (const name of [...this.#seenPods.keys()].filter((one) => !workloads.has(one))) {
+      this.#seenPods.delete(name);
+    }
+    for (const { kind, namespace, name } of workloads.values()) {
+      const pods = this.#world.cluster.listPods(name);
+      if (JSON.stringify(pods) !== JSON.stringify(this.#seenPods.get(name))) {
+        this.#seenPods.set(name, pods);
+        this.#loops.observePod(formatWorkloadKey({ kind: kind.kind, namespace, name }));
+      }
     }
   }
 

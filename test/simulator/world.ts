@@ -389,6 +389,7 @@ export class World implements ControllerWorld {
     for (let steps = 0; ; steps += 1) {
       demand(steps < MOST_STEPS, 'everybody comes to rest before time passes');
       const isWaiting = this.#controller.isBehind() || this.#controller.countRequests() > 0;
+      this.#controller.hearPods();
       if (isWaiting) {
         this.#hearAll();
         this.#answerAll(0);
@@ -474,6 +475,7 @@ export class World implements ControllerWorld {
         ...times(4, () => this.#answerAll(pick)),
         ...times(2, () => this.#controller.hear()),
         ...times(4, () => this.#hearAll()),
+        ...times(3, () => this.#controller.hearPods()),
         ...times(4, () => this.#advance(workload)),
         ...times(3, () => this.#advanceAll()),
         ...times(4, () => this.#passTime(pick)),

@@ -4,6 +4,7 @@ import { systemClock } from '../../clock.ts';
 import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { createWorkloadClient } from '../../kubernetes/workloads/workload-client.ts';
 import { preview } from '../../reconcile/preview/preview.ts';
+import { NO_WATCHED_PODS } from '../../reconcile/workload/watched-pods.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import { limitSlots } from '../../workloads/too-large.ts';
 import { findExclusion } from '../../workloads/scope.ts';
@@ -20,12 +21,16 @@ import { formatJson, formatTable } from '../text-table.ts';
 import { toRegistrySettings } from '../../runtime/loops/copy-loop.ts';
 import { createControllerRegistry } from '../../runtime/controller-registry.ts';
 import { createScope, findKinds } from '../../settings/scope.ts';
+import { fetchPods } from './fetch-pods.ts';
 import { type PlanRow, toExcludedRow, toPlanRow } from './plan-row.ts';
 
 export interface PlanOptions extends CommandOptions {
   readonly selection: Selection;
   readonly output: 'table' | 'json';
 }
+
+/** Fewer workloads than these have their pods listed each by itself. */
+const FEWEST_FOR_ALL_PODS = 10;
 
 async function planRows(connection: Connection, options: PlanOptions): Promise<readonly PlanRow[]> {
   const settings = await fetchSettings(connection, options);
@@ -36,6 +41,7 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
   const chosen = selectWorkloads(workloads, options.selection);
   const all = workloads.filter((workload) => findExclusion(workload, scope) === undefined);
   const inScope = new Set(all);
+  const selected = chosen.filter((workload) => inScope.has(workload)).map(limitSlots);
   const registry = createControllerRegistry({
     environment: options.environment,
     clock: systemClock,
@@ -53,6 +59,7 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
     const previews = await preview(
       {
         workloads: { findNamespacePolicy: (namespace) => policies.get(namespace) },
+        pods: selected.length < FEWEST_FOR_ALL_PODS ? NO_WATCHED_PODS : await fetchPods(connection),
         client,
         registry,
         settings,
@@ -61,7 +68,7 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
       },
       {
         all: all.map(limitSlots),
-        selected: chosen.filter((workload) => inScope.has(workload)).map(limitSlots),
+        selected,
       },
       new AbortController().signal,
     );

@@ -13,8 +13,8 @@ export interface NamespaceShare<T> {
   readonly weigh: (value: T) => number;
   /** Of all objects of one namespace. A sixteenth more is for objects that are reduced; beyond that, none is kept. */
   readonly mostBytes: number;
-  /** What is kept of an object for which there is no room. */
-  readonly reduce: (value: T) => T;
+  /** What is kept of an object for which there is no room; nothing, when it is left out. */
+  readonly reduce?: (value: T) => T;
 }
 
 interface Entry<T> {
@@ -92,9 +92,9 @@ export class ObjectSet<T> {
     }
     const namespace = namespaceOf(key);
     this.#missing.set(namespace, Math.min(bytes, this.#missing.get(namespace) ?? Infinity));
-    const value = reduce(kept.value);
-    const reducedBytes = weigh(value);
-    return usedBytes + reducedBytes <= mostBytes * (1 + 1 / 16)
+    const value = reduce?.(kept.value);
+    const reducedBytes = value === undefined ? 0 : weigh(value);
+    return value !== undefined && usedBytes + reducedBytes <= mostBytes * (1 + 1 / 16)
       ? { kept: { ...kept, value, isReduced: true }, bytes: reducedBytes }
       : undefined;
   }

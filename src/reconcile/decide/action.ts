@@ -108,3 +108,22 @@ export type Action =
   | ReleaseImages
   | Wait
   | Observe;
+
+const BECAUSE_OF_PODS: Readonly<Record<Action['is'], boolean>> = {
+  'free pod': true,
+  swap: true,
+  undo: true,
+  // That pods run a copy is no reason to write anything; and if they do not, their next change tells.
+  'confirm swap': false,
+  'recheck copies': false,
+  hold: false,
+  restore: false,
+  'release images': false,
+  wait: false,
+  observe: false,
+};
+
+/** Whether something is written for a reason that pods have shown. */
+export function isBecauseOfPods({ is }: Action): boolean {
+  return BECAUSE_OF_PODS[is];
+}

@@ -40,4 +40,6 @@ export interface WorkloadMemory {
   seenSwap?: { readonly swappedAtMs: number; readonly seenAtMs: number } | undefined;
   runningPods?: RunningPods | undefined;
   unfinishedPods?: UnfinishedPods | undefined;
+  /** The watch of its pods was seen to be old: until then they are listed. */
+  listPodsUntilMs?: number;
 }

@@ -17,7 +17,7 @@ import { knowWorkload } from '../workload/known-workload.ts';
 import { leaveIfTooLarge } from '../workload/leave-if-too-large.ts';
 import { readSlots } from '../workload/read-slots.ts';
 import { createLookOnlyRegistry } from './look-only-registry.ts';
-import type { ImageRegistry, WorkloadClient, WorkloadStore } from '../ports.ts';
+import type { ImageRegistry, PodStore, WorkloadClient, WorkloadStore } from '../ports.ts';
 import { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { NO_MEMO } from '../rollouts/swap-stops.ts';
 
@@ -26,6 +26,7 @@ const CONCURRENCY = 8;
 
 export interface PreviewDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
+  readonly pods: PodStore;
   readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>;
   readonly settings: Settings;
@@ -97,8 +98,8 @@ export async function preview(
   // One look does not show what a controller remembers of the workloads.
   const memories = new WorkloadMemories(deps.nowMs);
   const factDeps: FactDeps = {
+    ...deps,
     ...common,
-    workloads: deps.workloads,
     client: rememberPods(deps.client),
     budget: createBudget(deps, all),
     // Secrets are not looked at here.

@@ -9,15 +9,17 @@ import { needsRescue } from '../decide/swaps/rescue.ts';
 import { isSwapWatched } from '../decide/swaps/swap-in-flight.ts';
 import { isToBeSeen } from '../decide/swaps/swap-success.ts';
 import { makesCopies } from '../decide/wanted-copies.ts';
-import type { WorkloadClient, WorkloadStore } from '../ports.ts';
+import type { PodStore, WorkloadClient, WorkloadStore } from '../ports.ts';
 import type { SwapPullSecrets } from '../pull-secrets/pull-secrets.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { type KnownWorkload, readFlight } from './known-workload.ts';
+import { type LookedUpPods, NO_PODS } from './looked-up-pods.ts';
 import { findRunningPods } from './running-pods.ts';
 import { findUnfinishedPods } from './unfinished-pods.ts';
 
 export interface SlotDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
+  readonly pods: PodStore;
   readonly client: Pick<WorkloadClient, 'listPods'>;
   readonly copies: Pick<CopyStore, 'get'>;
   readonly budget: Pick<RolloutBudget, 'findReasonToWait'>;
@@ -32,6 +34,8 @@ export interface SeenPods {
   readonly running: readonly Pod[];
   /** Of one that is not. */
   readonly unfinished: readonly Pod[];
+  /** Some of this is what is watched: before anything is done because of it, it is to be listed. */
+  readonly areWatched: boolean;
 }
 
 /** A workload with what its slots and its pods show. */
@@ -40,14 +44,18 @@ export interface SeenWorkload extends KnownWorkload {
   readonly plans: readonly SlotPlan[];
 }
 
-const NO_PODS: SeenPods = { running: [], unfinished: [] };
+const NOTHING_SEEN: SeenPods = { running: [], unfinished: [], areWatched: false };
 
 /** The user may change it at any time, on the namespace as well. */
 export function findPolicyNow({ workloads }: Pick<SlotDeps, 'workloads'>, workload: Workload): AppliedPolicy {
   return findPolicy(workload, workloads.findNamespacePolicy(workload.namespace));
 }
 
-function planAll(deps: SlotDeps, { workload, record }: KnownWorkload, pods: SeenPods): readonly SlotPlan[] {
+function planAll(
+  deps: SlotDeps,
+  { workload, record }: KnownWorkload,
+  pods: Pick<SeenPods, 'running' | 'unfinished'>,
+): readonly SlotPlan[] {
   const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
   return planSlots({
     workload,
@@ -67,11 +75,11 @@ function needsPods({ copies }: SlotDeps, plan: SlotPlan): boolean {
 }
 
 function findUnfinished(
-  { client, nowMs }: SlotDeps,
+  { pods, client, nowMs }: SlotDeps,
   { known: { workload, memory }, mayBeOld }: { readonly known: KnownWorkload; readonly mayBeOld: boolean },
   signal: AbortSignal,
-): Promise<readonly Pod[]> {
-  return findUnfinishedPods({ client, memory, nowMs }, { workload, mayBeOld }, signal);
+): ReturnType<typeof findUnfinishedPods> {
+  return findUnfinishedPods({ pods, client, memory, nowMs }, { workload, mayBeOld }, signal);
 }
 
 /** Pods of a workload that is not rolled out are asked for where they can show that a swap failed, or is needed. */
@@ -79,20 +87,20 @@ async function findPodsOfRollout(
   deps: SlotDeps,
   { known, plans }: { readonly known: KnownWorkload; readonly plans: readonly SlotPlan[] },
   signal: AbortSignal,
-): Promise<readonly Pod[]> {
+): Promise<LookedUpPods> {
   const { workload, record } = known;
   const isInFlight =
     isSwapWatched(readFlight(deps, known)) ||
     mayHaveStuckPods(workload, record, { isRestoring: false, nowMs: deps.nowMs() });
   const mayNeedSwap = deps.settings().MODE === 'swap' && plans.some(({ is }) => is === 'to be backed up');
   if (!isInFlight && !mayNeedSwap) {
-    return [];
+    return NO_PODS;
   }
-  const unfinished = await findUnfinished(deps, { known, mayBeOld: !isInFlight }, signal);
+  const found = await findUnfinished(deps, { known, mayBeOld: !isInFlight }, signal);
   // What is to be acted on is looked at again: they may have got over it.
-  return !isInFlight && planAll(deps, known, { running: [], unfinished }).some(needsRescue)
+  return found.areOld && planAll(deps, known, { running: [], unfinished: found.pods }).some(needsRescue)
     ? findUnfinished(deps, { known, mayBeOld: false }, signal)
-    : unfinished;
+    : found;
 }
 
 /** Of a workload that has just got its originals back. */
@@ -102,9 +110,11 @@ async function findPodsOfRestore(
   signal: AbortSignal,
 ): Promise<SeenPods> {
   const isRestoring = deps.settings().MODE === 'restore';
-  return isRestoring && mayHaveStuckPods(known.workload, known.record, { isRestoring, nowMs: deps.nowMs() })
-    ? { running: [], unfinished: await findUnfinished(deps, { known, mayBeOld: false }, signal) }
-    : NO_PODS;
+  if (!isRestoring || !mayHaveStuckPods(known.workload, known.record, { isRestoring, nowMs: deps.nowMs() })) {
+    return NOTHING_SEEN;
+  }
+  const { pods, areWatched } = await findUnfinished(deps, { known, mayBeOld: false }, signal);
+  return { running: [], unfinished: pods, areWatched };
 }
 
 /** Only pods show what their ServiceAccount gives them, and a first entry would take away. */
@@ -121,17 +131,20 @@ async function findPods(deps: SlotDeps, known: KnownWorkload, signal: AbortSigna
     return findPodsOfRestore(deps, known, signal);
   }
   const { workload, memory } = known;
-  const plans = planAll(deps, known, NO_PODS);
+  const plans = planAll(deps, known, NOTHING_SEEN);
   const mayBeOld = deps.budget.findReasonToWait(workload) !== undefined;
   const isNeeded =
     mayBeFirstEntry(deps, known, plans) ||
     isToBeSeen(readFlight(deps, known)) ||
     plans.some((one) => needsPods(deps, one));
+  const running = isNeeded
+    ? await findRunningPods({ ...deps, memory }, { workload, mayBeOld }, signal)
+    : NO_PODS;
+  const unfinished = await findPodsOfRollout(deps, { known, plans }, signal);
   return {
-    running: isNeeded
-      ? await findRunningPods({ client: deps.client, memory }, { workload, mayBeOld }, signal)
-      : [],
-    unfinished: await findPodsOfRollout(deps, { known, plans }, signal),
+    running: running.pods,
+    unfinished: unfinished.pods,
+    areWatched: running.areWatched || unfinished.areWatched,
   };
 }
 

@@ -1,20 +1,18 @@
-import { formatWorkloadKey, parseWorkloadKey } from '../../workloads/kinds.ts';
+import { parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { type ApplyDeps, applyAction } from '../apply/apply-action.ts';
 import type { CopyStore } from '../copies/copy-store.ts';
 import type { Decision } from '../decide/decision.ts';
-import { listWantedCopies } from '../decide/wanted-copies.ts';
 import type { WorkloadClient, WorkloadStore } from '../ports.ts';
-import { type FactDeps, collectFacts } from './collect-facts.ts';
 import { decideWithHistory } from './decide-with-history.ts';
 import { noteRechecked, knowWorkload } from './known-workload.ts';
+import { type LookDeps, lookTwice } from './look-twice.ts';
 import { leaveIfTooLarge } from './leave-if-too-large.ts';
-import { readSlots } from './read-slots.ts';
 import { recordNewEvents } from '../memory/record-new-events.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
-export interface WorkloadReconcilerDeps extends FactDeps, ApplyDeps {
+export interface WorkloadReconcilerDeps extends LookDeps, ApplyDeps {
   readonly client: WorkloadClient;
   readonly copies: Pick<CopyStore, 'get' | 'want' | 'distrust' | 'recheck'>;
   readonly budget: ApplyDeps['budget'];
@@ -23,17 +21,13 @@ export interface WorkloadReconcilerDeps extends FactDeps, ApplyDeps {
   readonly memories: Pick<WorkloadMemories, 'of'>;
 }
 
-/** Looks at a workload, asks for the copies that it needs, and decides. */
-async function look(
+async function lookAndDecide(
   deps: WorkloadReconcilerDeps,
   { workload, memory }: { readonly workload: Workload; readonly memory: WorkloadMemory },
   signal: AbortSignal,
 ): Promise<Decision> {
   const known = knowWorkload(workload, memory);
-  const seen = await readSlots(deps, known, signal);
-  const wanted = listWantedCopies(deps.settings().MODE, seen.plans);
-  deps.copies.want(formatWorkloadKey(workload), wanted);
-  const facts = await collectFacts(deps, seen, signal);
+  const facts = await lookTwice(deps, known, signal);
   const decision = await decideWithHistory(deps.client, facts, signal);
   noteRechecked(known);
   return decision;
@@ -74,7 +68,9 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const memory = deps.memories.of(workload);
-    const decision = await leaveIfTooLarge(workload, (one) => look(deps, { workload: one, memory }, signal));
+    const decision = await leaveIfTooLarge(workload, (one) =>
+      lookAndDecide(deps, { workload: one, memory }, signal),
+    );
     const requeueAfterMs = await carryOut(deps, { workload, memory, decision }, signal);
     return requeueAfterMs === undefined ? {} : { requeueAfterMs };
   };

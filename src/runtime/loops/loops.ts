@@ -7,7 +7,13 @@ import { isImageCopy } from '../../images/copy-name.ts';
 import { CopyStore } from '../../reconcile/copies/copy-store.ts';
 import { RestoreProgress } from '../../reconcile/memory/restore-progress.ts';
 import { WorkloadMemories } from '../../reconcile/memory/workload-memories.ts';
-import type { EventRecorder, ImageRegistry, WorkloadClient, WorkloadStore } from '../../reconcile/ports.ts';
+import type {
+  EventRecorder,
+  ImageRegistry,
+  PodStore,
+  WorkloadClient,
+  WorkloadStore,
+} from '../../reconcile/ports.ts';
 import { RolloutBudget } from '../../reconcile/rollouts/rollout-budget.ts';
 import type { Memo, SwapStop } from '../../reconcile/rollouts/swap-stops.ts';
 import type { CurrentPhase } from '../phase.ts';
@@ -25,9 +31,16 @@ import type { Workload } from '../../workloads/workload.ts';
 /** Passes over workloads at the same time: they mostly wait for the API server. One namespace gets three quarters of them. */
 const WORKLOAD_CONCURRENCY = 10;
 
+/**
+ * A workload is looked at that long after a change of a pod of it, for all changes until then: thousands of pods that change
+ * all the time cost a few looks a second.
+ */
+const POD_NEWS_MS = 250;
+
 export interface LoopsDeps {
   readonly phase: Pick<CurrentPhase, 'current'>;
   readonly workloads: WorkloadStore;
+  readonly pods: PodStore;
   readonly areWorkloadsKnown: () => boolean;
   readonly client: WorkloadClient;
   readonly registry: ImageRegistry;
@@ -119,6 +132,13 @@ export class Loops {
   observe(key: string, workload: Workload | undefined): void {
     this.#see(key, workload);
     this.watchRestore();
+  }
+
+  /** Called for every change of a pod, with the key of the workload that has made it. */
+  observePod(key: string): void {
+    if (this.#isLeading() && this.#deps.workloads.get(parseWorkloadKey(key))) {
+      this.#workloadQueue.addAfter(key, POD_NEWS_MS);
+    }
   }
 
   #see(key: string, workload: Workload | undefined): void {

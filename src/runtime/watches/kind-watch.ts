@@ -10,7 +10,7 @@ import { limitSlots } from '../../workloads/too-large.ts';
 import type { Workload } from '../../workloads/workload.ts';
 
 /** In a row: a role may be granted a moment after the first question, as when everything is installed at once. */
-const REFUSALS = 3;
+export const REFUSALS = 3;
 
 export interface KindWatchOptions {
   readonly connection: Connection;

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { NO_WATCHED_PODS } from '../../../src/reconcile/workload/watched-pods.ts';
 import { beforeEach, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
@@ -35,6 +36,7 @@ async function previewThese(all: readonly Workload[], selected = all, data: Reco
   };
   const deps = {
     workloads: { findNamespacePolicy: () => undefined },
+    pods: NO_WATCHED_PODS,
     client,
     registry,
     settings: someSettings(data),

@@ -4,6 +4,7 @@ import { CopyStore } from '../../../src/reconcile/copies/copy-store.ts';
 import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
 import { type FactDeps, collectFacts } from '../../../src/reconcile/workload/collect-facts.ts';
 import { knowWorkload } from '../../../src/reconcile/workload/known-workload.ts';
+import { NO_WATCHED_PODS } from '../../../src/reconcile/workload/watched-pods.ts';
 import { readSlots } from '../../../src/reconcile/workload/read-slots.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
 import type { WorkloadMemory } from '../../../src/reconcile/memory/workload-memory.ts';
@@ -49,6 +50,7 @@ async function gather(
         return TEMPLATES;
       },
     },
+    pods: NO_WATCHED_PODS,
     copies: new CopyStore({ onWanted: () => undefined, onSettled: () => undefined }),
     budget: { isFree: () => true, findReasonToWait: () => undefined },
     pullSecrets: { wanted: undefined, findProblem: () => undefined },

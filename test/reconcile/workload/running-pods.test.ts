@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest';
 
 import type { WorkloadMemory } from '../../../src/reconcile/memory/workload-memory.ts';
 import { findRunningPods } from '../../../src/reconcile/workload/running-pods.ts';
+import { NO_WATCHED_PODS } from '../../../src/reconcile/workload/watched-pods.ts';
 import { DIGEST, aPodOf, aWorkload } from '../../support/builders.ts';
 
 const workload = aWorkload();
@@ -22,7 +23,8 @@ beforeEach(() => {
 });
 
 async function find(parts: Parameters<typeof aWorkload>[0], mayBeOld: boolean): Promise<number> {
-  return (await findRunningPods({ client, memory }, { workload: aWorkload(parts), mayBeOld }, signal)).length;
+  const deps = { pods: NO_WATCHED_PODS, client, memory };
+  return (await findRunningPods(deps, { workload: aWorkload(parts), mayBeOld }, signal)).pods.length;
 }
 
 it('a workload that waits for its turn has its pods listed once', async () => {
@@ -52,7 +54,11 @@ it('many pods, or long ones, are not remembered', { tags: 'attack-size' }, async
   const [pod] = await client.listPods();
   for (const listed of [Array.from({ length: 21 }, () => pod), [{ ...pod, unready: 'x'.repeat(9_000) }]]) {
     const large = { listPods: async () => listed as Awaited<ReturnType<typeof client.listPods>> };
-    await findRunningPods({ client: large, memory }, { workload, mayBeOld: true }, signal);
+    await findRunningPods(
+      { pods: NO_WATCHED_PODS, client: large, memory },
+      { workload, mayBeOld: true },
+      signal,
+    );
     expect(memory.runningPods).toBeUndefined();
   }
 });

@@ -9,6 +9,7 @@ import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memorie
 import type { ObjectEvent } from '../../../src/reconcile/events/object-event.ts';
 import type { WorkloadPatch } from '../../../src/reconcile/ports.ts';
 import { createWorkloadReconciler } from '../../../src/reconcile/workload/workload-reconciler.ts';
+import { NO_WATCHED_PODS } from '../../../src/reconcile/workload/watched-pods.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { slotKey } from '../../../src/workloads/record.ts';
 import type { FormerTemplate, Pod, Workload } from '../../../src/workloads/workload.ts';
@@ -84,6 +85,7 @@ function buildWorld(data: Record<string, string> = {}) {
       list: () => [...cluster.values()],
       findNamespacePolicy: (namespace) => namespacePolicies.get(namespace),
     },
+    pods: NO_WATCHED_PODS,
     client: {
       listPods: async () => {
         podLists += 1;

@@ -9,6 +9,7 @@ import { createLog } from '../../../src/telemetry/log.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import type { Workload } from '../../../src/workloads/workload.ts';
 import { NO_MEMO } from '../../../src/reconcile/rollouts/swap-stops.ts';
+import { NO_WATCHED_PODS } from '../../../src/reconcile/workload/watched-pods.ts';
 import { formatWorkloadKey } from '../../../src/workloads/kinds.ts';
 import { aSlot, aWorkload, DIGEST } from '../../support/builders.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
@@ -43,6 +44,7 @@ function createFollower(registry = new MemoryRegistry({})): {
       list: () => [...workloads.values()],
       findNamespacePolicy: () => undefined,
     },
+    pods: NO_WATCHED_PODS,
     areWorkloadsKnown: () => true,
     pullSecrets: NO_PULL_SECRETS,
     client: {

@@ -1,0 +1,33 @@
+import { KINDS } from '../../workloads/kinds.ts';
+import { isRolledOut } from '../../workloads/rollout.ts';
+import type { Pod, Workload } from '../../workloads/workload.ts';
+import type { PodStore } from '../ports.ts';
+
+/** Pods are what is listed, whatever is watched. */
+export const NO_WATCHED_PODS: PodStore = { listOf: () => undefined };
+
+/**
+ * Whether pods that are watched are provably not those that the workload speaks of: two watches are never equally new. That
+ * a workload is rolled out says nothing about pods of an older template that are still seen, and of a template that has come
+ * back they are older, too: those are listed then, which is right, and seldom.
+ */
+export function areBehind({ kind, rollout, ...workload }: Workload, pods: readonly Pod[]): boolean {
+  const living = pods.filter(({ leaving }) => leaving !== true);
+  const ready = living.filter((pod) => pod.ready);
+  if (!KINDS[kind].rollsOut || !isRolledOut({ kind, rollout, ...workload })) {
+    return living.length < rollout.current;
+  }
+  const { templateChangedAtMs = 0 } = workload;
+  return (
+    ready.length < rollout.available || ready.some(({ createdAtMs }) => createdAtMs < templateChangedAtMs)
+  );
+}
+
+/** The watched pods of a workload; undefined where they have to be listed. */
+export function findWatchedPods(
+  { pods }: { readonly pods: PodStore },
+  workload: Workload,
+): readonly Pod[] | undefined {
+  const watched = pods.listOf(workload);
+  return watched && !areBehind(workload, watched) ? watched : undefined;
+}

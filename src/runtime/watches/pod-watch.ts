@@ -1,0 +1,78 @@
+import type { Logger } from 'pino';
+
+import type { Clock } from '../../clock.ts';
+import type { Connection } from '../../kubernetes/connection/api-client.ts';
+import { ALL_PODS, PodIndex, isSamePod } from '../../kubernetes/pods/pod-index.ts';
+import { POD_SHARE } from '../../kubernetes/pods/pod-share.ts';
+import { type Reflector, createReflector } from '../../kubernetes/reflector/reflector.ts';
+import type { PodStore } from '../../reconcile/ports.ts';
+import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import { REFUSALS } from './kind-watch.ts';
+
+export interface PodWatchOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface PodWatch extends PodStore {
+  /** From now on, told the key of a workload when a pod of it has come, gone or changed. */
+  listen(onChange: (workloadKey: string) => void): void;
+  run(signal: AbortSignal): Promise<void>;
+  /** Settles when all pods are known, or it is clear that they may not be watched. */
+  readonly known: Promise<void>;
+  isKnown(): boolean;
+  lastActivityAgeMs(): number;
+}
+
+/**
+ * The pods of all workloads, kept up to date. Without the right to watch them they are listed instead, one workload at a time
+ * when it is looked at, and a pod that cannot start is found some seconds later.
+ */
+export function createPodWatch({ connection, clock, log }: PodWatchOptions): PodWatch {
+  const index = new PodIndex();
+  const forbidden = Promise.withResolvers<void>();
+  let onChange: (workloadKey: string) => void = () => undefined;
+  let refusals = 0;
+  const isForbidden = (): boolean => refusals >= REFUSALS;
+  const reflector: Reflector<unknown> = createReflector({
+    connection,
+    ...ALL_PODS,
+    resource: 'pods',
+    project: (raw) => index.read(raw),
+    share: POD_SHARE,
+    onChange: (_, now, before) => {
+      if (before && before.workloadKey !== now?.workloadKey) {
+        index.remove(before);
+        onChange(before.workloadKey);
+      }
+      if (now) {
+        index.add(now);
+      }
+      if (now && !(before && isSamePod(now.pod, before.pod))) {
+        onChange(now.workloadKey);
+      }
+    },
+    onForbidden: (count) => {
+      refusals = count;
+      if (refusals === REFUSALS) {
+        log.warn('pods are listed for each workload that is looked at, because they may not be watched');
+        forbidden.resolve();
+      }
+    },
+    log,
+    clock,
+    random: Math.random,
+  });
+  return {
+    listen(handler) {
+      onChange = handler;
+    },
+    run: (signal) => reflector.run(signal),
+    known: Promise.race([reflector.synced, forbidden.promise]),
+    isKnown: () => reflector.hasSynced() || isForbidden(),
+    listOf: (workload) =>
+      reflector.hasSynced() && !isForbidden() ? index.listOf(formatWorkloadKey(workload)) : undefined,
+    lastActivityAgeMs: () => reflector.lastActivityAgeMs(),
+  };
+}
