@@ -40,6 +40,8 @@ export interface WorkloadMemory {
   seenSwap?: { readonly swappedAtMs: number; readonly seenAtMs: number } | undefined;
   runningPods?: RunningPods | undefined;
   unfinishedPods?: UnfinishedPods | undefined;
+  /** What pods of its newest template are called by, as its ReplicaSets have told of one generation. */
+  newestTemplates?: { readonly generation: number; readonly templates: ReadonlySet<string> };
   /** The watch of its pods was seen to be old: until then they are listed. */
   listPodsUntilMs?: number;
 }

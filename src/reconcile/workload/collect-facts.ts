@@ -45,9 +45,26 @@ async function findPlatforms(
   };
 }
 
+/** Lists ReplicaSets until they tell, once for each generation of the workload. */
+async function askReplicaSets(
+  { client }: FactDeps,
+  { workload, memory }: SeenWorkload,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const { generation } = workload.rollout;
+  if (memory.newestTemplates?.generation === generation) {
+    return memory.newestTemplates.templates;
+  }
+  const templates = listNewestTemplates(workload, await client.listFormerTemplates(workload, signal));
+  if (templates.size > 0) {
+    memory.newestTemplates = { generation, templates };
+  }
+  return templates;
+}
+
 /**
- * What pods of the newest template are called by, where that matters and neither the pods nor the workload say so: one list
- * of ReplicaSets, for Deployments in whose pods admission has written other images than a swap did.
+ * What pods of the newest template are called by, where that matters and neither the pods nor the workload say so: for
+ * Deployments in whose pods admission has written other images than a swap did.
  */
 async function findNewestTemplates(
   deps: FactDeps,
@@ -62,9 +79,7 @@ async function findNewestTemplates(
     workload.kind === 'Deployment' &&
     isSwapWatched(readFlight(deps, seen)) &&
     pods.unfinished.some((pod) => isOfSwap(pod, { workload, record }) === undefined);
-  return isAsked
-    ? listNewestTemplates(workload, await deps.client.listFormerTemplates(workload, signal))
-    : undefined;
+  return isAsked ? askReplicaSets(deps, seen, signal) : undefined;
 }
 
 /** What the settings and the other workloads have to do with it. */

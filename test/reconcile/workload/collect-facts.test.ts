@@ -87,12 +87,17 @@ describe('a swap that rolls out', () => {
     expect(asked).toEqual(['pods']);
   });
 
-  it('needs them where admission has changed the images of pods, and is undone when those cannot be pulled', async () => {
+  it('needs them once where admission has changed the images of pods, and is undone when those cannot be pulled', async () => {
     const mirrored = COPY.replace('backup.example', 'mirror.example');
     const facts = await gather(workload, [aPod('old', 'nginx:1.27'), aPod('new', mirrored)]);
     expect(asked).toEqual(['pods', 'ReplicaSets']);
     expect(facts.newestTemplates).toEqual(new Set(['new']));
     expect(byKind(decide(facts)).undo?.event.note).toContain('no such host');
+    await gather(workload, [aPod('new', mirrored)], { remembered: memory });
+    expect(asked).toEqual(['pods']);
+    const changed = { ...workload, rollout: { ...workload.rollout, generation: 2, observedGeneration: 2 } };
+    await gather(changed, [aPod('new', mirrored)], { remembered: memory });
+    expect(asked).toEqual(['pods', 'ReplicaSets']);
   });
 });
 
