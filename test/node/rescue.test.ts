@@ -11,6 +11,7 @@ import {
 import { waitForEvent } from '../support/events.ts';
 import { contentOf, NODE_IMAGES, pushNodeImage, type NodeImageName } from '../support/node/node-images.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
+import { type SwapTimes, followSwaps, formatTimes } from '../support/node/swap-times.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { Pod, PodSpec, Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
@@ -92,7 +93,8 @@ beforeAll(async () => {
     INSECURE_REGISTRIES: `${mortal.host},${source.host},${backup.host}`,
     SOURCE_HOSTS: `${mortal.host},${source.host}`,
     WORKLOAD_KINDS: 'Deployment,DaemonSet,StatefulSet',
-    REQUEUE_AFTER: '1s',
+    // It is a pod that wakes its workload.
+    REQUEUE_AFTER: '10m',
   });
   controller = await startController(cluster, { name: 'rescue', registries: [backup] });
 
@@ -139,9 +141,16 @@ it('a DaemonSet whose pod cannot start, because MODE was copy, is rescued once i
 
 describe.concurrent('a new workload', () => {
   let namespace: string;
+  let times: SwapTimes;
 
   beforeAll(async () => {
     namespace = await cluster.createNamespace();
+    times = followSwaps(kube, namespace);
+  });
+
+  afterAll(async () => {
+    await times.stop();
+    console.table(formatTimes(times.failedAtMs, times.changedAtMs, 'from ErrImagePull to the rescue'));
   });
 
   it.each([

@@ -6,6 +6,7 @@ import { installController, startController, type Controller } from '../support/
 import { aPullSecret } from '../support/docker-config.ts';
 import { waitForEvent } from '../support/events.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
+import { followSwaps, formatTimes } from '../support/node/swap-times.ts';
 import { withProbe } from '../support/node/serving.ts';
 import type { Workload } from '../support/objects.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
@@ -39,7 +40,8 @@ beforeAll(async () => {
     REGISTRY_PREFIX: prefix,
     INSECURE_REGISTRIES: `${source.host},${locked.host}`,
     SOURCE_HOSTS: source.host,
-    REQUEUE_AFTER: '1s',
+    // It is a pod that wakes its workload.
+    REQUEUE_AFTER: '10m',
   });
   controller = await startController(cluster, { name: 'undo', registries: [locked] });
 });
@@ -57,6 +59,18 @@ it('a workload whose pods cannot pull the copy gets its originals back', async (
   );
   const restored = await waitForRollout(kube, web);
   expect(imagesOf(restored)).toEqual([reference]);
+});
+
+it('one whose old pods serve gets them back when the time that new ones have to pull is over', async () => {
+  const namespace = await cluster.createNamespace();
+  const { reference } = images.single;
+  const times = followSwaps(kube, namespace);
+  const web = await create(aDeployment({ namespace, images: [reference] }), { type: 'RollingUpdate' });
+  await waitForEvent(kube, web, 'SwapRolledBack');
+  const restored = await waitForRollout(kube, web);
+  expect(imagesOf(restored)).toEqual([reference]);
+  await times.stop();
+  console.table(formatTimes(times.changedAtMs, times.backAtMs, 'from the swap to its undo'));
 });
 
 it('one that names a pull secret for the backup runs from it', async () => {

@@ -140,21 +140,24 @@ export class Trials {
       !(states.includes('crashes') && nowMs - downSinceMs >= CRASH_GRACE_MS + lookMs);
     const isOver = nowMs - swappedAtMs >= LONGEST_MS || isSettled(live);
     demand(
-      isInTime || isOver || !this.#isServable(before),
+      isInTime || isOver || !this.#isServable(before, live),
       `${live.name} served before its swap and serves again after ${graceMs / 1000} s`,
     );
   }
 
   /** How the containers of a pod that was made of a template now would do, on each node. */
-  #tryOut(images: Images): readonly ContainerState['is'][] {
-    const { nodes, policy } = this.#cluster;
+  #tryOut(images: Images, policy = this.#cluster.policy): readonly ContainerState['is'][] {
+    const { nodes } = this.#cluster;
     return nodes.all.flatMap((node) =>
       Object.values(images).map((image) => nodes.tryOut(admit(policy, image), node).is),
     );
   }
 
-  #isServable(images: Images): boolean {
-    return this.#tryOut(images).every((is) => is === 'ready');
+  #isServable(images: Images, { pods }: ModelWorkload): boolean {
+    // What a pod gets in place does not pass admission.
+    const isReplaced = pods.some(({ replacedAtMs }) => replacedAtMs !== undefined);
+    const states = [...this.#tryOut(images), ...(isReplaced ? this.#tryOut(images, 'none') : [])];
+    return states.every((is) => is === 'ready');
   }
 
   #listOthers({ name, uid }: ModelWorkload): readonly string[] {

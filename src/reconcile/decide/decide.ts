@@ -16,6 +16,7 @@ import { mayHaveStuckPods } from './pods/stuck-pods.ts';
 import { planSwapPatch } from './swaps/swap-patch.ts';
 import { planEvents, planUncoveredEvents, planOnePlatformEvents } from './slots/copy-events.ts';
 import { isSwapWatched } from './swaps/swap-in-flight.ts';
+import { findGraceEndMs } from './swaps/swap-failure.ts';
 import { hasJustSucceeded, isToBeSeen } from './swaps/swap-success.ts';
 import { planUndo } from './originals/undo.ts';
 import { findLastingReason, findWaiting, hasUncoveredPlatform, planRequeueAfterMs } from './swaps/waiting.ts';
@@ -80,7 +81,8 @@ function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
 function watchPods(facts: WorkloadFacts, requeueAfterMs = Infinity): Pick<Decision, 'requeueAfterMs'> {
   const { workload, record, nowMs } = facts;
   if (isSwapWatched(facts) || mayHaveStuckPods(workload, record, { isRestoring: false, nowMs })) {
-    return { requeueAfterMs: Math.min(facts.requeueIntervalMs, planHasteMs(facts)) };
+    const graceMs = findGraceEndMs(facts) - nowMs;
+    return { requeueAfterMs: Math.min(facts.requeueIntervalMs, planHasteMs(facts), graceMs) };
   }
   if (isToBeSeen(facts)) {
     return { requeueAfterMs: Math.min(facts.requeueIntervalMs, requeueAfterMs) };

@@ -10,7 +10,7 @@ import { findPolicy } from '../../../src/reconcile/decide/policy.ts';
 import { planSlots } from '../../../src/reconcile/decide/slots/slot-plan.ts';
 import { parseRecord, type SwapRecord } from '../../../src/workloads/record.ts';
 import type { Rollout, Workload } from '../../../src/workloads/workload.ts';
-import { DIGEST, aSlot, aVerifiedCopy, aWorkload, annotationsOf } from '../../support/builders.ts';
+import { DIGEST, aPodOf, aSlot, aVerifiedCopy, aWorkload, annotationsOf } from '../../support/builders.ts';
 import { byKind } from '../../support/decisions.ts';
 import { factsOf } from '../../support/facts.ts';
 
@@ -70,6 +70,23 @@ describe('a workload is looked at again', () => {
       expect(decideOn(swapped(MINUTE_MS), undefined, { requeueIntervalMs }).requeueAfterMs).toBe(expected);
     },
   );
+
+  it.each([
+    ['cannot pull its copy', { waiting: { reason: 'ErrImagePull', message: 'no such host' } }, 45_000],
+    ['does not get ready', {}, 300_000],
+  ])('at the very end of the time that a pod is given which %s', (_, state, graceMs) => {
+    const web = swapped(10 * MINUTE_MS);
+    const startedAtMs = NOW_MS - graceMs + 3_000;
+    const pod = {
+      ...aPodOf(web, ''),
+      createdAtMs: startedAtMs,
+      unreadySinceMs: startedAtMs,
+      ready: false,
+      containers: [{ name: 'app', image: COPY, imageId: '', ...state }],
+    };
+    const facts = { pods: [pod], requeueIntervalMs: HOUR_MS, rolloutTimeoutMs: 300_000 };
+    expect(decideOn(web, undefined, facts).requeueAfterMs).toBe(3_000);
+  });
 
   it('soon while a pod of it may be stuck that nobody replaces, also when the swap is no longer in flight', () => {
     const db = swapped(2 * HOUR_MS, { kind: 'StatefulSet' });

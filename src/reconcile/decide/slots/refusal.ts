@@ -23,12 +23,17 @@ function isSilentlyRefused({ workload, hasSwapPods }: RefusalFacts): boolean {
   return (workload.kind === 'DaemonSet' || workload.kind === 'StatefulSet') && !hasSwapPods;
 }
 
+/** From when on it counts that pods are missing; never while none is. */
+export function findRefusalCountsFromMs({ workload, missingSinceMs, swappedAtMs }: RefusalFacts): number {
+  const { refused, available } = workload.rollout;
+  const troubleMs = refused?.sinceMs ?? missingSinceMs ?? Infinity;
+  return Math.max(troubleMs, swappedAtMs) + (available === 0 ? SHORT_GRACE_MS : GRACE_MS);
+}
+
 /** Why the pods of a swapped workload are not created, when that lasts; undefined when they are. */
 export function findRefusal(facts: RefusalFacts): string | undefined {
-  const { refused, available } = facts.workload.rollout;
-  const troubleMs = refused?.sinceMs ?? facts.missingSinceMs ?? Infinity;
-  const sinceMs = Math.max(troubleMs, facts.swappedAtMs);
-  if (facts.nowMs - sinceMs < (available === 0 ? SHORT_GRACE_MS : GRACE_MS)) {
+  const { refused } = facts.workload.rollout;
+  if (facts.nowMs < findRefusalCountsFromMs(facts)) {
     return undefined;
   }
   if (refused) {

@@ -1,7 +1,7 @@
 import { findSwappedSlots, slotKey } from '../../../workloads/record.ts';
 import type { Pod, PodContainer } from '../../../workloads/workload.ts';
-import { findPullFailure } from '../pods/pull-failure.ts';
-import { findRefusal } from '../slots/refusal.ts';
+import { findPullFailure, isPullFailure } from '../pods/pull-failure.ts';
+import { type RefusalFacts, findRefusal, findRefusalCountsFromMs } from '../slots/refusal.ts';
 import { type PlannedSlot, findOther } from '../slots/planned-slot.ts';
 import { type FlightFacts, LONGEST_ROLLOUT_MS, isSwapInFlight, isSwapOnTrial } from './swap-in-flight.ts';
 import { type TemplateFacts, listSwapPods } from '../pods/template-pods.ts';
@@ -28,14 +28,14 @@ export interface SwapFailure {
   readonly help: string;
 }
 
-/** Whether what the kubelet says of a pod counts yet. */
-function hasHadTime(
+/** From when on it counts what the kubelet says of a pod. */
+function findPullCountsFromMs(
   { createdAtMs, scheduledAtMs = 0, replacedAtMs = -Infinity }: Pod,
-  { workload, nowMs }: SwapFacts,
-): boolean {
+  { workload }: SwapFacts,
+): number {
   const isUrgent = workload.rollout.available === 0;
-  const startedAtMs = Math.max(createdAtMs, scheduledAtMs);
-  return nowMs - replacedAtMs >= GRACE_MS && (isUrgent || nowMs - startedAtMs >= GRACE_MS);
+  const startedAtMs = isUrgent ? -Infinity : Math.max(createdAtMs, scheduledAtMs);
+  return Math.max(startedAtMs, replacedAtMs) + GRACE_MS;
 }
 
 /** Of a pod that got the copy in place, only what is said of the copy: the rest may still be about the original. */
@@ -51,7 +51,7 @@ function withoutOldWords(pod: Pod): Pod {
 /** A pod that cannot pull its image, and has had its time to. */
 function findPullingPod(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | undefined {
   const { workload, record } = facts;
-  const old = pods.filter((pod) => hasHadTime(pod, facts)).map(withoutOldWords);
+  const old = pods.filter((pod) => facts.nowMs >= findPullCountsFromMs(pod, facts)).map(withoutOldWords);
   const found = findPullFailure(findSwappedSlots(workload.slots, record), old);
   return (
     found && {
@@ -66,6 +66,10 @@ function findPullingPod(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | u
   );
 }
 
+function toRefusalFacts(facts: SwapFacts, pods: readonly Pod[]): RefusalFacts {
+  return { ...facts, hasSwapPods: pods.length > 0, swappedAtMs: facts.record.swappedAtMs };
+}
+
 /** The API server refuses the new pods: a quota has no room for them, or a policy does not want the copies. */
 function findRefusedPods(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | undefined {
   const { workload, record, nowMs } = facts;
@@ -73,7 +77,7 @@ function findRefusedPods(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | 
   if (nowMs - record.swappedAtMs >= LONGEST_ROLLOUT_MS && !workload.rollout.onDelete) {
     return undefined;
   }
-  const quote = findRefusal({ ...facts, hasSwapPods: pods.length > 0, swappedAtMs: record.swappedAtMs });
+  const quote = findRefusal(toRefusalFacts(facts, pods));
   const help = 'Make room for them, or allow the backup registry in the policy that refuses it';
   return quote === undefined
     ? undefined
@@ -91,20 +95,21 @@ function describeUnready({ containers, unscheduled, unready }: Pod): string {
   return words ?? unscheduled ?? unready ?? 'its node does not say why';
 }
 
-/** A pod that does not get ready for whatever reason. An image that crashes is not waited for where no pod serves. */
+/** From when on it counts that a pod is not ready; never while it is. An image that crashes is not waited for where no pod serves. */
+function findUnreadyCountsFromMs(pod: Pod, { workload, record, rolloutTimeoutMs }: SwapFacts): number {
+  const names = new Set(findSwappedSlots(workload.slots, record).map(({ name }) => name));
+  const isUrgent =
+    workload.rollout.available === 0 && pod.containers.some((one) => names.has(one.name) && isCrashing(one));
+  const sinceMs = Math.max(findUnreadySinceMs(pod) ?? Infinity, record.swappedAtMs);
+  return sinceMs + (isUrgent ? Math.min(CRASH_GRACE_MS, rolloutTimeoutMs) : rolloutTimeoutMs);
+}
+
+/** A pod that does not get ready for whatever reason. */
 function findUnreadyPod(facts: SwapFacts, pods: readonly Pod[]): SwapFailure | undefined {
   if (!isSwapOnTrial(facts)) {
     return undefined;
   }
-  const { workload, record, rolloutTimeoutMs, nowMs } = facts;
-  const names = new Set(findSwappedSlots(workload.slots, record).map(({ name }) => name));
-  const isUrgent = ({ containers }: Pod): boolean =>
-    workload.rollout.available === 0 && containers.some((one) => names.has(one.name) && isCrashing(one));
-  const found = pods.find((pod) => {
-    const sinceMs = Math.max(findUnreadySinceMs(pod) ?? Infinity, record.swappedAtMs);
-    const graceMs = isUrgent(pod) ? Math.min(CRASH_GRACE_MS, rolloutTimeoutMs) : rolloutTimeoutMs;
-    return !lacksRoom(pod) && nowMs - sinceMs >= graceMs;
-  });
+  const found = pods.find((pod) => !lacksRoom(pod) && facts.nowMs >= findUnreadyCountsFromMs(pod, facts));
   return (
     found && {
       cause: 'not ready',
@@ -142,4 +147,20 @@ export function findSwapFailure(facts: SwapFacts): SwapFailure | undefined {
     ? (findPullingPod(facts, pods) ?? findRefusedPods(facts, pods))
     : undefined;
   return stuck ?? findUnreadyPod(facts, pods) ?? findOtherImage(facts);
+}
+
+/**
+ * When the last swap may be seen to have failed although nothing happens until then: a time of grace ends. Infinity when none
+ * is running.
+ */
+export function findGraceEndMs(facts: SwapFacts): number {
+  const pods = listSwapPods(facts.pods, facts);
+  const ends = [
+    findRefusalCountsFromMs(toRefusalFacts(facts, pods)),
+    ...pods.flatMap((pod) => [
+      pod.containers.some(isPullFailure) ? findPullCountsFromMs(pod, facts) : Infinity,
+      findUnreadyCountsFromMs(pod, facts),
+    ]),
+  ];
+  return Math.min(...ends.filter((endMs) => endMs > facts.nowMs));
 }
