@@ -1,7 +1,7 @@
 /**
  * Measures how fast images are backed up, as ratios and counts, on real registries and with the real regctl.
  *
- * `--only a|b|c|memory|limits|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
+ * `--only a|b|c|memory|limits|cluster|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
  * in docs/bench.md. Fails when a count is not what it has to be; times are told and not judged, for they are the
  * machine's as well.
  */
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 
 import { createProcesses } from '../support/processes.ts';
 import { ensureTools } from '../tools/build.ts';
+import { measureCluster } from './cluster/cluster.ts';
 import { measureFirstCopies } from './first-copies.ts';
 import { measureKnownCopies, measureRepeatedCopies } from './known-copies.ts';
 import type { Laboratory } from './laboratory.ts';
@@ -26,6 +27,7 @@ const MEASURES: Readonly<Record<Part, (lab: Laboratory) => Promise<readonly Find
   c: measureKnownCopies,
   memory: measureMemory,
   limits: measureLimits,
+  cluster: measureCluster,
   scale: measureScale,
 };
 

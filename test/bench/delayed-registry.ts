@@ -14,10 +14,13 @@ export interface DelayedRegistry {
 /**
  * Stands in front of a real registry and passes every request on after a while, like a network with that round trip
  * time: it adds nothing to new connections, and layers come through as fast as without it.
+ *
+ * Without a port, any that is free.
  */
 export async function startDelayedRegistry(
   target: RegistryConnection,
   delayMs: number,
+  port = 0,
 ): Promise<DelayedRegistry> {
   const agent = new Agent({ keepAlive: true });
   const server = createServer((incoming, outgoing) => {
@@ -25,7 +28,7 @@ export async function startDelayedRegistry(
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(port, '127.0.0.1', resolve);
   });
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,

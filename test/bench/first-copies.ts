@@ -1,9 +1,4 @@
 /** Part a: images that the backup does not have, against the plainest way to copy them. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import type { Registry } from '../support/registry.ts';
 import type { SampleImage } from '../support/seed-images.ts';
 import { type ControllerProcess, startControllerProcess } from './controller-process.ts';
@@ -18,6 +13,7 @@ import {
   withDelay,
   withRegistry,
 } from './laboratory.ts';
+import { copyWithXargs } from './plain-copies.ts';
 import { type Finding, formatSeconds, median } from './report.ts';
 
 const IMAGES = 100;
@@ -50,29 +46,7 @@ interface Contest {
 
 type Way = (contest: Contest, route: Route) => Promise<{ readonly wallMs: number }>;
 
-/** By tag, to the tag of the same name, without a look before or after. */
-const copyPlainly: Way = async ({ lab }, { sourceHost, backupHost, images }) => {
-  const hosts = Object.fromEntries([sourceHost, backupHost].map((host) => [host, { tls: 'disabled' }]));
-  const configFile = join(lab.processes.folder, 'regctl.json');
-  await writeFile(
-    configFile,
-    JSON.stringify({ version: 1, incDockerCred: false, incDockerCert: false, hosts }),
-  );
-  const pairs = images.map(({ repository, tag }) =>
-    [sourceHost, `${backupHost}/backup`].map((place) => `${place}/${repository}:${tag}`).join(' '),
-  );
-  const startedAtMs = performance.now();
-  const xargs = spawn('xargs', ['-P4', '-L1', lab.tools.regctl, 'image', 'copy'], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-    env: { PATH: process.env['PATH'], REGCTL_CONFIG: configFile },
-  });
-  xargs.stdin.end(`${pairs.join('\n')}\n`);
-  const [exitCode] = await once(xargs, 'exit');
-  if (exitCode !== 0) {
-    throw new Error(`xargs ended with exit code ${exitCode}`);
-  }
-  return { wallMs: performance.now() - startedAtMs };
-};
+const copyPlainly: Way = async ({ lab }, route) => copyWithXargs(lab, route);
 
 const copyAsController: Way = async ({ lab, controller }, route) =>
   controller.backUp(createOrder(lab, route));

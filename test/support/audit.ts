@@ -5,8 +5,17 @@ import { CONTROLLER_NAMESPACE } from './controller.ts';
 export interface AuditLine {
   readonly user: { readonly username: string };
   readonly verb: string;
+  /** Path and query. */
+  readonly requestURI: string;
   readonly requestReceivedTimestamp: string;
-  readonly objectRef?: { readonly apiGroup?: string; readonly resource: string; readonly name?: string };
+  readonly objectRef?: {
+    readonly apiGroup?: string;
+    readonly resource: string;
+    /** Of a list of all namespaces there is none. */
+    readonly namespace?: string;
+    readonly name?: string;
+  };
+  readonly responseStatus?: { readonly code: number };
   readonly annotations?: Readonly<Record<string, string>>;
 }
 

@@ -9,7 +9,7 @@ import { waitFor } from '../../support/wait-for.ts';
 import { bundleProgram, readNodeOptions } from '../as-in-a-pod.ts';
 import { readCpuTime } from '../cpu-time.ts';
 
-const SERVICE_ACCOUNT = { namespace: 'backup-image-registry', name: 'backup-image-registry-sa' };
+export const SERVICE_ACCOUNT = { namespace: 'backup-image-registry', name: 'backup-image-registry-sa' };
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** What the image runs, as in a pod. */
