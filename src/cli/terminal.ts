@@ -7,6 +7,11 @@ export interface Terminal {
   print(text: string): Promise<void>;
   /** One line besides it: progress, warnings. */
   say(line: string): Promise<void>;
+  /**
+   * A line of progress in place of the one before, until something else is written; an empty one takes it away. Where
+   * nobody watches nothing is written.
+   */
+  show(line: string): void;
   /** True when a person sits in front of it and can be asked. */
   readonly isInteractive: boolean;
   /** Whether the person says yes; anything else is a no. */
@@ -17,6 +22,24 @@ export interface Streams {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+}
+
+/** Back to the start of the line, and clear it. */
+const CLEAR_LINE = '\r\u001B[2K';
+const USUAL_COLUMNS = 80;
+
+/** One line that is written over: a longer one would stay where it breaks. */
+function createProgressLine(stream: NodeJS.WriteStream): Pick<Terminal, 'show'> {
+  let isShown = false;
+  return {
+    show(line) {
+      if (!stream.isTTY || (line === '' && !isShown)) {
+        return;
+      }
+      isShown = line !== '';
+      stream.write(CLEAR_LINE + line.slice(0, (stream.columns || USUAL_COLUMNS) - 1));
+    },
+  };
 }
 
 function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
@@ -30,11 +53,20 @@ export function createTerminal({ stdin, stdout, stderr }: Streams): Terminal {
     // Thrown where it is written, too.
     stream.on('error', () => undefined);
   }
+  const { show } = createProgressLine(stderr);
   return {
-    print: (text) => write(stdout, text),
-    say: (line) => write(stderr, `${line}\n`),
+    print(text) {
+      show('');
+      return write(stdout, text);
+    },
+    say(line) {
+      show('');
+      return write(stderr, `${line}\n`);
+    },
+    show,
     isInteractive: stdin.isTTY && stderr.isTTY,
     async ask(question) {
+      show('');
       const lines = createInterface({ input: stdin, output: stderr });
       try {
         lines.on('SIGINT', () => lines.close());

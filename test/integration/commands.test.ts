@@ -355,6 +355,7 @@ describe('after the controller has stopped', () => {
           isInteractive: true,
           print: async (text) => void printed.push(text),
           say: async (line) => void printed.push(line),
+          show: () => undefined,
           ask: async (question) => {
             questions.push(question);
             return false;

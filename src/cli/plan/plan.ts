@@ -22,6 +22,7 @@ import { toRegistrySettings } from '../../runtime/loops/copy-loop.ts';
 import { createControllerRegistry } from '../../runtime/controller-registry.ts';
 import { createScope, findKinds } from '../../settings/scope.ts';
 import { fetchPods } from './fetch-pods.ts';
+import { createPlanProgress } from './plan-progress.ts';
 import { type PlanRow, toExcludedRow, toPlanRow } from './plan-row.ts';
 
 export interface PlanOptions extends CommandOptions {
@@ -33,6 +34,8 @@ export interface PlanOptions extends CommandOptions {
 const FEWEST_FOR_ALL_PODS = 10;
 
 async function planRows(connection: Connection, options: PlanOptions): Promise<readonly PlanRow[]> {
+  const { terminal } = options;
+  terminal.show('reading the workloads');
   const settings = await fetchSettings(connection, options);
   const scope = createScope(settings, findController(options));
   const policies = await readNamespacePolicies(connection, options);
@@ -55,6 +58,7 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
       throw new TypeError('a plan writes nothing');
     },
   });
+  const nowMs = (): number => systemClock.nowMs();
   try {
     const previews = await preview(
       {
@@ -64,12 +68,10 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
         registry,
         settings,
         log: pino({ enabled: false }),
-        nowMs: () => systemClock.nowMs(),
+        nowMs,
+        onProgress: createPlanProgress({ terminal, workloads: selected.length, nowMs }),
       },
-      {
-        all: all.map(limitSlots),
-        selected,
-      },
+      { all: all.map(limitSlots), selected },
       new AbortController().signal,
     );
     const rows = new Map(previews.map((one) => [formatWorkloadKey(one.facts.workload), toPlanRow(one)]));
@@ -112,8 +114,13 @@ function formatRows(rows: readonly PlanRow[]): string {
  * @throws {ApiError} when the API server cannot be asked, or does not let itself be asked.
  */
 export async function plan(options: PlanOptions): Promise<number> {
-  const rows = await withConnection(options, (connection) => planRows(connection, options));
-  const text = options.output === 'json' ? formatJson({ workloads: rows }) : formatRows(rows);
-  await options.terminal.print(text);
-  return 0;
+  const { terminal, output } = options;
+  try {
+    const rows = await withConnection(options, (connection) => planRows(connection, options));
+    await terminal.print(output === 'json' ? formatJson({ workloads: rows }) : formatRows(rows));
+    return 0;
+  } finally {
+    // A failure is told by others.
+    terminal.show('');
+  }
 }

@@ -6,7 +6,7 @@ import { isImageCopy } from '../../images/copy-name.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import { createCopyReconciler } from '../copies/copy-reconciler.ts';
+import { type CopyReconcilerDeps, createCopyReconciler } from '../copies/copy-reconciler.ts';
 import { CopyStore } from '../copies/copy-store.ts';
 import { decideWithHistory } from '../workload/decide-with-history.ts';
 import type { Decision, WorkloadFacts } from '../decide/decision.ts';
@@ -17,6 +17,7 @@ import { knowWorkload } from '../workload/known-workload.ts';
 import { leaveIfTooLarge } from '../workload/leave-if-too-large.ts';
 import { readSlots } from '../workload/read-slots.ts';
 import { createLookOnlyRegistry } from './look-only-registry.ts';
+import { type PreviewProgress, ProgressCount } from './preview-progress.ts';
 import type { ImageRegistry, PodStore, WorkloadClient, WorkloadStore } from '../ports.ts';
 import { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { NO_MEMO } from '../rollouts/swap-stops.ts';
@@ -32,6 +33,8 @@ export interface PreviewDeps {
   readonly settings: Settings;
   readonly log: Logger;
   readonly nowMs: () => number;
+  /** Told of every workload and image that was looked at. */
+  readonly onProgress: (progress: PreviewProgress) => void;
 }
 
 /** What would happen to one workload. A copy with `copiedAtMs` is not there yet: it would be made first. */
@@ -76,6 +79,29 @@ function createBudget({ settings, nowMs }: PreviewDeps, workloads: readonly Work
   return budget;
 }
 
+/** A failure is kept as the state of the copy. The loops would try again; who plans wants to know how it is now. */
+function createCopyLookUp(
+  { registry, log }: PreviewDeps,
+  common: Pick<CopyReconcilerDeps, 'copies' | 'nowMs' | 'settings'>,
+): (key: string, signal: AbortSignal) => Promise<void> {
+  const reconcileCopy = createCopyReconciler({
+    ...common,
+    registry: createLookOnlyRegistry(registry),
+    log,
+    random: () => 0,
+    onCopied: () => undefined,
+  });
+  return async (key, signal) => {
+    try {
+      await reconcileCopy(key, signal);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) {
+        throw error;
+      }
+    }
+  };
+}
+
 /**
  * What the two loops would decide for these workloads, of all that are in scope (they share the budget), as if every copy
  * that can be made had been made. Looks only: nothing is written, neither in the cluster nor in a registry.
@@ -90,8 +116,12 @@ export async function preview(
   const workloads = new Map(selected.map((workload) => [formatWorkloadKey(workload), workload]));
   const unsettled = new Set(workloads.keys());
   const wanted = new Set<string>();
+  const progress = new ProgressCount(deps.onProgress);
   const copies = new CopyStore({
-    onWanted: (key) => wanted.add(key),
+    onWanted: (key) => {
+      wanted.add(key);
+      progress.addKnownImage(key);
+    },
     onSettled: (key) => unsettled.add(key),
   });
   const common = { copies, nowMs: deps.nowMs, settings: () => deps.settings };
@@ -105,13 +135,7 @@ export async function preview(
     // Secrets are not looked at here.
     pullSecrets: { wanted: deps.settings.PULL_SECRET || undefined, findProblem: () => undefined },
   };
-  const reconcileCopy = createCopyReconciler({
-    ...common,
-    registry: createLookOnlyRegistry(deps.registry),
-    log: deps.log,
-    random: () => 0,
-    onCopied: () => undefined,
-  });
+  const lookUpCopy = createCopyLookUp(deps, common);
   const facts = new Map<string, WorkloadFacts>();
 
   while (unsettled.size > 0) {
@@ -123,17 +147,12 @@ export async function preview(
           copies.want(key, listWantedCopies(deps.settings.MODE, seen.plans));
           facts.set(key, await collectFacts(factDeps, seen, signal));
         });
+        progress.addWorkload(key);
       }
     });
     await forEachKey(wanted, async (key) => {
-      try {
-        await reconcileCopy(key, signal);
-      } catch (error) {
-        // Kept as the state of the copy. The loops would try again; who plans wants to know how it is now.
-        if (!(error instanceof RegistryError)) {
-          throw error;
-        }
-      }
+      await lookUpCopy(key, signal);
+      progress.addImage(key);
     });
   }
   const known = [...workloads.keys()].flatMap((key) => facts.get(key) ?? []);

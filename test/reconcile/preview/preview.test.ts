@@ -4,6 +4,7 @@ import { beforeEach, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
+import type { PreviewProgress } from '../../../src/reconcile/preview/preview-progress.ts';
 import { type Preview, preview } from '../../../src/reconcile/preview/preview.ts';
 import type { Pod, Workload } from '../../../src/workloads/workload.ts';
 import { DIGEST, aPodOf, aSlot, aWorkload, annotationsOf, someSettings } from '../../support/builders.ts';
@@ -17,12 +18,14 @@ const nowMs = 1_700_000_000_000;
 let registry: MemoryRegistry;
 let pods: readonly Pod[];
 let podLists: number;
+let progress: PreviewProgress[];
 
 beforeEach(() => {
   registry = new MemoryRegistry({});
   registry.put(parseReference('nginx:1.27'), DIGEST);
   pods = [];
   podLists = 0;
+  progress = [];
 });
 
 async function previewThese(all: readonly Workload[], selected = all, data: Record<string, string> = {}) {
@@ -42,6 +45,7 @@ async function previewThese(all: readonly Workload[], selected = all, data: Reco
     settings: someSettings(data),
     log: pino({ enabled: false }),
     nowMs: () => nowMs,
+    onProgress: (one: PreviewProgress) => void progress.push(one),
   };
   return preview(deps, { all, selected }, new AbortController().signal);
 }
@@ -104,6 +108,17 @@ it('asks for the pods of a workload whose copy in use cannot be made again: they
   const [one] = await previewThese([web]);
   expect(one?.facts.slots[0]?.copy).toMatchObject({ phase: 'verified', copiedAtMs: nowMs });
   expect(whyWaiting(decisionOf(one))).toBeUndefined();
+});
+
+it('tells how many workloads and images it has looked at, each once', async () => {
+  await previewThese([aWorkload({ name: 'one' }), aWorkload({ name: 'two' })]);
+  const counts = progress.map(({ workloads, images, knownImages }) => [workloads, images, knownImages]);
+  expect(counts.slice(0, 3)).toEqual([
+    [1, 0, 1],
+    [2, 0, 1],
+    [2, 1, 1],
+  ]);
+  expect(counts.at(-1)).toEqual([2, 1, 1]);
 });
 
 it('lists the pods of a workload once', async () => {
