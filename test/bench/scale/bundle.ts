@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import type { InstallDeps } from '../../support/controller.ts';
 import { findFreePort } from '../../support/free-port.ts';
@@ -17,6 +18,8 @@ export interface Bundle {
   readonly folder: string;
   readonly serviceAccountFolder: string;
   readonly nodeOptions: readonly string[];
+  /** Of the probe that is loaded before the program. */
+  readonly probeFile: string;
 }
 
 /**
@@ -27,6 +30,8 @@ export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
   const folder = await deps.processes.createFolder('bundle');
   const serviceAccountFolder = await deps.processes.createFolder('service-account');
   await bundleProgram('src/main.ts', folder);
+  const probeFolder = await deps.processes.createFolder('probe');
+  await bundleProgram(fileURLToPath(import.meta.resolve('./block-probe.ts')), probeFolder);
   let changed = 0;
   for (const name of await readdir(folder)) {
     const text = await readFile(join(folder, name), 'utf8');
@@ -42,12 +47,32 @@ export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
   await writeFile(join(serviceAccountFolder, 'token'), token, { mode: 0o600 });
   await writeFile(join(serviceAccountFolder, 'ca.crt'), ca);
   await writeFile(join(serviceAccountFolder, 'namespace'), SERVICE_ACCOUNT.namespace);
-  return { folder, serviceAccountFolder, nodeOptions: await readNodeOptions() };
+  return {
+    folder,
+    serviceAccountFolder,
+    nodeOptions: await readNodeOptions(),
+    probeFile: join(probeFolder, 'block-probe.mjs'),
+  };
+}
+
+/** As in a pod of the manifests. */
+export function environmentOf({ tools, connection }: InstallDeps): NodeJS.ProcessEnv {
+  const { hostname, port } = new URL(connection.server);
+  return {
+    PATH: [dirname(tools.regctl), process.env['PATH']].join(delimiter),
+    NODE_ENV: 'production',
+    KUBERNETES_SERVICE_HOST: hostname,
+    KUBERNETES_SERVICE_PORT: port,
+    POD_NAMESPACE: SERVICE_ACCOUNT.namespace,
+    POD_NAME: 'k8s-backup-image-registry-controller-5d9c7b8f6-bench',
+  };
 }
 
 export interface RunningBundle {
   readonly program: RunningProgram;
   readonly metricsUrl: string;
+  /** The longest block of its event loop so far, in CPU time; to be asked once. */
+  readLongestBlockMs(): Promise<number>;
   /** Until `/readyz` said so. */
   readonly startCpuMs: number;
   readonly startBytes: number;
@@ -59,7 +84,7 @@ let started = 0;
 
 export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<RunningBundle> {
   started += 1;
-  const { hostname, port } = new URL(deps.connection.server);
+  const blockFile = join(bundle.serviceAccountFolder, `block-${started}`);
   const [metrics, health] = [await findFreePort(), await findFreePort()];
   const startedAtMs = performance.now();
   const program = await deps.processes.run({
@@ -67,19 +92,13 @@ export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<Ru
     command: process.execPath,
     args: [
       ...bundle.nodeOptions,
+      `--import=${bundle.probeFile}`,
       join(bundle.folder, 'main.mjs'),
       '--leader-elect',
       `--metrics-bind-address=127.0.0.1:${metrics}`,
       `--health-probe-bind-address=127.0.0.1:${health}`,
     ],
-    environment: {
-      PATH: [dirname(deps.tools.regctl), process.env['PATH']].join(delimiter),
-      NODE_ENV: 'production',
-      KUBERNETES_SERVICE_HOST: hostname,
-      KUBERNETES_SERVICE_PORT: port,
-      POD_NAMESPACE: SERVICE_ACCOUNT.namespace,
-      POD_NAME: 'k8s-backup-image-registry-controller-5d9c7b8f6-bench',
-    },
+    environment: { ...environmentOf(deps), BLOCK_PROBE_FILE: blockFile },
     isReady: async () => (await fetch(`http://127.0.0.1:${health}/readyz`)).ok,
     graceMs: 30_000,
   });
@@ -91,6 +110,11 @@ export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<Ru
   return {
     program,
     metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
+    async readLongestBlockMs() {
+      program.kill('SIGUSR2');
+      const text = await waitFor(() => readFile(blockFile, 'utf8'), { what: 'the block probe' });
+      return Number(text);
+    },
     startCpuMs: ownMs,
     startBytes: nowBytes,
     startPeakBytes: peakBytes,

@@ -7,6 +7,7 @@ import type { V1Deployment } from '@kubernetes/client-node';
 import { systemClock } from '../../../src/clock.ts';
 import { projectWorkload } from '../../../src/kubernetes/workloads/projection.ts';
 import type { KubeConnection } from '../../support/kube-transport.ts';
+import { watchBlocks } from './block-watch.ts';
 
 export type ListKind = 'reflector' | 'informer';
 
@@ -51,31 +52,6 @@ function countEvent(): void {
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
-}
-
-/** The main thread alone: whatever else has the processor meanwhile is not counted. */
-function threadCpuMs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1_000;
-}
-
-/** The longest time, of CPU, for which no timer of this process got its turn. */
-function watchBlocks(): { end(): number } {
-  let longestMs = 0;
-  let lastMs = threadCpuMs();
-  const look = (): void => {
-    const nowMs = threadCpuMs();
-    longestMs = Math.max(longestMs, nowMs - lastMs);
-    lastMs = nowMs;
-  };
-  const timer = setInterval(look, 1);
-  return {
-    end() {
-      clearInterval(timer);
-      look();
-      return longestMs;
-    },
-  };
 }
 
 function collectGarbage(): void {
@@ -136,7 +112,7 @@ async function measureList({ kind, connection }: ListOrder): Promise<ListCost> {
   const start = await (kind === 'reflector' ? prepareReflector : prepareInformer)(connection);
   collectGarbage();
   const before = { heapBytes: process.memoryUsage().heapUsed, baseBytes: process.memoryUsage().rss };
-  const blocks = watchBlocks();
+  const blocks = watchBlocks(1);
   const startedAtMs = performance.now();
   const startedCpuMs = cpuMs();
   const objects = await start().synced;

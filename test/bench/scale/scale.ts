@@ -11,13 +11,25 @@ import { type Finding, formatMib, formatSeconds, median } from '../report.ts';
 import { type Bundle, buildBundle, readResident, startBundle, waitUntilIdle } from './bundle.ts';
 import { type ClusterOfMany, createClusterOfMany } from './cluster-of-many.ts';
 import { measureCurl, measureList, type ListMeasurement } from './lists.ts';
+import { measurePlan } from './plan-time.ts';
 import { measureQueue } from './queue-cost.ts';
+import { REPLICAS } from './swapped-objects.ts';
 
 const MIB = 1024 * 1024;
 const SIZES = [100, 1_000, 10_000] as const;
 const WATCH_EVENTS = 1_000;
 const QUEUE_KEYS = 10_000;
-const MOST = { listBytes: 130 * MIB, blockMs: 100, startCpuMs: 300, startBytes: 100 * MIB };
+const MOST = {
+  listBytes: 130 * MIB,
+  /** In all, of the largest cluster. */
+  peakBytes: 200 * MIB,
+  blockMs: 100,
+  startCpuMs: 300,
+  startBytes: 100 * MIB,
+  planMs: 20_000,
+};
+/** A plan that takes longer is ended. */
+const PLAN_DEADLINE_MS = 90_000;
 /** How long nothing happens, to see what the controller asks the API server all the same. */
 const QUIET_MS = 60_000;
 
@@ -34,16 +46,16 @@ export async function measureScale(lab: Laboratory): Promise<readonly Finding[]>
   const apiServer = await startApiServer({ tools, processes });
   const { kube, connection, kubeconfigFile } = apiServer;
   const deps = { tools, processes, kube, connection, kubeconfigFile };
-  const many = await createClusterOfMany(kube);
+  const many = await createClusterOfMany(apiServer);
   await installController(deps, many.settings);
   const scale: Scale = { lab, deps, apiServer, many, bundle: await buildBundle(deps) };
   const findings: Finding[] = [await measureStart(scale)].flat();
   for (const size of SIZES) {
     await many.growTo(size);
-    lab.say(`scale: ${size} Deployments are there`);
+    lab.say(`scale: ${size} Deployments with ${REPLICAS} pods each are there`);
     findings.push(...(await measureController(scale, size)));
   }
-  findings.push(...(await measureLists(scale)), await describeQueue());
+  findings.push(...(await measureLists(scale)), await describeQueue(), await describePlan(scale));
   await many.close();
   await apiServer.stop();
   return findings;
@@ -96,21 +108,31 @@ async function measureController(
   await waitUntilIdle(running, size);
   const idleMs = performance.now() - startedAtMs;
   const { ownMs } = await readCpuTime(running.program.pid);
+  const longestBlockMs = await running.readLongestBlockMs();
   const isLargest = size === SIZES.at(-1);
   const requests = isLargest ? await countQuietRequests(apiServer) : undefined;
   const quiet = await readCpuTime(running.program.pid);
   const { nowBytes, peakBytes } = await readResident(running.program.pid);
   await running.program.stop();
   lab.say(`scale: ${size}: ${formatMib(peakBytes)} at most`);
+  const memory = isLargest
+    ? ({ value: peakBytes, most: MOST.peakBytes } as const)
+    : ({ value: running.startPeakBytes, most: MOST.listBytes } as const);
   return [
     {
       ...limit(
-        `controller, restarted with ${size} swapped Deployments: RSS at most while listing, in all, afterwards`,
-        { value: running.startPeakBytes, most: MOST.listBytes },
+        `controller, restarted with ${size} swapped Deployments of ${REPLICAS} pods: RSS at most while listing, in all, afterwards`,
+        memory,
         formatMib,
       ),
       figure: [running.startPeakBytes, peakBytes, nowBytes].map(formatMib).join(', '),
+      goal: `${isLargest ? 'in all' : 'listing'} ≤ ${formatMib(memory.most)}`,
     },
+    limit(
+      `controller, ${size}: longest block of the event loop until all are looked at, in CPU time`,
+      { value: longestBlockMs, most: MOST.blockMs },
+      formatSeconds,
+    ),
     {
       part: 'scale',
       what: `controller, ${size}: until ready, until all are looked at; CPU time; HEAD at the backup`,
@@ -207,6 +229,25 @@ async function measureLists({ lab, deps, apiServer, many }: Scale): Promise<read
       both(formatSeconds, ({ watch }) => watch.cpuMs),
     ),
   ];
+}
+
+/** Before the controller has ever run: nothing is swapped, and the backup is empty. */
+async function describePlan({ lab, deps, apiServer, many, bundle }: Scale): Promise<Finding> {
+  await many.undo();
+  lab.say('scale: planning');
+  const lookupsBefore = many.lookups;
+  const before = await readCpuTime(apiServer.apiServer.pid);
+  const { wallMs, cpuMs, summary } = await measurePlan(deps, bundle, PLAN_DEADLINE_MS);
+  const after = await readCpuTime(apiServer.apiServer.pid);
+  const shares = `CPU time ${formatSeconds(cpuMs)}, kube-apiserver ${formatSeconds(after.ownMs - before.ownMs)}; ${many.lookups - lookupsBefore} look-ups`;
+  return {
+    ...limit(
+      `plan of ${SIZES.at(-1)} Deployments that have never been swapped`,
+      { value: wallMs, most: MOST.planMs },
+      formatSeconds,
+    ),
+    figure: `${summary === undefined ? 'ended after ' : ''}${formatSeconds(wallMs)}; ${shares}`,
+  };
 }
 
 async function describeQueue(): Promise<Finding> {
