@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 
 import { type Clock, wait } from '../clock.ts';
+import { LoopTurn } from '../event-loop.ts';
 import { type KeyBackoff, createKeyBackoff } from './backoff.ts';
 import { type Delays, createDelays } from './delays.ts';
 import { FairLine, type Share, type Turn, planShareLimits } from './fair-line.ts';
@@ -88,6 +89,8 @@ export class WorkQueue {
   readonly #idleListeners = new Set<() => void>();
   #concurrency: number;
   #isShuttingDown = false;
+  /** Passes that need nobody else follow one another without a pause: thousands of them would keep all others waiting. */
+  readonly #turn: LoopTurn;
   /** Undefined until work begins. */
   #workOn: Reconcile | undefined;
 
@@ -95,6 +98,7 @@ export class WorkQueue {
     this.#options = options;
     this.#metrics = options.metrics ?? NO_METRICS;
     this.#concurrency = options.concurrency;
+    this.#turn = new LoopTurn(options.clock, () => this.#startPasses());
     this.#line = new FairLine(() => (options.findShare ? planShareLimits(this.#concurrency) : NO_LIMITS));
     this.#failures = createKeyBackoff(options.backoff ?? BACKOFF);
     this.#retryRates = new RetryRates({ ...(options.retryRate ?? RETRY_RATE), clock: options.clock });
@@ -187,6 +191,7 @@ export class WorkQueue {
 
   #refuse(): void {
     this.#isShuttingDown = true;
+    this.#turn.cancel();
     this.#delays.clear();
     this.#line.clear();
     this.#dirty.clear();
@@ -216,7 +221,7 @@ export class WorkQueue {
 
   #startPasses(): void {
     while (this.#workOn && this.#processing.size < this.#concurrency) {
-      const turn = this.#line.take();
+      const turn = this.depth === 0 || this.#turn.isOver() ? undefined : this.#line.take();
       if (!turn) {
         return;
       }

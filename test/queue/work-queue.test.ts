@@ -431,3 +431,28 @@ describe('numbers', () => {
     queue.shutDown();
   });
 });
+
+it(
+  'passes that need nobody else let others have their turn in between',
+  { tags: 'attack-share' },
+  async () => {
+    vi.useRealTimers();
+    let [nowMs, done] = [0, 0];
+    const queue = createQueue({ clock: { ...systemClock, monotonicMs: () => nowMs } });
+    for (let index = 0; index < 1_000; index += 1) {
+      queue.add(`${index}`);
+    }
+    const seen = new Promise<number>((resolve) => {
+      setImmediate(() => resolve(done));
+    });
+    queue.start(async () => {
+      nowMs += 1;
+      done += 1;
+    });
+    expect(await seen).toBeLessThan(20);
+    while (queue.depth > 0) {
+      await new Promise(setImmediate);
+    }
+    expect(done).toBe(1_000);
+  },
+);

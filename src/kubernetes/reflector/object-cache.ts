@@ -104,17 +104,20 @@ export class ObjectCache<T> {
     this.#tell(key, this.#objects.get(key), before);
   }
 
-  /** Makes the cache equal to a complete list, which it takes over: what is not in it is gone. */
-  replace(next: ObjectSet<T>): void {
+  /**
+   * Makes the cache equal to a complete list, which it takes over: what is not in it is gone. Every step tells of one object;
+   * nothing else may change the cache until the last of them is done.
+   */
+  *replace(next: ObjectSet<T>): Generator<void> {
     const previous = this.#objects;
     this.#objects = next;
     for (const key of previous.keys()) {
       if (!next.get(key)) {
-        this.#tell(key, undefined, previous.get(key));
+        yield this.#tell(key, undefined, previous.get(key));
       }
     }
     for (const key of next.keys()) {
-      this.#tell(key, next.get(key), previous.get(key));
+      yield this.#tell(key, next.get(key), previous.get(key));
     }
   }
 

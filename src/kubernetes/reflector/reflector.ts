@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 
 import { type Clock, wait } from '../../clock.ts';
 import { ApiError } from '../../errors.ts';
+import { takeTurns } from '../../event-loop.ts';
 import type { Connection, Query } from '../connection/api-client.ts';
 import { transportError } from '../connection/api-errors.ts';
 import { listPages } from './list-pages.ts';
@@ -202,7 +203,7 @@ class ListWatcher<T> implements Reflector<T> {
     try {
       for (let event = await stream.next(); event; event = await stream.next()) {
         if (event.type === 'BOOKMARK' && event.endsInitialEvents) {
-          this.#replace(found, event.resourceVersion);
+          await this.#replace(found, event.resourceVersion);
           return stream;
         }
         if (event.type !== 'BOOKMARK') {
@@ -226,13 +227,13 @@ class ListWatcher<T> implements Reflector<T> {
       this.#touch();
       collect(found, { type: 'ADDED', object: this.#cache.read(item) });
     });
-    this.#replace(found, resourceVersion);
+    await this.#replace(found, resourceVersion);
   }
 
-  #replace(found: ObjectSet<T>, resourceVersion: string): void {
+  async #replace(found: ObjectSet<T>, resourceVersion: string): Promise<void> {
     this.#resourceVersion = resourceVersion;
     this.#listedAtMs = this.#options.clock.monotonicMs();
-    this.#cache.replace(found);
+    await takeTurns(this.#cache.replace(found), this.#options.clock);
     this.#trouble.settle();
     if (!this.#isSynced) {
       this.#isSynced = true;
