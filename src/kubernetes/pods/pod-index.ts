@@ -1,4 +1,5 @@
-import type { Pod } from '../../workloads/workload.ts';
+import { keepNewest } from '../../keep-newest.ts';
+import type { Pod, PodContainer } from '../../workloads/workload.ts';
 import { findWorkloadOfPod } from './pod-maker.ts';
 import { projectPod } from './pod-projection.ts';
 
@@ -8,11 +9,14 @@ export const ALL_PODS = {
   query: { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' },
 } as const;
 
-/** A pod, and the key of the workload that has made it. */
-export interface MadePod {
+/** With the key of the workload that has made it. */
+export interface WatchedPod extends Pod {
   readonly workloadKey: string;
-  readonly pod: Pod;
 }
+
+/** Texts of images that pods of several workloads have: as many as a large cluster, 2 MiB of them. */
+const MOST_TEXTS = 8_192;
+const LONGEST_SHARED = 256;
 
 function isSameJson(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
@@ -23,31 +27,36 @@ export function isSamePod(a: Pod, b: Pod): boolean {
   return a === b || isSameJson(a, b);
 }
 
-/** A pod that says the same as another one in objects of that one. */
-function shareWith(pod: Pod, other: Pod): Pod {
+/** A pod that says the same as another one of its workload in texts and objects of that one. */
+function shareWith(pod: WatchedPod, other: WatchedPod): WatchedPod {
   const by = other.made?.by;
   return {
     ...pod,
+    workloadKey: other.workloadKey,
     ...(pod.made && by && isSameJson(pod.made.by, by) && { made: { ...pod.made, by } }),
+    ...(pod.template === other.template && other.template !== undefined && { template: other.template }),
     ...(isSameJson(pod.containers, other.containers) && { containers: other.containers }),
   };
 }
 
 /** The pods of each workload. Of what they say alike, as their images, one is kept. */
 export class PodIndex {
-  readonly #byWorkload = new Map<string, Map<string, Pod>>();
+  readonly #byWorkload = new Map<string, Map<string, WatchedPod>>();
+  readonly #texts = new Map<string, string>();
   /** A list has the pods of one workload one after the other, before any of them is added. */
-  #lastRead: MadePod | undefined;
+  #lastRead: WatchedPod | undefined;
 
   /** What is kept of a raw pod; undefined for one that no workload has made. */
-  read(raw: unknown): MadePod | undefined {
+  read(raw: unknown): WatchedPod | undefined {
     const workloadKey = findWorkloadOfPod(raw);
     const pod = workloadKey === undefined ? undefined : projectPod(raw);
     if (workloadKey === undefined || !pod) {
       return undefined;
     }
     const other = this.#findOther(workloadKey);
-    this.#lastRead = { workloadKey, pod: other ? shareWith(pod, other) : pod };
+    this.#lastRead = other
+      ? shareWith({ ...pod, workloadKey }, other)
+      : { ...pod, workloadKey, containers: pod.containers.map((one) => this.#shareTexts(one)) };
     return this.#lastRead;
   }
 
@@ -55,21 +64,36 @@ export class PodIndex {
     return [...(this.#byWorkload.get(workloadKey)?.values() ?? [])];
   }
 
-  add({ workloadKey, pod }: MadePod): void {
-    const pods = this.#byWorkload.get(workloadKey) ?? new Map<string, Pod>();
-    this.#byWorkload.set(workloadKey, pods.set(pod.name, pod));
+  add(pod: WatchedPod): void {
+    const { workloadKey, name } = pod;
+    const pods = this.#byWorkload.get(workloadKey) ?? new Map<string, WatchedPod>();
+    this.#byWorkload.set(workloadKey, pods.set(name, pod));
   }
 
-  remove({ workloadKey, pod }: MadePod): void {
+  remove({ workloadKey, name }: WatchedPod): void {
     const pods = this.#byWorkload.get(workloadKey);
-    pods?.delete(pod.name);
+    pods?.delete(name);
     if (pods?.size === 0) {
       this.#byWorkload.delete(workloadKey);
     }
   }
 
-  #findOther(workloadKey: string): Pod | undefined {
+  #findOther(workloadKey: string): WatchedPod | undefined {
     const [known] = this.#byWorkload.get(workloadKey)?.values() ?? [];
-    return known ?? (this.#lastRead?.workloadKey === workloadKey ? this.#lastRead.pod : undefined);
+    return known ?? (this.#lastRead?.workloadKey === workloadKey ? this.#lastRead : undefined);
+  }
+
+  #shareTexts(container: PodContainer): PodContainer {
+    const { image, imageId } = container;
+    return { ...container, image: this.#shareText(image), imageId: this.#shareText(imageId) };
+  }
+
+  #shareText(text: string): string {
+    if (text.length > LONGEST_SHARED) {
+      return text;
+    }
+    const known = this.#texts.get(text) ?? text;
+    keepNewest(this.#texts, [known, known], MOST_TEXTS);
+    return known;
   }
 }

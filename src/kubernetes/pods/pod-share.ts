@@ -1,5 +1,5 @@
 import type { NamespaceShare } from '../reflector/object-set.ts';
-import type { MadePod } from './pod-index.ts';
+import type { WatchedPod } from './pod-index.ts';
 
 /** What a pod and each of its containers take besides their texts. */
 const POD_BYTES = 600;
@@ -9,10 +9,10 @@ const CONTAINER_BYTES = 150;
 const MOST_BYTES = 16 * 1_024 * 1_024;
 
 /** Rather too much than too little: what pods say alike is kept once. */
-function weighPod({ pod }: MadePod): number {
+function weighPod(pod: WatchedPod): number {
   const texts = JSON.stringify(pod).length;
   return POD_BYTES + pod.containers.length * CONTAINER_BYTES + texts;
 }
 
 /** How much of the pods of one namespace is kept. */
-export const POD_SHARE: NamespaceShare<MadePod> = { weigh: weighPod, mostBytes: MOST_BYTES };
+export const POD_SHARE: NamespaceShare<WatchedPod> = { weigh: weighPod, mostBytes: MOST_BYTES };

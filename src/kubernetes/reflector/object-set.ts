@@ -9,17 +9,12 @@ export interface CachedObject<T> {
 
 /** How much of one namespace is kept, so that none can fill the memory of all. */
 export interface NamespaceShare<T> {
-  /** Bytes that a kept object takes, with all that comes of it. */
+  /** Bytes that a kept object takes, with all that comes of it: the same whenever it is asked. */
   readonly weigh: (value: T) => number;
   /** Of all objects of one namespace. A sixteenth more is for objects that are reduced; beyond that, none is kept. */
   readonly mostBytes: number;
   /** What is kept of an object for which there is no room; nothing, when it is left out. */
   readonly reduce?: (value: T) => T;
-}
-
-interface Entry<T> {
-  readonly kept: CachedObject<T>;
-  readonly bytes: number;
 }
 
 function namespaceOf(key: string): string {
@@ -29,7 +24,7 @@ function namespaceOf(key: string): string {
 /** Objects by key, of every namespace no more than its share. */
 export class ObjectSet<T> {
   readonly #share: NamespaceShare<T> | undefined;
-  readonly #entries = new Map<string, Entry<T>>();
+  readonly #objects = new Map<string, CachedObject<T>>();
   readonly #bytes = new Map<string, number>();
   /** By namespace, the bytes of the smallest object for which there was no room. */
   readonly #missing = new Map<string, number>();
@@ -40,11 +35,11 @@ export class ObjectSet<T> {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#objects.size;
   }
 
   get(key: string): CachedObject<T> | undefined {
-    return this.#entries.get(key)?.kept;
+    return this.#objects.get(key);
   }
 
   /** Some namespace has got room for an object that was not kept, or not all of it. */
@@ -53,50 +48,51 @@ export class ObjectSet<T> {
   }
 
   keys(): Iterable<string> {
-    return this.#entries.keys();
+    return this.#objects.keys();
   }
 
   values(): T[] {
-    return Array.from(this.#entries.values(), ({ kept }) => kept.value);
+    return Array.from(this.#objects.values(), ({ value }) => value);
   }
 
   /** Keeps an object, or as much of it as there is room for. */
-  set(key: string, kept: CachedObject<T>): void {
-    const beforeBytes = this.#entries.get(key)?.bytes ?? 0;
-    const entry = this.#fit(key, kept, (this.#bytes.get(namespaceOf(key)) ?? 0) - beforeBytes);
-    if (entry) {
-      this.#entries.set(key, entry);
+  set(key: string, object: CachedObject<T>): void {
+    const beforeBytes = this.#weigh(this.#objects.get(key));
+    const kept = this.#fit(key, object, (this.#bytes.get(namespaceOf(key)) ?? 0) - beforeBytes);
+    if (kept) {
+      this.#objects.set(key, kept);
     } else {
-      this.#entries.delete(key);
+      this.#objects.delete(key);
     }
-    this.#count(key, (entry?.bytes ?? 0) - beforeBytes);
+    this.#count(key, this.#weigh(kept) - beforeBytes);
   }
 
   delete(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry) {
-      this.#entries.delete(key);
-      this.#count(key, -entry.bytes);
+    const object = this.#objects.get(key);
+    if (object) {
+      this.#objects.delete(key);
+      this.#count(key, -this.#weigh(object));
     }
   }
 
+  #weigh(object: CachedObject<T> | undefined): number {
+    return object && this.#share ? this.#share.weigh(object.value) : 0;
+  }
+
   /** `usedBytes`: by the other objects of its namespace. */
-  #fit(key: string, kept: CachedObject<T>, usedBytes: number): Entry<T> | undefined {
+  #fit(key: string, object: CachedObject<T>, usedBytes: number): CachedObject<T> | undefined {
     if (!this.#share) {
-      return { kept, bytes: 0 };
+      return object;
     }
-    const { weigh, mostBytes, reduce } = this.#share;
-    const bytes = weigh(kept.value);
+    const { mostBytes, reduce } = this.#share;
+    const bytes = this.#weigh(object);
     if (usedBytes + bytes <= mostBytes) {
-      return { kept, bytes };
+      return object;
     }
     const namespace = namespaceOf(key);
     this.#missing.set(namespace, Math.min(bytes, this.#missing.get(namespace) ?? Infinity));
-    const value = reduce?.(kept.value);
-    const reducedBytes = value === undefined ? 0 : weigh(value);
-    return value !== undefined && usedBytes + reducedBytes <= mostBytes * (1 + 1 / 16)
-      ? { kept: { ...kept, value, isReduced: true }, bytes: reducedBytes }
-      : undefined;
+    const reduced = reduce && ({ ...object, value: reduce(object.value), isReduced: true } as const);
+    return reduced && usedBytes + this.#weigh(reduced) <= mostBytes * (1 + 1 / 16) ? reduced : undefined;
   }
 
   #count(key: string, bytes: number): void {

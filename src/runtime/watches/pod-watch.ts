@@ -49,7 +49,7 @@ export function createPodWatch({ connection, clock, log }: PodWatchOptions): Pod
       if (now) {
         index.add(now);
       }
-      if (now && !(before && isSamePod(now.pod, before.pod))) {
+      if (now && !(before && isSamePod(now, before))) {
         onChange(now.workloadKey);
       }
     },

@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
 
-import { type MadePod, PodIndex } from '../../../src/kubernetes/pods/pod-index.ts';
+import { type WatchedPod, PodIndex } from '../../../src/kubernetes/pods/pod-index.ts';
 
 const KEY = 'StatefulSet/shop/db';
 
@@ -22,7 +22,7 @@ function raw(name: string, { image = 'nginx:1.27', owner = 'db' } = {}): unknown
   };
 }
 
-function read(...parts: Parameters<typeof raw>): MadePod {
+function read(...parts: Parameters<typeof raw>): WatchedPod {
   const made = index.read(raw(...parts));
   if (!made) {
     throw new Error('a pod of a workload was not kept');
@@ -46,16 +46,22 @@ it('lists the pods of one workload, as they are now', () => {
 
 it('keeps once what pods of a workload say alike, also of a list that is being read', () => {
   const [first, second] = [read('db-0'), read('db-1')];
-  expect(second.pod.containers).toBe(first.pod.containers);
-  expect(second.pod.made).toMatchObject({ uid: 'uid-db-1' });
+  expect(second.containers).toBe(first.containers);
+  expect(second.made).toMatchObject({ uid: 'uid-db-1' });
   index.add(first);
   read('other-0', { owner: 'other' });
-  expect(read('db-2').pod.containers).toBe(first.pod.containers);
+  expect(read('db-2').containers).toBe(first.containers);
+});
+
+it('keeps once the image texts of pods of several workloads', () => {
+  const [own, foreign] = [read('db-0'), read('other-0', { owner: 'other', image: 'nginx:1.28' })];
+  expect(read('third-0', { owner: 'third' }).containers[0]?.image).toBe(own.containers[0]?.image);
+  expect(foreign.containers[0]?.image).toBe('nginx:1.28');
 });
 
 it('keeps of every pod its own where they differ', () => {
   index.add(read('db-0'));
-  expect(read('db-1', { image: 'nginx:1.28' }).pod.containers[0]?.image).toBe('nginx:1.28');
+  expect(read('db-1', { image: 'nginx:1.28' }).containers[0]?.image).toBe('nginx:1.28');
   expect(index.listOf(KEY)[0]?.containers[0]?.image).toBe('nginx:1.27');
 });
 
