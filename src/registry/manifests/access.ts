@@ -9,7 +9,9 @@ import type { HostSilences } from '../limits/host-silences.ts';
 export interface Access {
   readonly origin: URL;
   readonly repository: string;
-  readonly actions: 'pull' | 'pull,push';
+  readonly actions: 'pull' | 'pull,push' | 'delete';
+  /** Another repository of the registry, which is to be read. */
+  readonly from?: string;
   readonly credential: Credential | undefined;
   readonly side: RegistrySide;
   /** For messages, starting with a verb: `looking up b.io/x:1`. */

@@ -72,9 +72,9 @@ export function createAuthorizer(deps: RegistryDeps): Authorizer {
   };
 }
 
-/** A token is for one repository, a password for all that a registry has. */
+/** A token is for one repository, or for one and another; a password for all that a registry has. */
 function toKey(
-  { origin, repository, actions, credential }: Access,
+  { origin, repository, actions, from = '', credential }: Access,
   reach: 'registry' | 'repository',
 ): string {
   const who = createHash('sha256')
@@ -82,7 +82,7 @@ function toKey(
     .digest('base64');
   return reach === 'registry'
     ? `${origin.origin} ${who}`
-    : `${origin.origin} ${who} ${repository} ${actions}`;
+    : `${origin.origin} ${who} ${repository} ${actions} ${from}`;
 }
 
 function createChallengeError(access: Access, scheme: 'basic' | undefined): RegistryError {

@@ -86,11 +86,12 @@ function createTokenRequest(
   access: Access,
 ): HttpRequest {
   const { credential, signal } = access;
-  const scope = wanted ?? `repository:${access.repository}:${access.actions}`;
-  const common = { ...(service !== undefined && { service }), scope };
+  const scopes = listScopes(wanted, access);
+  const common = { ...(service !== undefined && { service }) };
   if (credential?.kind === 'identityToken') {
     const form = {
       ...common,
+      scope: scopes.join(' '),
       grant_type: 'refresh_token',
       client_id: CLIENT,
       refresh_token: credential.token,
@@ -102,12 +103,24 @@ function createTokenRequest(
   for (const [name, value] of Object.entries(common)) {
     url.searchParams.set(name, value);
   }
+  url.searchParams.delete('scope');
+  for (const scope of scopes) {
+    url.searchParams.append('scope', scope);
+  }
   return {
     method: 'GET',
     url,
     headers: credential ? { authorization: `Basic ${toBase64(credential)}` } : {},
     signal,
   };
+}
+
+/** What the registry asks for; and the repository that is to be read besides, which some leave to us. */
+function listScopes(wanted: string | undefined, { repository, actions, from }: Access): readonly string[] {
+  const asked = wanted?.split(' ').filter((scope) => scope !== '') ?? [];
+  const scopes = asked.length > 0 ? asked : [`repository:${repository}:${actions}`];
+  const isCovered = from === undefined || scopes.some((scope) => scope.startsWith(`repository:${from}:`));
+  return isCovered ? scopes : [...scopes, `repository:${from}:pull`];
 }
 
 function describeAnswer({ status, headers, body }: HttpAnswer, realm: URL, access: Access): FailedAnswer {

@@ -7,7 +7,7 @@ import { UsageError } from '../../errors.ts';
 import { readSmallFileSync } from '../../small-file.ts';
 
 export interface HttpRequest {
-  readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST';
+  readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer | string;

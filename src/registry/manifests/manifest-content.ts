@@ -5,7 +5,7 @@ import type { Platform } from '../../images/platforms.ts';
 import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
 import { findExcess } from './image-limits.ts';
 import { countListed } from './listed-elements.ts';
-import type { Manifest } from './manifest-request.ts';
+import type { Manifest } from './registry-request.ts';
 import { MANIFEST_KINDS, type ManifestKind } from './media-types.ts';
 
 export type ManifestContent =

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import { RegistryError, type RegistrySide } from '../../errors.ts';
 import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
 import type { RegistryDeps } from './access.ts';
-import { createAuthorizer } from './authorizer.ts';
+import { type Authorizer, createAuthorizer } from './authorizer.ts';
 import { readBackupRefusal } from './backup-refusal.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { HttpAnswer } from './http-client.ts';
 import { type Allowance, parseAllowance } from '../limits/host-allowances.ts';
-import { sendManifestRequest, type Manifest, type ManifestRequest } from './manifest-request.ts';
+import { sendRegistryRequest, type Manifest, type RegistryRequest } from './registry-request.ts';
 import { hideSecrets, LONGEST_QUOTED } from '../../plain-text.ts';
 import { toApiOrigin } from '../registry-address.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
@@ -51,6 +51,8 @@ export interface ManifestClient {
 export interface ManifestClientOptions {
   /** Told what a source still allows, by host and port of its API. */
   readonly onAllowance?: (host: string, allowance: Allowance) => void;
+  /** That others use as well; its own by default. */
+  readonly authorizer?: Authorizer;
 }
 
 export function createManifestClient(
@@ -59,7 +61,7 @@ export function createManifestClient(
 ): ManifestClient {
   const { ask, fail } = createAsker(deps, options);
 
-  async function fetchBody(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
+  async function fetchBody(request: RegistryRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
     const answer = await ask({ ...request, method: 'GET' }, image);
     if (answer.status === 404) {
       return undefined;
@@ -119,17 +121,17 @@ export function createManifestClient(
 }
 
 interface Asker {
-  readonly ask: (request: ManifestRequest, image: ImageAccess) => Promise<HttpAnswer>;
-  readonly fail: (request: ManifestRequest, answer: HttpAnswer) => RegistryError;
+  readonly ask: (request: RegistryRequest, image: ImageAccess) => Promise<HttpAnswer>;
+  readonly fail: (request: RegistryRequest, answer: HttpAnswer) => RegistryError;
 }
 
-function createAsker(deps: RegistryDeps, { onAllowance = () => {} }: ManifestClientOptions): Asker {
-  const authorizer = createAuthorizer(deps);
-  const fail = (request: ManifestRequest, answer: HttpAnswer): RegistryError =>
+function createAsker(deps: RegistryDeps, options: ManifestClientOptions): Asker {
+  const { onAllowance = () => {}, authorizer = createAuthorizer(deps) } = options;
+  const fail = (request: RegistryRequest, answer: HttpAnswer): RegistryError =>
     createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
 
-  async function ask(request: ManifestRequest, image: ImageAccess): Promise<HttpAnswer> {
-    const answer = await sendManifestRequest(request, deps, authorizer);
+  async function ask(request: RegistryRequest, image: ImageAccess): Promise<HttpAnswer> {
+    const answer = await sendRegistryRequest(request, deps, authorizer);
     const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
     if (allowance && image.side === 'source' && !image.isProbe) {
       onAllowance(request.url.host, allowance);
@@ -146,7 +148,7 @@ export function createNotFoundError({ reference, side }: ImageAccess): RegistryE
   return new RegistryError(message, { reason: 'NotFound', side });
 }
 
-function createRequest(method: ManifestRequest['method'], image: ImageAccess): ManifestRequest {
+function createRequest(method: RegistryRequest['method'], image: ImageAccess): RegistryRequest {
   const { reference, side, credential, insecureRegistries, signal } = image;
   const origin = toApiOrigin(reference.host, insecureRegistries);
   const { repository } = reference;
@@ -158,7 +160,7 @@ function createRequest(method: ManifestRequest['method'], image: ImageAccess): M
   return { method, url, access: { origin, repository, actions, credential, side, doing, signal, shown } };
 }
 
-function describeAnswer(request: ManifestRequest, answer: HttpAnswer): FailedAnswer {
+function describeAnswer(request: RegistryRequest, answer: HttpAnswer): FailedAnswer {
   const { access, method, url } = request;
   const body = hideSecrets(answer.body.toString('utf8', 0, LONGEST_QUOTED), [...access.shown]);
   const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : undefined;
@@ -195,7 +197,7 @@ function readLength({ headers }: HttpAnswer): number | undefined {
 function hashManifest(
   { body }: HttpAnswer,
   { reference, side }: ImageAccess,
-  { access }: ManifestRequest,
+  { access }: RegistryRequest,
 ): string {
   if (!/"schemaVersion"\s*:\s*[12]\b/.test(body.toString('utf8'))) {
     const message = `${access.doing}: ${side} registry ${access.origin.host} sent something that is no manifest`;
@@ -205,7 +207,7 @@ function hashManifest(
   return `${algorithm}:${createHash(algorithm).update(body).digest('hex')}`;
 }
 
-function checkDigest(digest: string, { reference, side }: ImageAccess, { access }: ManifestRequest): string {
+function checkDigest(digest: string, { reference, side }: ImageAccess, { access }: RegistryRequest): string {
   if (reference.digest !== undefined && digest !== reference.digest) {
     const message = `${access.doing}: ${side} registry ${access.origin.host} has ${digest} under this digest`;
     throw new RegistryError(message, { reason: 'Unknown', side });

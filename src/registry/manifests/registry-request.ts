@@ -18,20 +18,28 @@ const MAX_REDIRECTS = 5;
 /** Shorter ones guard nothing, and a registry could choose what no message is readable without: a letter, say. */
 const SHORTEST_HIDDEN_TOKEN = 8;
 
-export interface ManifestRequest {
-  readonly method: 'HEAD' | 'GET' | 'PUT';
+export interface RegistryRequest {
+  readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly access: Access;
   readonly url: URL;
+  /** Media types; those of manifests by default. */
+  readonly accept?: string;
+  /** To be written. */
   readonly manifest?: Manifest;
 }
+
+const MANIFESTS = [...MANIFEST_KINDS.keys()].join(', ');
+
+/** Only who reads is sent elsewhere. */
+const FOLLOWING: ReadonlySet<RegistryRequest['method']> = new Set(['HEAD', 'GET']);
 
 /**
  * Asks with the authorization of last time if there is one, and once more when the registry wants another.
  *
  * @throws {RegistryError} when no answer comes, or one that must not be acted upon; without any secret that was shown.
  */
-export async function sendManifestRequest(
-  request: ManifestRequest,
+export async function sendRegistryRequest(
+  request: RegistryRequest,
   deps: RegistryDeps,
   authorizer: Authorizer,
 ): Promise<HttpAnswer> {
@@ -43,7 +51,7 @@ export async function sendManifestRequest(
 }
 
 async function sendAuthorized(
-  request: ManifestRequest,
+  request: RegistryRequest,
   deps: RegistryDeps,
   authorizer: Authorizer,
 ): Promise<HttpAnswer> {
@@ -65,7 +73,7 @@ async function sendAuthorized(
  * nobody else.
  */
 async function sendFollowing(
-  request: ManifestRequest,
+  request: RegistryRequest,
   authorization: string | undefined,
   deps: RegistryDeps,
 ): Promise<{ readonly answer: HttpAnswer; readonly url: URL }> {
@@ -76,7 +84,7 @@ async function sendFollowing(
     noteShown(access, isOwn ? authorization : undefined);
     const answer = await send({ ...request, url }, isOwn ? authorization : undefined, deps);
     const { location } = answer.headers;
-    if (answer.status < 300 || answer.status > 399 || location === undefined || method === 'PUT') {
+    if (answer.status < 300 || answer.status > 399 || location === undefined || !FOLLOWING.has(method)) {
       return { answer, url };
     }
     url = await findRedirect(
@@ -96,7 +104,7 @@ function noteShown({ shown }: Access, authorization = ''): void {
 }
 
 async function findRedirect(
-  { access, url }: ManifestRequest,
+  { access, url }: RegistryRequest,
   location: string,
   resolveHost: ResolveHost,
 ): Promise<URL> {
@@ -111,7 +119,7 @@ async function findRedirect(
 }
 
 async function send(
-  { method, url, access, manifest }: ManifestRequest,
+  { method, url, access, accept = MANIFESTS, manifest }: RegistryRequest,
   authorization: string | undefined,
   { http, silences }: RegistryDeps,
 ): Promise<HttpAnswer> {
@@ -119,7 +127,7 @@ async function send(
     method,
     url,
     headers: {
-      accept: [...MANIFEST_KINDS.keys()].join(', '),
+      accept,
       'user-agent': 'backup-image-registry',
       ...(authorization !== undefined && { authorization }),
       ...(manifest && { 'content-type': manifest.mediaType, 'content-length': String(manifest.body.length) }),
