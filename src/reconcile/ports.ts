@@ -23,7 +23,7 @@ export interface ImageRegistry {
    *
    * @throws {RegistryError}
    */
-  copy(job: CopyJob, signal: AbortSignal): Promise<void>;
+  copy(job: CopyJob, signal: AbortSignal): Promise<CopyAmounts>;
   /**
    * Digest of a platform's manifest that the backup does not have, although it has the index that names it; undefined
    * when it has all that are wanted, or the image has only one. Costs a HEAD for each platform, and once a GET.
@@ -70,6 +70,15 @@ export interface CopyProgress {
   /** Of all layers that were begun. */
   readonly bytesBegun: number;
   readonly bytesDone: number;
+}
+
+/** How the layers of a copy came into the backup, configurations included. What it had already is in neither. */
+export interface CopyAmounts {
+  readonly layersSent: number;
+  readonly bytesSent: number;
+  /** Taken by the backup from another of its repositories. */
+  readonly layersMounted: number;
+  readonly bytesMounted: number;
 }
 
 /** A copy that is being made now. */

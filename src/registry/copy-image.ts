@@ -1,57 +1,165 @@
 import { RegistryError } from '../errors.ts';
 import { formatReference, type Reference } from '../images/reference.ts';
-import type { CopyInFlight, CopyJob } from '../reconcile/ports.ts';
+import type { Platforms } from '../images/platforms.ts';
+import type { CopyAmounts, CopyInFlight, CopyJob } from '../reconcile/ports.ts';
+import type { SizedImage } from './content/image-size.ts';
 import { type CopyMeter, createCopyMeter } from './engine/copy-meter.ts';
 import type { TracedRequest } from './engine/trace-line.ts';
+import type { SharedLayers } from './layers/layer-sharing.ts';
 import { parseAllowance } from './limits/host-allowances.ts';
+import type { Layer } from './manifests/listed-layers.ts';
+import type { ImageAccess, PinnedAccess } from './manifests/manifests.ts';
+import { MANIFEST_KINDS } from './manifests/media-types.ts';
 import { access, type RegistryContext, withHostBackoff } from './registry-context.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 
 /** Makes one copy when it is its turn. */
-export async function copyImage(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<void> {
+export async function copyImage(
+  context: RegistryContext,
+  job: CopyJob,
+  signal: AbortSignal,
+): Promise<CopyAmounts> {
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
-  const inTurn = (): Promise<void> =>
+  const inTurn = (): Promise<CopyAmounts> =>
     context.turns.run(turn, (namespace) => copyNow(context, { job, namespace }, signal), signal);
-  await withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
+  return withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
+}
+
+interface Copying {
+  readonly job: CopyJob;
+  readonly source: ImageAccess;
+  readonly backup: ImageAccess;
+  /** Whose turn it is. */
+  readonly namespace: string;
+  readonly shared: SharedLayers;
+  /** Host and port of the source. */
+  readonly host: string;
 }
 
 async function copyNow(
   context: RegistryContext,
   { job, namespace }: { readonly job: CopyJob; readonly namespace: string },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<CopyAmounts> {
   const doing = describeCopy(job);
   job.onTurn?.();
   context.pauses.check(job.source.host, 'source', doing);
   context.pauses.check(job.copy.host, 'backup', doing);
-  const host = toApiOrigin(job.source.host, context.settings().insecureRegistries).host;
+  const { host } = toApiOrigin(job.source.host, context.settings().insecureRegistries);
   const source = await access(context, { reference: job.source, side: 'source', signal });
   const backup = await access(context, { reference: job.copy, side: 'backup', signal });
-  // The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it.
-  const head = await context.manifests.fetchHead(source);
-  context.allowances.check(host, doing);
-  if (head) {
-    await context.checkSize({ image: source, head, platforms: job.platforms ?? 'all' });
+  const isUrgent = job.share?.isUrgent ?? false;
+  const shared = context.sharing.open({ source, backup, namespace, isUrgent });
+  try {
+    const copying: Copying = { job, source, backup, namespace, shared, host };
+    const mounted = await prepare(context, copying);
+    const { layers, amounts } = await runEngine(context, copying);
+    shared.learn(layers);
+    return { ...amounts, layersMounted: mounted.length, bytesMounted: sumBytes(mounted) };
+  } finally {
+    shared.close();
   }
+}
+
+/**
+ * Refuses an image that is too large, and has the backup take what it has of it elsewhere. For the latter its manifests are
+ * read here as well as by the engine: only where downloads are not counted, or plenty are left. Whatever is
+ * to be repaired is looked at and sent without belief in what was learned.
+ */
+async function prepare(context: RegistryContext, copying: Copying): Promise<readonly Layer[]> {
+  const { job, source, shared, host } = copying;
+  const { platforms = 'all', isRepair = false } = job;
+  const mayRead = (): boolean => !isRepair && shared.mayMount() && context.allowances.isPlenty(host);
+  const look = await lookAtSource(context, source, mayRead());
+  context.allowances.check(host, describeCopy(job));
+  if (!look) {
+    return [];
+  }
+  await context.checkSize({ ...look, platforms });
+  const layers = mayRead() ? await listLayers(context, look.image, platforms) : [];
+  const mounted = layers.length > 0 ? await shared.mount(layers) : [];
+  for (const { sizeBytes } of mounted) {
+    context.onMounted(sizeBytes);
+  }
+  return mounted;
+}
+
+/**
+ * One request, unless the manifest has to be hashed. The engine follows a challenge wherever it points. We do not, so it only
+ * gets a credential when we would use it: what is known already is asked for all the same.
+ */
+async function lookAtSource(
+  context: RegistryContext,
+  source: ImageAccess,
+  isToBeRead: boolean,
+): Promise<Omit<SizedImage, 'platforms'> | undefined> {
+  const { reference } = source;
+  if (isToBeRead && reference.digest !== undefined && !context.isRead(reference.digest)) {
+    const image = { ...source, reference: { ...reference, digest: reference.digest } };
+    const content = await context.read(image);
+    return content && { image, kind: content.is, sizeBytes: content.sizeBytes };
+  }
+  const head = await context.manifests.fetchHead(source);
+  return (
+    head && {
+      image: { ...source, reference: { ...reference, digest: head.digest } },
+      kind: MANIFEST_KINDS.get(head.mediaType),
+      sizeBytes: head.sizeBytes,
+    }
+  );
+}
+
+/** What cannot be read, the engine may be able to copy all the same. */
+async function listLayers(
+  context: RegistryContext,
+  image: PinnedAccess,
+  platforms: Platforms,
+): Promise<readonly Layer[]> {
+  try {
+    return await context.listLayers(image, platforms);
+  } catch (error) {
+    if (error instanceof RegistryError && error.reason !== 'RateLimited') {
+      return [];
+    }
+    throw error;
+  }
+}
+
+interface EngineWork {
+  /** All that are in the backup now. */
+  readonly layers: readonly Layer[];
+  readonly amounts: Pick<CopyAmounts, 'layersSent' | 'bytesSent'>;
+}
+
+async function runEngine(context: RegistryContext, copying: Copying): Promise<EngineWork> {
+  const { job, source, backup, shared, host } = copying;
+  const sent: Layer[] = [];
+  const meter = createCopyMeter({
+    onSent(layer) {
+      sent.push(layer);
+      context.onSent(layer.sizeBytes);
+    },
+    onChange: (digest, state) => shared.note(digest, state),
+  });
   const findCopy = (): Promise<string | undefined> =>
     context.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
-  const copying = runMetered(context, job, (meter) =>
+  const pushing = runMetered(context, { job, meter }, () =>
     context.engine.copy({
       job,
-      namespace,
+      namespace: copying.namespace,
       credentials: { source: source.credential, copy: backup.credential },
       insecureRegistries: backup.insecureRegistries,
       withReferrers: context.settings().copyReferrers,
       timeoutMs: context.settings().copyTimeoutMs,
-      signal,
+      signal: backup.signal,
       meter,
       onAnswer: (request) => noteAllowance(context, host, request),
     }),
   );
-  const pushed = await copying.catch(async (error: unknown) => {
+  const pushed = await pushing.catch(async (error: unknown) => {
     // Another replica was faster, or the answer to the first try got lost: the tag that is taken may hold the copy.
     if (isTagTaken(error) && (await findCopy()) === job.source.digest) {
       return job.source.digest;
@@ -60,25 +168,25 @@ async function copyNow(
   });
   const digest = pushed ?? (await findCopy());
   if (digest !== job.source.digest) {
-    const message = `${doing}: the backup has ${digest ?? 'nothing'} under the tag of the copy`;
+    const message = `${describeCopy(job)}: the backup has ${digest ?? 'nothing'} under the tag of the copy`;
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
+  return { layers: meter.listDone(), amounts: { layersSent: sent.length, bytesSent: sumBytes(sent) } };
 }
 
 /** Lets be seen how far the engine is while it runs. */
 async function runMetered<Result>(
-  { flights, clock, onSent, progressIntervalMs }: RegistryContext,
-  job: CopyJob,
-  run: (meter: CopyMeter) => Promise<Result>,
+  { flights, clock, progressIntervalMs }: RegistryContext,
+  { job, meter }: { readonly job: CopyJob; readonly meter: CopyMeter },
+  run: () => Promise<Result>,
 ): Promise<Result> {
-  const meter = createCopyMeter(onSent);
   const startedAtMs = clock.nowMs();
   const { source, copy } = job;
   const flight = (): CopyInFlight => ({ source, copy, startedAtMs, ...meter.read() });
   const timer = setInterval(() => job.onProgress?.(meter.read()), progressIntervalMs);
   flights.add(flight);
   try {
-    return await run(meter);
+    return await run();
   } finally {
     clearInterval(timer);
     flights.delete(flight);
@@ -105,4 +213,8 @@ function describeCopy({ source, copy: target }: CopyJob): string {
 
 function toTagged({ host, repository, tag: name = 'latest' }: Reference): Reference {
   return { host, repository, tag: name };
+}
+
+function sumBytes(layers: readonly Layer[]): number {
+  return layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -5,16 +5,20 @@ import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
 import { createContentMemory } from './content/content-memory.ts';
-import { createContentReader } from './content/content-reader.ts';
+import { type ContentReaderDeps, createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
 import { createCopyEngine, planEngineMemory } from './engine/regctl.ts';
 import { createHostAllowances } from './limits/host-allowances.ts';
 import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
+import { createLayerLister } from './content/image-layers.ts';
 import { createSizeCheck } from './content/image-size.ts';
 import { createPartFinder } from './content/image-parts.ts';
+import { LayerSharing } from './layers/layer-sharing.ts';
+import { createAuthorizer } from './manifests/authorizer.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
+import { createLayerClient } from './manifests/layer-client.ts';
 import { createNotFoundError, createManifestClient, type PinnedAccess } from './manifests/manifests.ts';
 import {
   access,
@@ -41,6 +45,8 @@ export interface ImageRegistryOptions {
   readonly resolveHost?: ResolveHost;
   /** Told how many bytes of a layer were sent to the backup. */
   readonly onSent?: (bytes: number) => void;
+  /** Told how many bytes a layer has that the backup took from another of its repositories. */
+  readonly onMounted?: (bytes: number) => void;
   /** Between two reports of how far a copy is. */
   readonly progressIntervalMs?: number;
 }
@@ -67,10 +73,14 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const { clock, settings, configFolder, program, killAfterMs } = options;
   const http = createHttpClient({ environment, timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS });
   const allowances = createHostAllowances(clock);
-  const manifests = createManifestClient(
-    { http, clock, resolveHost: options.resolveHost ?? resolveHost, silences: createHostSilences(clock) },
-    { onAllowance: (host, allowance) => allowances.note(host, allowance) },
-  );
+  const silences = createHostSilences(clock);
+  const requests = { http, clock, resolveHost: options.resolveHost ?? resolveHost, silences };
+  const authorizer = createAuthorizer(requests);
+  const manifests = createManifestClient(requests, {
+    authorizer,
+    onAllowance: (host, allowance) => allowances.note(host, allowance),
+    onUncounted: (host) => allowances.noteUncounted(host),
+  });
   const engine = createCopyEngine({
     program,
     environment,
@@ -79,19 +89,20 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     memoryLimits: () => planEngineMemory(settings().copyConcurrency),
     ...(killAfterMs !== undefined && { killAfterMs }),
   });
-  const read = createContentReader({ manifests, allowances, memory: createContentMemory() });
-  const finder = createPartFinder({ read, manifests, clock });
+  const content = createContent({ manifests, allowances, clock });
   const context: RegistryContext = {
     settings,
     engine,
     manifests,
-    checkSize: createSizeCheck({ read, clock }),
+    ...content,
+    sharing: new LayerSharing({ client: createLayerClient(requests, authorizer), clock }),
     find: createCredentialFinder({ folder: configFolder, environment, clock }),
     pauses: createHostPauses(clock),
     allowances,
     clock,
     flights: new Set(),
     onSent: options.onSent ?? (() => {}),
+    onMounted: options.onMounted ?? (() => {}),
     progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     turns: new CopyTurns(() => settings().copyConcurrency),
   };
@@ -100,10 +111,10 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     copy: (job, signal) => copyImage(context, job, signal),
     findMissingPart: (reference, platforms, signal) =>
       askPinned(context, { reference, side: 'backup', signal }, (image) =>
-        finder.findMissingPart(image, platforms),
+        content.finder.findMissingPart(image, platforms),
       ),
     listParts: (reference, side, signal) =>
-      askPinned(context, { reference, side, signal }, (image) => finder.listParts(image)),
+      askPinned(context, { reference, side, signal }, (image) => content.finder.listParts(image)),
     tag: (reference, movingTag, signal) => tag(context, { reference, side: 'backup', signal }, movingTag),
     isPrivate: (reference, side, signal) => isPrivate(context, { reference, side, signal }),
     readState: () => ({
@@ -111,6 +122,20 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
       allowances: allowances.list(),
     }),
     close: () => http.close(),
+  };
+}
+
+/** What images consist of, all of it by one memory. */
+function createContent(deps: Omit<ContentReaderDeps, 'memory'> & { readonly clock: Clock }) {
+  const memory = createContentMemory();
+  const { clock, manifests } = deps;
+  const read = createContentReader({ ...deps, memory });
+  return {
+    read,
+    isRead: (digest: string) => memory.recall(digest) !== undefined,
+    checkSize: createSizeCheck({ read, clock }),
+    listLayers: createLayerLister({ read, clock }),
+    finder: createPartFinder({ read, manifests, clock }),
   };
 }
 

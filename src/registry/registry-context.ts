@@ -2,10 +2,13 @@ import type { Clock } from '../clock.ts';
 import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { CopyInFlight } from '../reconcile/ports.ts';
+import type { ReadContent } from './content/content-reader.ts';
+import type { ListLayers } from './content/image-layers.ts';
 import type { CheckSize } from './content/image-size.ts';
 import type { FindCredential } from './credentials/credential-finder.ts';
 import type { CopyEngine } from './engine/regctl.ts';
 import { DownloadsKeptError, type HostAllowances } from './limits/host-allowances.ts';
+import type { LayerSharing } from './layers/layer-sharing.ts';
 import type { HostPauses } from './limits/host-pauses.ts';
 import type { ImageAccess, ManifestClient } from './manifests/manifests.ts';
 import type { CopyTurns } from './limits/copy-turns.ts';
@@ -26,7 +29,12 @@ export interface RegistryContext {
   readonly settings: () => RegistrySettings;
   readonly engine: CopyEngine;
   readonly manifests: ManifestClient;
+  readonly read: ReadContent;
+  /** A manifest of this digest needs no request to be read. */
+  readonly isRead: (digest: string) => boolean;
   readonly checkSize: CheckSize;
+  readonly listLayers: ListLayers;
+  readonly sharing: LayerSharing;
   readonly find: FindCredential;
   readonly pauses: HostPauses;
   readonly allowances: HostAllowances;
@@ -36,6 +44,8 @@ export interface RegistryContext {
   readonly flights: Set<() => CopyInFlight>;
   /** Told how many bytes of a layer were sent. */
   readonly onSent: (bytes: number) => void;
+  /** Told how many bytes a layer has that was mounted. */
+  readonly onMounted: (bytes: number) => void;
   readonly progressIntervalMs: number;
 }
 

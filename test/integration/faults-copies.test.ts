@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { parseReference } from '../../src/images/reference.ts';
+import type { CopyAmounts } from '../../src/reconcile/ports.ts';
 import { createImageRegistry, type BackupImageRegistry } from '../../src/registry/image-registry.ts';
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
 import { findChildren } from '../support/child-processes.ts';
@@ -197,7 +198,7 @@ describe('the same image copied twice at the same time', () => {
       source: parseReference(`${source.host}/${image.repository}:1.0@${image.digest}`),
       copy: parseReference(`${setup.backup.host}/${repository}:${tag}`),
     };
-    const copyTwice = (registry: BackupImageRegistry): Promise<void> =>
+    const copyTwice = (registry: BackupImageRegistry): Promise<CopyAmounts> =>
       registry.copy(job, signal).catch((error: unknown) => {
         if (error instanceof RegistryError && error.retryable) {
           return registry.copy(job, signal);

@@ -12,6 +12,7 @@ import { NO_MEMO, type SwapStop } from '../../src/reconcile/rollouts/swap-stops.
 import { formatWorkloadKey } from '../../src/workloads/kinds.ts';
 import type { Pod, Workload } from '../../src/workloads/workload.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { NOTHING_COPIED } from '../support/memory-registry.ts';
 import { NO_PULL_SECRETS } from '../support/no-pull-secrets.ts';
 import type { ClusterModel } from './cluster-model.ts';
 import { PLATFORMS, type RegistryModel } from './registry-model.ts';
@@ -250,6 +251,7 @@ export class ControllerModel {
           world.onTag(copy, digest);
           registries.put(copy, copy.tag ?? '', digest);
           world.tell(`  copied ${formatReference(withDigest(copy, digest))}`);
+          return NOTHING_COPIED;
         }),
       findMissingPart: (copy, _, signal) =>
         this.#send(`parts of ${formatReference(copy)}`, signal, () => {

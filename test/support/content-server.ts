@@ -13,8 +13,13 @@ export interface ContentServer {
   close(): Promise<void>;
 }
 
-/** A registry that can be read, and that takes nothing amiss: real ones would refuse to hold some of these images. */
-export async function startContentServer(): Promise<ContentServer> {
+/**
+ * A registry that can be read, and that takes nothing amiss: real ones would refuse to hold some of these images. `more`:
+ * headers of its answers.
+ */
+export async function startContentServer(
+  more: () => Readonly<Record<string, string>> = () => ({}),
+): Promise<ContentServer> {
   const images = new Map<string, HostileImage>();
   const requests: string[] = [];
   const server = createServer((request, answer) => {
@@ -29,6 +34,7 @@ export async function startContentServer(): Promise<ContentServer> {
       'content-type': content.mediaType,
       'content-length': content.sizeBytes,
       'docker-content-digest': digest,
+      ...more(),
     });
     answer.end(request.method === 'HEAD' ? undefined : content.read());
   });

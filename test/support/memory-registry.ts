@@ -1,7 +1,9 @@
 import { RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import type { Reference } from '../../src/images/reference.ts';
-import type { CopyJob, ImageParts, ImageRegistry } from '../../src/reconcile/ports.ts';
+import type { CopyAmounts, CopyJob, ImageParts, ImageRegistry } from '../../src/reconcile/ports.ts';
+
+export const NOTHING_COPIED: CopyAmounts = { layersSent: 0, bytesSent: 0, layersMounted: 0, bytesMounted: 0 };
 
 /**
  * Registries as a map from reference to digest, for tests of decisions. Proves nothing about real registries, the
@@ -35,7 +37,7 @@ export class MemoryRegistry implements ImageRegistry {
     return this.digests.get(formatReference(reference));
   }
 
-  async copy(job: CopyJob): Promise<void> {
+  async copy(job: CopyJob): Promise<CopyAmounts> {
     const { source, copy } = job;
     this.lastJob = job;
     const digest = await this.fetchDigest(source, 'source');
@@ -47,6 +49,7 @@ export class MemoryRegistry implements ImageRegistry {
       this.missingParts.delete(digest);
     }
     this.put(copy, digest);
+    return NOTHING_COPIED;
   }
 
   async findMissingPart({ digest }: { readonly digest: string }): Promise<string | undefined> {

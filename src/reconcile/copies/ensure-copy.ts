@@ -60,7 +60,7 @@ async function makeCopy(
     deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
   };
   const share = deps.copies.findShare(copyKey(plan.request));
-  await deps.registry.copy(
+  const amounts = await deps.registry.copy(
     { source, copy, platforms, share, isRepair: found === 'part', onProgress },
     signal,
   );
@@ -72,7 +72,7 @@ async function makeCopy(
   }
   const durationMs = deps.nowMs() - startedAtMs;
   deps.log.info(
-    { source: formatReference(source), copy: formatReference(copy), durationMs },
+    { source: formatReference(source), copy: formatReference(copy), durationMs, ...amounts },
     'copy verified',
   );
   deps.onCopied('copied', durationMs);

@@ -33,6 +33,7 @@ export function createLookOnlyRegistry(
         throw new RegistryError(message, { reason: 'NotFound', side: 'source' });
       }
       made.add(pinned(copy, digest));
+      return { layersSent: 0, bytesSent: 0, layersMounted: 0, bytesMounted: 0 };
     },
     tag: async () => undefined,
   };

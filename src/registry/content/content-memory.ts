@@ -51,8 +51,9 @@ export function createContentMemory({ mostManifests, mostBytes } = LIMITS): Cont
 
 function estimateBytes(content: ManifestContent): number {
   const ITSELF = 250;
+  const LAYER = 200;
   return content.is === 'manifest'
-    ? ITSELF
+    ? ITSELF + LAYER * content.large.length
     : content.entries.map(estimateEntry).reduce((a, b) => a + b, ITSELF);
 }
 

@@ -6,15 +6,16 @@ import {
   MOST_LAYERS_TOGETHER,
 } from '../manifests/image-limits.ts';
 import { createContentError, type IndexEntry, type ManifestContent } from '../manifests/manifest-content.ts';
-import type { ImageAccess, ManifestHead, PinnedAccess } from '../manifests/manifests.ts';
-import { MANIFEST_KINDS } from '../manifests/media-types.ts';
+import type { PinnedAccess } from '../manifests/manifests.ts';
+import type { ManifestKind } from '../manifests/media-types.ts';
 import { startTimer, toPart, type WalkDeps, walkParts } from './part-walk.ts';
 
 /** An image that is about to be copied. */
 export interface SizedImage {
-  readonly image: ImageAccess;
-  /** What its registry says of it. */
-  readonly head: ManifestHead;
+  readonly image: PinnedAccess;
+  /** What its registry says of it; undefined when it does not say. */
+  readonly kind: ManifestKind | undefined;
+  readonly sizeBytes: number | undefined;
   readonly platforms: Platforms;
 }
 
@@ -40,11 +41,10 @@ const MOST_UNREAD_BYTES_TOGETHER = MOST_LAYERS_TOGETHER * LEAST_LAYER_BYTES;
  * `createReadingGuard`, and the limit on its memory, for those who do.
  */
 export function createSizeCheck(deps: WalkDeps): CheckSize {
-  return async ({ image: { reference, ...access }, head, platforms }) => {
-    if (isSmallManifest(head)) {
+  return async ({ image, kind, sizeBytes, platforms }) => {
+    if (kind === 'manifest' && !mayBeLarge(sizeBytes)) {
       return;
     }
-    const image = { ...access, reference: { ...reference, digest: head.digest } };
     const top = await deps.read(image);
     if (top?.is === 'manifest') {
       refuse(image, { layers: top.layers, manifestBytes: top.sizeBytes });
@@ -60,10 +60,6 @@ export function createSizeCheck(deps: WalkDeps): CheckSize {
       await readAll(deps, { image, top, digests: sizes.keys() });
     }
   };
-}
-
-function isSmallManifest({ mediaType, sizeBytes }: ManifestHead): boolean {
-  return MANIFEST_KINDS.get(mediaType) === 'manifest' && !mayBeLarge(sizeBytes);
 }
 
 function mayBeLarge(sizeBytes: number | undefined): boolean {

@@ -28,6 +28,13 @@ export interface HostAllowances {
   note(host: string, allowance: Allowance): void;
   /** True when less was left than is to be kept, and that was some time ago: worth a look-up, which costs nothing. */
   isOutdated(host: string): boolean;
+  /** It has answered, and told nothing. */
+  noteUncounted(host: string): void;
+  /**
+   * True when downloads may be spent that no copy needs: the host lets very many be made, or has answered without a word about
+   * them. False as long as it has not answered.
+   */
+  isPlenty(host: string): boolean;
   /**
    * @throws {DownloadsKeptError} `RateLimited`, while so little is left that the nodes may need it.
    */
@@ -39,14 +46,21 @@ export interface HostAllowances {
 /** The nodes come from the same address, or with the same account: what they cannot pull does not start. */
 const KEPT_SHARE = 0.2;
 const KEPT_UNSAID = 10;
+/**
+ * What a hundred images take that have ten platforms each. Docker Hub lets 100 or 200 be made in six hours, which is never
+ * plenty, and does not count those who pay.
+ */
+const PLENTY = 1_000;
 /** What is used up comes back bit by bit, or all at once at a time that is not told. */
 const PAUSE_SHARE = 0.1;
 const LONGEST_WINDOW_MS = 24 * 60 * 60_000;
 /** Workloads name the hosts: of any number of them, the oldest are forgotten. */
 const MOST_HOSTS = 50;
+const MOST_UNCOUNTED = 1_000;
 
 export function createHostAllowances(clock: Clock): HostAllowances {
   const told = new Map<string, Allowance & { readonly atMs: number }>();
+  const uncounted = new Map<string, true>();
 
   function find(host: string): { readonly left: Allowance; readonly againMs: number } | undefined {
     const known = told.get(host);
@@ -59,12 +73,15 @@ export function createHostAllowances(clock: Clock): HostAllowances {
 
   return {
     note(host, allowance) {
+      uncounted.delete(host);
       keepNewest(told, [host, { ...allowance, atMs: clock.nowMs() }], MOST_HOSTS);
     },
     isOutdated(host) {
       const known = find(host);
       return known !== undefined && isLow(known.left) && known.againMs <= clock.nowMs();
     },
+    noteUncounted: (host) => keepNewest(uncounted, [host, true], MOST_UNCOUNTED),
+    isPlenty: (host) => uncounted.has(host) || (find(host)?.left.remaining ?? 0) >= PLENTY,
     check(host, doing) {
       const known = find(host);
       if (!known || !isLow(known.left) || known.againMs <= clock.nowMs()) {

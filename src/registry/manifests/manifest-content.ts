@@ -4,13 +4,26 @@ import { RegistryError } from '../../errors.ts';
 import type { Platform } from '../../images/platforms.ts';
 import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
 import { findExcess } from './image-limits.ts';
-import { countListed } from './listed-elements.ts';
+import { countListed, hasMoreValues } from './listed-elements.ts';
+import { type Layer, listLargeLayers } from './listed-layers.ts';
 import type { Manifest } from './registry-request.ts';
 import { MANIFEST_KINDS, type ManifestKind } from './media-types.ts';
 
-export type ManifestContent =
-  | { readonly is: 'manifest'; readonly sizeBytes: number; readonly layers: number }
-  | { readonly is: 'index'; readonly sizeBytes: number; readonly entries: readonly IndexEntry[] };
+export type ManifestContent = SingleManifest | ManifestIndex;
+
+interface SingleManifest {
+  readonly is: 'manifest';
+  readonly sizeBytes: number;
+  readonly layers: number;
+  /** Those that are worth a request, the configuration among them if it is. */
+  readonly large: readonly Layer[];
+}
+
+interface ManifestIndex {
+  readonly is: 'index';
+  readonly sizeBytes: number;
+  readonly entries: readonly IndexEntry[];
+}
 
 /** One of the manifests that an index names. */
 export interface IndexEntry {
@@ -55,14 +68,20 @@ export function parseManifestContent(manifest: Manifest, reference: Reference): 
   const sizeBytes = body.length;
   const said = MANIFEST_KINDS.get(manifest.mediaType);
   if (said === 'manifest') {
-    return { is: 'manifest', sizeBytes, layers: countListed(body) };
+    return parseSingle(body);
   }
   const { mediaType, manifests } = parseDocument(body, reference);
   const kind =
     said ?? MANIFEST_KINDS.get(mediaType ?? '') ?? (Array.isArray(manifests) ? 'index' : 'manifest');
   return kind === 'manifest'
-    ? { is: 'manifest', sizeBytes, layers: countListed(body) }
+    ? parseSingle(body)
     : { is: 'index', sizeBytes, entries: parseEntries(manifests, { body, reference }) };
+}
+
+function parseSingle(body: Buffer): SingleManifest {
+  const layers = countListed(body);
+  const large = findExcess({ layers }) === undefined ? listLargeLayers(body) : [];
+  return { is: 'manifest', sizeBytes: body.length, layers, large };
 }
 
 /**
@@ -82,7 +101,6 @@ export function createContentError(reference: Reference, problem: string): Regis
 }
 
 function parseDocument(body: Buffer, reference: Reference): z.infer<typeof DOCUMENT> {
-  // In memory, 4 MB of `{},{}` are 130.
   if (hasMoreValues(body, MOST_VALUES)) {
     const problem = findExcess({ manifests: countListed(body) });
     throw createContentError(reference, problem ?? 'says too much of the manifests that it names');
@@ -92,22 +110,6 @@ function parseDocument(body: Buffer, reference: Reference): z.infer<typeof DOCUM
   } catch {
     throw createContentError(reference, 'cannot be read: it is no JSON object');
   }
-}
-
-/** Where a value of a JSON text begins, or the next one: what is in a text as well is counted, too. */
-const MARKS = Uint8Array.from({ length: 256 }, (_, byte) =>
-  '{[:,'.includes(String.fromCharCode(byte)) ? 1 : 0,
-);
-
-function hasMoreValues(body: Buffer, most: number): boolean {
-  let count = 0;
-  for (const byte of body) {
-    count += MARKS[byte] ?? 0;
-    if (count > most) {
-      return true;
-    }
-  }
-  return false;
 }
 
 function parseEntries(

@@ -51,6 +51,8 @@ export interface ManifestClient {
 export interface ManifestClientOptions {
   /** Told what a source still allows, by host and port of its API. */
   readonly onAllowance?: (host: string, allowance: Allowance) => void;
+  /** Told of a source that has a manifest, and says nothing of what it allows. */
+  readonly onUncounted?: (host: string) => void;
   /** That others use as well; its own by default. */
   readonly authorizer?: Authorizer;
 }
@@ -126,15 +128,23 @@ interface Asker {
 }
 
 function createAsker(deps: RegistryDeps, options: ManifestClientOptions): Asker {
-  const { onAllowance = () => {}, authorizer = createAuthorizer(deps) } = options;
+  const { onAllowance, onUncounted, authorizer = createAuthorizer(deps) } = options;
   const fail = (request: RegistryRequest, answer: HttpAnswer): RegistryError =>
     createAnswerError(describeAnswer(request, answer), deps.clock.nowMs());
 
+  function noteAllowance({ url }: RegistryRequest, { status, headers }: HttpAnswer): void {
+    const allowance = parseAllowance((name) => [headers[name]].flat()[0]);
+    if (allowance) {
+      onAllowance?.(url.host, allowance);
+    } else if (status === 200) {
+      onUncounted?.(url.host);
+    }
+  }
+
   async function ask(request: RegistryRequest, image: ImageAccess): Promise<HttpAnswer> {
     const answer = await sendRegistryRequest(request, deps, authorizer);
-    const allowance = parseAllowance((name) => [answer.headers[name]].flat()[0]);
-    if (allowance && image.side === 'source' && !image.isProbe) {
-      onAllowance(request.url.host, allowance);
+    if (image.side === 'source' && !image.isProbe) {
+      noteAllowance(request, answer);
     }
     return answer;
   }

@@ -244,8 +244,9 @@ it('keeps an image that somebody changed during the copy', async () => {
   const web = addWorkload();
   const { copy } = registry;
   registry.copy = async (job) => {
-    await copy.call(registry, job);
+    const amounts = await copy.call(registry, job);
     addWorkload({ slots: [aSlot('nginx:1.28')], resourceVersion: '101' });
+    return amounts;
   };
   await settle(web);
   expect(imagesOf(web)).toEqual(['nginx:1.28']);

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { type ContentMemory, createContentMemory } from '../../../src/registry/content/content-memory.ts';
 import type { ManifestContent } from '../../../src/registry/manifests/manifest-content.ts';
 
-const MANIFEST: ManifestContent = { is: 'manifest', sizeBytes: 2, layers: 0 };
+const MANIFEST: ManifestContent = { is: 'manifest', sizeBytes: 2, layers: 0, large: [] };
 
 function anIndex(os: string): ManifestContent {
   return { is: 'index', sizeBytes: 2, entries: [{ digest: 'd', is: 'manifest', platform: { os } }] };

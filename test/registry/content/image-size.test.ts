@@ -19,8 +19,11 @@ const { signal } = new AbortController();
 
 let source: ContentServer;
 let fake: FakeEngine;
+/** What the source says of downloads. */
+let said: Readonly<Record<string, string>>;
 beforeEach(async () => {
-  source = await startContentServer();
+  said = {};
+  source = await startContentServer(() => said);
   onTestFinished(() => source.close());
   fake = await createFakeEngine();
 });
@@ -50,6 +53,8 @@ async function copy(image: HostileImage, platforms: Platforms = 'all'): Promise<
     copy: parseReference('b.io/backup/app:1'),
     platforms,
   };
+  // As a pass does that finds out what a tag means.
+  await registry.fetchDigest(job.source, 'source', signal);
   await registry.copy(job, signal);
 }
 
@@ -132,14 +137,12 @@ describe('an image', () => {
   });
 });
 
-describe('to know it costs', () => {
+describe('to know it costs, after a first HEAD,', () => {
+  const TEN_PLATFORMS = manyManifests(10, { layers: 20 });
+
   it.each<[string, () => HostileImage, number]>([
     ['one HEAD for a manifest', () => buildManifestImage({ name: 'x', layers: 127 }), 0],
-    [
-      'a GET besides for an index of 10 platforms',
-      () => buildIndexImage(manyManifests(10, { layers: 20 })),
-      1,
-    ],
+    ['a GET besides for an index of 10 platforms', () => buildIndexImage(TEN_PLATFORMS), 1],
     ['nothing more for one with attestations', () => buildIndexImage(manyManifests(20, { layers: 20 })), 1],
     [
       'nothing more for as many layers as can be run',
@@ -151,8 +154,24 @@ describe('to know it costs', () => {
       () => buildIndexImage(manyManifests(20, { layers: 99 })),
       21,
     ],
-  ])('%s', async (_, build, gets) => {
+  ])('%s, where downloads are counted', async (_, build, gets) => {
+    said = { 'ratelimit-limit': '200;w=21600', 'ratelimit-remaining': '199;w=21600' };
+    await copy(build());
+    expect([countRequests('HEAD'), countRequests('GET')]).toEqual([2, gets]);
+  });
+
+  it.each<[string, () => HostileImage, number]>([
+    ['a GET in place of the HEAD for a manifest', () => buildManifestImage({ name: 'x', layers: 127 }), 1],
+    ['a GET for each manifest of an index of 10 platforms', () => buildIndexImage(TEN_PLATFORMS), 11],
+    ['no more than 41 GETs', () => buildIndexImage(manyManifests(60, { layers: 2 })), 41],
+  ])('%s, where they are not', async (_, build, gets) => {
     await copy(build());
     expect([countRequests('HEAD'), countRequests('GET')]).toEqual([1, gets]);
+  });
+
+  it('no GET for an attestation', async () => {
+    const attestations = manyManifests(10, { platform: { os: 'unknown', architecture: 'unknown' } });
+    await copy(buildIndexImage([{ name: 'x' }, ...attestations]));
+    expect(countRequests('GET')).toBe(2);
   });
 });

@@ -13,7 +13,7 @@ const BEGUN = aTraceLine({ url: SOURCE, headers: { 'Content-Length': '700' } });
 
 function measure(lines: readonly string[]): CopyProgress & { readonly sent: readonly number[] } {
   const sent: number[] = [];
-  const meter = createCopyMeter((bytes) => sent.push(bytes));
+  const meter = createCopyMeter({ onSent: ({ sizeBytes }) => sent.push(sizeBytes) });
   for (const text of lines) {
     const line = parseTraceLine(text);
     if (line) {
@@ -65,4 +65,29 @@ it('does not keep more layers than an image can have', () => {
     JSON.stringify({ msg: 'Copy layer', layer: `sha256:${index}` }),
   );
   expect(measure(lines).layers).toBe(5_000);
+});
+
+it('tells what becomes of a layer, and lists those whose size it knows', () => {
+  const changes: string[] = [];
+  const meter = createCopyMeter({
+    onChange: (digest, state) => changes.push(`${digest.slice(-1)} ${state}`),
+  });
+  const found = `sha256:${'2'.repeat(64)}`;
+  const headers = { 'Content-Length': '900' };
+  const lines = [
+    NAMED,
+    JSON.stringify({ msg: 'Copy layer', layer: found }),
+    JSON.stringify({ msg: 'Copy layer', layer: 'no digest' }),
+    BEGUN,
+    aTraceLine({ method: 'HEAD', url: `https://b.io/v2/app/blobs/${found}`, headers }),
+    aTraceLine({ method: 'HEAD', url: 'https://b.io/v2/app/blobs/no digest', headers }),
+  ];
+  for (const line of lines.map(parseTraceLine)) {
+    if (line) {
+      meter.note(line);
+    }
+  }
+  expect(changes.slice(0, 2)).toEqual(['1 begun', '2 done']);
+  expect(meter.listDone()).toEqual([{ digest: found, sizeBytes: 900 }]);
+  expect(meter.read().bytesDone).toBe(0);
 });

@@ -49,7 +49,7 @@ function copyWith(
     withReferrers: false,
     timeoutMs: 20_000,
     signal: new AbortController().signal,
-    meter: createCopyMeter(() => undefined),
+    meter: createCopyMeter(),
     ...copy,
   });
 }

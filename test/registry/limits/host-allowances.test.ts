@@ -60,3 +60,13 @@ it('remembers a limited number of hosts', { tags: 'attack-size' }, () => {
   }
   expect(allowances.list()).toHaveLength(50);
 });
+
+it('has plenty where a registry has not told that it counts, or very many downloads are left', () => {
+  expect(allowances.isPlenty(HUB)).toBe(false);
+  allowances.noteUncounted(HUB);
+  expect(allowances.isPlenty(HUB)).toBe(true);
+  allowances.note(HUB, { remaining: 200, limit: 200, windowMs: 6 * HOUR_MS });
+  expect(allowances.isPlenty(HUB)).toBe(false);
+  allowances.note(HUB, { remaining: 1_000, limit: 5_000, windowMs: 6 * HOUR_MS });
+  expect(allowances.isPlenty(HUB)).toBe(true);
+});

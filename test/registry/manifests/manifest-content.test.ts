@@ -47,7 +47,11 @@ describe('what a manifest is', () => {
   });
 
   it('says the registry, without looking into it', () => {
-    expect(parse(ociManifest, '"schemaVersion":2 {')).toEqual({ is: 'manifest', sizeBytes: 19, layers: 0 });
+    expect(parse(ociManifest, '"schemaVersion":2 {')).toMatchObject({
+      is: 'manifest',
+      sizeBytes: 19,
+      layers: 0,
+    });
   });
 
   it.each([

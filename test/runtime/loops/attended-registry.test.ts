@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { RegistryError } from '../../../src/errors.ts';
 import { parseReference, withDigest } from '../../../src/images/reference.ts';
-import type { CopyJob, ImageRegistry } from '../../../src/reconcile/ports.ts';
+import type { CopyAmounts, CopyJob, ImageRegistry } from '../../../src/reconcile/ports.ts';
 import { attendRegistry, type AttendedRegistry } from '../../../src/runtime/loops/attended-registry.ts';
 import { DIGEST } from '../../support/builders.ts';
-import { MemoryRegistry } from '../../support/memory-registry.ts';
+import { MemoryRegistry, NOTHING_COPIED } from '../../support/memory-registry.ts';
 
 const MINUTE_MS = 60_000;
 const COPY_TIMEOUT_MS = 15 * MINUTE_MS;
@@ -45,7 +45,7 @@ const { signal } = new AbortController();
 const deaf = (): Promise<never> => createWork<never>().promise;
 
 it('is never overdue while copies take all the time that they may, one after the other', async () => {
-  const done = createWork<undefined>();
+  const done = createWork<CopyAmounts>();
   let start: (() => void) | undefined;
   const registry = attend({
     copy(job) {
@@ -58,7 +58,7 @@ it('is never overdue while copies take all the time that they may, one after the
   start?.();
   await vi.advanceTimersByTimeAsync(COPY_TIMEOUT_MS);
   expect(registry.longestOverdueMs()).toBe(0);
-  done.resolve(undefined);
+  done.resolve(NOTHING_COPIED);
   await copying;
   expect(vi.getTimerCount()).toBe(0);
 });
