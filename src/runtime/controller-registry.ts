@@ -9,7 +9,8 @@ export interface ControllerRegistryDeps {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly settings: () => RegistrySettings;
-  readonly onSent: (bytes: number) => void;
+  readonly onSent?: (bytes: number) => void;
+  readonly onMounted?: (bytes: number) => void;
 }
 
 /** The registries as the controller uses them: regctl from PATH, and the credentials of its folder. */

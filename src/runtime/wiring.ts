@@ -94,6 +94,10 @@ export function buildParts(deps: ControllerDeps): ControllerParts {
     ...deps,
     settings: () => toRegistrySettings(live.current),
     onSent: (bytes) => metrics.copyBytes.inc(bytes),
+    onMounted(bytes) {
+      metrics.mountedLayers.inc();
+      metrics.mountedBytes.inc(bytes);
+    },
   });
   const pullSecrets = new PullSecretLoop({
     ...deps,

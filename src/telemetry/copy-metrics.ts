@@ -7,15 +7,31 @@ interface Naming {
   readonly registers: [Registry];
 }
 
-export function createCopyMetrics({ prefix, registers }: Naming, readSnapshot: SnapshotReader) {
-  const sum = (measure: keyof CopyMeasures): number =>
-    readSnapshot().copiesInFlight.reduce((total, copy) => total + copy[measure], 0);
+function createCopyCounters({ prefix, registers }: Naming) {
   return {
     copyBytes: new Counter({
       name: `${prefix}copy_bytes_total`,
       help: 'Bytes of layers that were sent to the backup.',
       registers,
     }),
+    mountedBytes: new Counter({
+      name: `${prefix}copy_mounted_bytes_total`,
+      help: 'Bytes of layers that were not sent, because the backup took them from another of its repositories.',
+      registers,
+    }),
+    mountedLayers: new Counter({
+      name: `${prefix}copy_mounted_layers_total`,
+      help: 'Layers that were not sent, because the backup took them from another of its repositories.',
+      registers,
+    }),
+  };
+}
+
+export function createCopyMetrics({ prefix, registers }: Naming, readSnapshot: SnapshotReader) {
+  const sum = (measure: keyof CopyMeasures): number =>
+    readSnapshot().copiesInFlight.reduce((total, copy) => total + copy[measure], 0);
+  return {
+    ...createCopyCounters({ prefix, registers }),
     copiesInFlight: new Gauge({
       name: `${prefix}copies_in_flight`,
       help: 'Copies that are being made.',

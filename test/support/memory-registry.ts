@@ -15,6 +15,8 @@ export class MemoryRegistry implements ImageRegistry {
   /** Thrown by the next calls to the given side. */
   failure: RegistryError | undefined;
   uploads = 0;
+  /** Of every copy. */
+  amounts = NOTHING_COPIED;
   /** What the backup lacks of an image, by the digest of the whole. */
   readonly missingParts = new Map<string, string>();
   /** What an image consists of, by its digest; nothing that anybody has named, for all others. */
@@ -49,7 +51,7 @@ export class MemoryRegistry implements ImageRegistry {
       this.missingParts.delete(digest);
     }
     this.put(copy, digest);
-    return NOTHING_COPIED;
+    return this.amounts;
   }
 
   async findMissingPart({ digest }: { readonly digest: string }): Promise<string | undefined> {

@@ -27,6 +27,8 @@ it('has every combination of labels from the start, so that a rate is known befo
       'backup_image_registry_build_info{version="1.2.3"} 1',
       'backup_image_registry_copies_total{result="failed"} 0',
       'backup_image_registry_copy_bytes_total 0',
+      'backup_image_registry_copy_mounted_bytes_total 0',
+      'backup_image_registry_copy_mounted_layers_total 0',
       'backup_image_registry_swaps_total{kind="DaemonSet",result="denied"} 0',
       'backup_image_registry_swaps_total{kind="Deployment",result="rescued"} 0',
       'backup_image_registry_config_reloads_total{result="refused"} 0',

@@ -49,7 +49,6 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
     environment: options.environment,
     clock: systemClock,
     settings: () => toRegistrySettings(settings),
-    onSent: () => undefined,
   });
   const client = createWorkloadClient({
     connection,

@@ -17,6 +17,7 @@ let registry: MemoryRegistry;
 let copies: CopyStore;
 let data: Record<string, string>;
 let outcomes: string[];
+let logged: object[];
 
 beforeEach(() => {
   registry = new MemoryRegistry({});
@@ -24,6 +25,7 @@ beforeEach(() => {
   copies = new CopyStore({ onWanted: () => undefined, onSettled: () => undefined });
   data = {};
   outcomes = [];
+  logged = [];
 });
 
 async function reconcile(request: CopyRequest): Promise<{ requeueAfterMs?: number }> {
@@ -32,7 +34,7 @@ async function reconcile(request: CopyRequest): Promise<{ requeueAfterMs?: numbe
     copies,
     registry,
     settings: () => someSettings(data),
-    log: pino({ enabled: false }),
+    log: pino({}, { write: (line) => void logged.push(JSON.parse(line) as object) }),
     nowMs: () => NOW_MS,
     random: () => 0.5,
     onCopied: (result) => outcomes.push(result),
@@ -50,6 +52,12 @@ it('copies an image under a tag that stays and under the tag that people know', 
     image: `${COPY}:1.27@${DIGEST}`,
     copiedAtMs: NOW_MS,
   });
+});
+
+it('says in the log how much was sent, and how much the backup had elsewhere', async () => {
+  registry.amounts = { layersSent: 2, bytesSent: 700, layersMounted: 3, bytesMounted: 9_000 };
+  await reconcile(NGINX);
+  expect(logged).toContainEqual(expect.objectContaining({ msg: 'copy verified', ...registry.amounts }));
 });
 
 it('uploads nothing that is there already', async () => {
