@@ -1,7 +1,7 @@
 /**
  * Measures how fast images are backed up, as ratios and counts, on real registries and with the real regctl.
  *
- * `--only a|b|c|memory|limits|cluster|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
+ * `--only a|b|c|layers|memory|limits|cluster|scale` measures one part (may be repeated), `--pairs 9` compares more runs, `--save` keeps the table
  * in docs/bench.md. Fails when a count is not what it has to be; times are told and not judged, for they are the
  * machine's as well.
  */
@@ -16,6 +16,7 @@ import { measureCluster } from './cluster/cluster.ts';
 import { measureFirstCopies } from './first-copies.ts';
 import { measureKnownCopies, measureRepeatedCopies } from './known-copies.ts';
 import type { Laboratory } from './laboratory.ts';
+import { measureLayers } from './layers.ts';
 import { measureLimits } from './limits.ts';
 import { measureMemory } from './memory.ts';
 import { measureScale } from './scale/scale.ts';
@@ -25,6 +26,7 @@ const MEASURES: Readonly<Record<Part, (lab: Laboratory) => Promise<readonly Find
   a: measureFirstCopies,
   b: measureRepeatedCopies,
   c: measureKnownCopies,
+  layers: measureLayers,
   memory: measureMemory,
   limits: measureLimits,
   cluster: measureCluster,

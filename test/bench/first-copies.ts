@@ -5,16 +5,14 @@ import { type ControllerProcess, startControllerProcess } from './controller-pro
 import { readCpuTime } from './cpu-time.ts';
 import {
   countRequests,
-  createOrder,
   type Laboratory,
   planSmallImages,
-  type Route,
   seed,
   withDelay,
   withRegistry,
 } from './laboratory.ts';
-import { copyWithXargs } from './plain-copies.ts';
 import { type Finding, formatSeconds, median } from './report.ts';
+import { copyAsController, copyPlainly, type Way } from './ways.ts';
 
 const IMAGES = 100;
 const DELAY_MS = 20;
@@ -43,13 +41,6 @@ interface Contest {
   readonly source: Registry;
   readonly images: readonly SampleImage[];
 }
-
-type Way = (contest: Contest, route: Route) => Promise<{ readonly wallMs: number }>;
-
-const copyPlainly: Way = async ({ lab }, route) => copyWithXargs(lab, route);
-
-const copyAsController: Way = async ({ lab, controller }, route) =>
-  controller.backUp(createOrder(lab, route));
 
 /** Of all that takes part so far. The children of this process that end meanwhile are those of xargs. */
 async function readCpuShares({ controller, source }: Contest, backup: Registry): Promise<CpuShares> {

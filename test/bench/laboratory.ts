@@ -11,6 +11,7 @@ import { pushImage } from '../support/seed-images.ts';
 import type { Tools } from '../tools/build.ts';
 import type { CopyOrder } from './controller-process.ts';
 import { startDelayedRegistry } from './delayed-registry.ts';
+import { startLine } from './line.ts';
 
 /** What every part needs. */
 export interface Laboratory {
@@ -59,6 +60,23 @@ export async function withDelay<T>(
     return await use(delayed.host);
   } finally {
     await delayed.close();
+  }
+}
+
+/** The same through a line that lets so many bytes through in a second, each way and all connections together. */
+export async function withLine<T>(
+  registry: Registry,
+  bytesPerSecond: number | undefined,
+  use: (host: string) => Promise<T>,
+): Promise<T> {
+  if (bytesPerSecond === undefined) {
+    return use(registry.host);
+  }
+  const line = await startLine(registry, bytesPerSecond);
+  try {
+    return await use(line.host);
+  } finally {
+    await line.close();
   }
 }
 

@@ -9,7 +9,7 @@ export interface Finding {
   readonly isCount?: boolean;
 }
 
-export const PARTS = ['a', 'b', 'c', 'memory', 'limits', 'cluster', 'scale'] as const;
+export const PARTS = ['a', 'b', 'c', 'layers', 'memory', 'limits', 'cluster', 'scale'] as const;
 export type Part = (typeof PARTS)[number];
 
 const HEADER = ['part', 'what', 'figure', 'goal', 'met'];

@@ -22,7 +22,7 @@ describe('a registry', () => {
     await pushImage(registry, SAMPLE_IMAGES.singleManifest);
     const path = `/v2/${repository}/manifests/${tag}`;
     const ofTag = (await registry.requests()).filter((request) => request.path === path);
-    expect(ofTag).toEqual([
+    expect(ofTag).toMatchObject([
       { method: 'HEAD', path, status: 404, client: 'test-seed' },
       { method: 'PUT', path, status: 201, client: 'test-seed' },
     ]);

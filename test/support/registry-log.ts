@@ -7,11 +7,13 @@ export interface RegistryRequest {
   /** Path and query: `/v2/app/manifests/1.0`. */
   readonly path: string;
   readonly status: number;
+  /** Of the body of the answer. */
+  readonly answerBytes: number;
   /** User-Agent header: tells the copy engine from the test kubelet and from seeding. */
   readonly client: string;
 }
 
-const LINE = /^\S+ \S+ \S+ \[[^\]]*\] "(\S+) (\S+) [^"]*" (\d+) \S+ "[^"]*" "([^"]*)"$/;
+const LINE = /^\S+ \S+ \S+ \[[^\]]*\] "(\S+) (\S+) [^"]*" (\d+) (\d+) "[^"]*" "([^"]*)"$/;
 const MARKER = '/v2/?log-marker=';
 
 /**
@@ -35,9 +37,9 @@ export async function readRequestLog(registry: {
 }
 
 function parseLine(line: string): RegistryRequest[] {
-  const [, method, path, status, client] = LINE.exec(line) ?? [];
+  const [, method, path, status, answerBytes, client] = LINE.exec(line) ?? [];
   if (!method || !path || client === undefined || path.startsWith(MARKER)) {
     return [];
   }
-  return [{ method, path, status: Number(status), client }];
+  return [{ method, path, status: Number(status), answerBytes: Number(answerBytes), client }];
 }
