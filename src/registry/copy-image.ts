@@ -1,19 +1,17 @@
 import { RegistryError } from '../errors.ts';
 import { formatReference, type Reference } from '../images/reference.ts';
-import type { Platforms } from '../images/platforms.ts';
 import type { CopyAmounts, CopyInFlight, CopyJob } from '../reconcile/ports.ts';
-import type { SizedImage } from './content/image-size.ts';
+import { inspectSource } from './inspect-source.ts';
 import { type CopyMeter, createCopyMeter } from './engine/copy-meter.ts';
 import type { TracedRequest } from './engine/trace-line.ts';
 import type { SharedLayers } from './layers/layer-sharing.ts';
 import { parseAllowance } from './limits/host-allowances.ts';
 import type { Layer } from './manifests/listed-layers.ts';
-import type { ImageAccess, PinnedAccess } from './manifests/manifests.ts';
-import { MANIFEST_KINDS } from './manifests/media-types.ts';
+import type { ImageAccess } from './manifests/manifests.ts';
 import { access, type RegistryContext, withHostBackoff } from './registry-context.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 
-/** Makes one copy when it is its turn. */
+/** Makes one copy when it is its turn. What the image consists of is looked at before that, so that no engine waits for it. */
 export async function copyImage(
   context: RegistryContext,
   job: CopyJob,
@@ -23,8 +21,14 @@ export async function copyImage(
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
-  const inTurn = (): Promise<CopyAmounts> =>
-    context.turns.run(turn, (namespace) => copyNow(context, { job, namespace }, signal), signal);
+  const inTurn = async (): Promise<CopyAmounts> => {
+    const layers = await inspectSource(context, job, signal);
+    return context.turns.run(
+      turn,
+      (namespace) => copyNow(context, { job, namespace, layers }, signal),
+      signal,
+    );
+  };
   return withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
 }
 
@@ -39,9 +43,17 @@ interface Copying {
   readonly host: string;
 }
 
+interface InspectedJob {
+  readonly job: CopyJob;
+  /** Whose turn it is. */
+  readonly namespace: string;
+  /** The large ones that may be mounted; none when nothing may. */
+  readonly layers: readonly Layer[];
+}
+
 async function copyNow(
   context: RegistryContext,
-  { job, namespace }: { readonly job: CopyJob; readonly namespace: string },
+  { job, namespace, layers: large }: InspectedJob,
   signal: AbortSignal,
 ): Promise<CopyAmounts> {
   const doing = describeCopy(job);
@@ -49,13 +61,14 @@ async function copyNow(
   context.pauses.check(job.source.host, 'source', doing);
   context.pauses.check(job.copy.host, 'backup', doing);
   const { host } = toApiOrigin(job.source.host, context.settings().insecureRegistries);
+  context.allowances.check(host, doing);
   const source = await access(context, { reference: job.source, side: 'source', signal });
   const backup = await access(context, { reference: job.copy, side: 'backup', signal });
   const isUrgent = job.share?.isUrgent ?? false;
   const shared = context.sharing.open({ source, backup, namespace, isUrgent });
   try {
     const copying: Copying = { job, source, backup, namespace, shared, host };
-    const mounted = await prepare(context, copying);
+    const mounted = await mount(context, shared, large);
     const { layers, amounts } = await runEngine(context, copying);
     shared.learn(layers);
     return { ...amounts, layersMounted: mounted.length, bytesMounted: sumBytes(mounted) };
@@ -64,68 +77,13 @@ async function copyNow(
   }
 }
 
-/**
- * Refuses an image that is too large, and has the backup take what it has of it elsewhere. For the latter its manifests are
- * read here as well as by the engine: only where downloads are not counted, or plenty are left. Whatever is
- * to be repaired is looked at and sent without belief in what was learned.
- */
-async function prepare(context: RegistryContext, copying: Copying): Promise<readonly Layer[]> {
-  const { job, source, shared, host } = copying;
-  const { platforms = 'all', isRepair = false } = job;
-  const mayRead = (): boolean => !isRepair && shared.mayMount() && context.allowances.isPlenty(host);
-  const look = await lookAtSource(context, source, mayRead());
-  context.allowances.check(host, describeCopy(job));
-  if (!look) {
-    return [];
-  }
-  await context.checkSize({ ...look, platforms });
-  const layers = mayRead() ? await listLayers(context, look.image, platforms) : [];
+/** Has the backup take what it has elsewhere. */
+async function mount({ onMounted }: RegistryContext, shared: SharedLayers, layers: readonly Layer[]) {
   const mounted = layers.length > 0 ? await shared.mount(layers) : [];
   for (const { sizeBytes } of mounted) {
-    context.onMounted(sizeBytes);
+    onMounted(sizeBytes);
   }
   return mounted;
-}
-
-/**
- * One request, unless the manifest has to be hashed. The engine follows a challenge wherever it points. We do not, so it only
- * gets a credential when we would use it: what is known already is asked for all the same.
- */
-async function lookAtSource(
-  context: RegistryContext,
-  source: ImageAccess,
-  isToBeRead: boolean,
-): Promise<Omit<SizedImage, 'platforms'> | undefined> {
-  const { reference } = source;
-  if (isToBeRead && reference.digest !== undefined && !context.isRead(reference.digest)) {
-    const image = { ...source, reference: { ...reference, digest: reference.digest } };
-    const content = await context.read(image);
-    return content && { image, kind: content.is, sizeBytes: content.sizeBytes };
-  }
-  const head = await context.manifests.fetchHead(source);
-  return (
-    head && {
-      image: { ...source, reference: { ...reference, digest: head.digest } },
-      kind: MANIFEST_KINDS.get(head.mediaType),
-      sizeBytes: head.sizeBytes,
-    }
-  );
-}
-
-/** What cannot be read, the engine may be able to copy all the same. */
-async function listLayers(
-  context: RegistryContext,
-  image: PinnedAccess,
-  platforms: Platforms,
-): Promise<readonly Layer[]> {
-  try {
-    return await context.listLayers(image, platforms);
-  } catch (error) {
-    if (error instanceof RegistryError && error.reason !== 'RateLimited') {
-      return [];
-    }
-    throw error;
-  }
 }
 
 interface EngineWork {

@@ -26,8 +26,6 @@ export interface SharedCopy {
 
 /** What one copy has in common with others. */
 export interface SharedLayers {
-  /** False when the backup would not be asked: nobody needs to know which layers the image has. */
-  mayMount(): boolean;
   /**
    * Has the backup take those layers of the image which it has elsewhere, and waits for those that another copy brings. Returns
    * what was taken; all else the engine sends, which looks in the backup for every layer.
@@ -76,18 +74,28 @@ export class LayerSharing {
     this.#mounter = createLayerMounter({ client, places: this.#places, manners: this.#manners });
   }
 
+  /**
+   * False when the backup would not be asked: nobody needs to know which layers the image has. What is at the same registry the
+   * engine mounts by itself.
+   */
+  mayMount(source: ImageAccess, backup: ImageAccess): boolean {
+    const origin = toOrigin(backup);
+    return toOrigin(source) !== origin && !this.#failed.has(toPlace(backup)) && this.#manners.mayAsk(origin);
+  }
+
   open({ source, backup, namespace, isUrgent }: SharedCopy): SharedLayers {
     const { repository } = backup.reference;
     const origin = toOrigin(backup);
     const target = { owner: { route: `${toOrigin(source)} ${origin}`, namespace }, source, backup };
-    const key = `${origin} ${repository}`;
+    const own = toPlace(backup);
     let claims: CopyClaims | undefined;
     let hasMounted = false;
     let isProven = false;
     return {
-      // The engine mounts by itself what is at the same registry.
-      mayMount: () => toOrigin(source) !== origin && !this.#failed.has(key) && this.#manners.mayAsk(origin),
       mount: async (layers) => {
+        if (!this.mayMount(source, backup)) {
+          return [];
+        }
         claims = this.#claims.open(target.owner, repository);
         const taken = await this.#mount({ target, claims, isUrgent }, layers);
         hasMounted = taken.length > 0;
@@ -100,9 +108,9 @@ export class LayerSharing {
       },
       close: () => {
         claims?.close();
-        this.#failed.delete(key);
+        this.#failed.delete(own);
         if (hasMounted && !isProven) {
-          keepNewest(this.#failed, [key, true], MOST_FAILED);
+          keepNewest(this.#failed, [own, true], MOST_FAILED);
         }
       },
     };
@@ -156,6 +164,10 @@ interface Mounting {
   readonly target: MountTarget;
   readonly claims: CopyClaims;
   readonly isUrgent: boolean;
+}
+
+function toPlace(image: ImageAccess): string {
+  return `${toOrigin(image)} ${image.reference.repository}`;
 }
 
 /** Nothing is asked any more, or waited for, once the signal is aborted. */
