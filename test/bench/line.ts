@@ -1,5 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { pipeline, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 
 import type { RegistryConnection } from '../support/registry.ts';
 
@@ -27,8 +27,12 @@ export async function startLine(target: RegistryConnection, bytesPerSecond: numb
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
     }
-    pipeline(incoming, there(), outgoing, () => incoming.destroy());
-    pipeline(outgoing, back(), incoming, () => outgoing.destroy());
+    // What the registry has sent before it closes a connection is still on its way.
+    incoming.pipe(there()).pipe(outgoing);
+    outgoing.pipe(back()).pipe(incoming);
+    incoming.on('close', () => outgoing.destroy());
+    incoming.on('error', () => outgoing.destroy());
+    outgoing.on('error', () => incoming.destroy());
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
