@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { RegistryError, type RegistryFailure } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { Platforms } from '../images/platforms.ts';
 import type { CopyJob } from '../reconcile/ports.ts';
@@ -27,34 +27,51 @@ export async function inspectSource(
   const backup = await access(context, { reference: job.copy, side: 'backup', signal });
   const mayRead = (): boolean =>
     !isRepair && context.sharing.mayMount(source, backup) && context.allowances.isPlenty(host);
-  const look = await lookAtSource(context, source, mayRead());
+  const read = mayRead() ? await readTop(context, source) : 'not read';
+  const look = typeof read === 'string' ? await lookUp(context, source) : read;
   context.allowances.check(host, `copying ${formatReference(job.source)} to ${formatReference(job.copy)}`);
   if (!look) {
     return [];
   }
   await context.checkSize({ ...look, platforms });
-  return mayRead() ? listLayers(context, look.image, platforms) : [];
+  return read !== 'broken' && mayRead() ? listLayers(context, look.image, platforms) : [];
+}
+
+type Look = Omit<SizedImage, 'platforms'>;
+
+/** These a look-up would tell as well. About what cannot be read, the engine has the last word. */
+const CERTAIN: ReadonlySet<RegistryFailure> = new Set(['Unauthorized', 'RateLimited', 'Timeout']);
+
+/** In place of a look-up, which tells less; undefined when there is no such image. What was read before costs no request. */
+async function readTop(
+  context: RegistryContext,
+  source: ImageAccess,
+): Promise<Look | undefined | 'not read' | 'broken'> {
+  const { reference } = source;
+  if (reference.digest === undefined || context.isRead(reference.digest)) {
+    return 'not read';
+  }
+  const image = { ...source, reference: { ...reference, digest: reference.digest } };
+  try {
+    const content = await context.read(image);
+    return content && { image, kind: content.is, sizeBytes: content.sizeBytes };
+  } catch (error) {
+    if (error instanceof RegistryError && !CERTAIN.has(error.reason)) {
+      return 'broken';
+    }
+    throw error;
+  }
 }
 
 /**
- * One request, unless the manifest has to be hashed. The engine follows a challenge wherever it points. We do not, so it only
- * gets a credential when we would use it: what is known already is asked for all the same.
+ * The engine follows a challenge wherever it points. We do not, so it only gets a credential when we would use it: what is known
+ * already is asked for all the same.
  */
-async function lookAtSource(
-  context: RegistryContext,
-  source: ImageAccess,
-  isToBeRead: boolean,
-): Promise<Omit<SizedImage, 'platforms'> | undefined> {
-  const { reference } = source;
-  if (isToBeRead && reference.digest !== undefined && !context.isRead(reference.digest)) {
-    const image = { ...source, reference: { ...reference, digest: reference.digest } };
-    const content = await context.read(image);
-    return content && { image, kind: content.is, sizeBytes: content.sizeBytes };
-  }
-  const head = await context.manifests.fetchHead(source);
+async function lookUp({ manifests }: RegistryContext, source: ImageAccess): Promise<Look | undefined> {
+  const head = await manifests.fetchHead(source);
   return (
     head && {
-      image: { ...source, reference: { ...reference, digest: head.digest } },
+      image: { ...source, reference: { ...source.reference, digest: head.digest } },
       kind: MANIFEST_KINDS.get(head.mediaType),
       sizeBytes: head.sizeBytes,
     }
