@@ -2,6 +2,9 @@ import { type WorkloadName, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { asObject, asText } from '../decode/json.ts';
 import { findController } from '../workloads/owner-projection.ts';
 
+/** As the API server wants it of a workload; what an owner is said to be called, it does not look at. */
+const NAME = /^[a-z0-9][-a-z0-9.]{0,252}$/;
+
 /** Runs of a CronJob are Jobs called `<name>-<minutes since 1970>`. */
 const RUN = /^(.+)-\d+$/;
 
@@ -39,7 +42,7 @@ export function findWorkloadOfPod(raw: unknown): string | undefined {
   const [kind, name] = [asText(controller['kind']) ?? '', asText(controller['name']) ?? ''];
   const template = asText(asObject(metadata['labels'])['pod-template-hash']) ?? '';
   const maker = findMaker({ kind, name }, template);
-  return maker && maker.name !== '' && namespace !== ''
+  return maker && NAME.test(maker.name) && namespace !== ''
     ? formatWorkloadKey({ ...maker, namespace })
     : undefined;
 }

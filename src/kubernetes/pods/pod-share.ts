@@ -4,13 +4,15 @@ import type { WatchedPod } from './pod-index.ts';
 /** What a pod and each of its containers take besides their texts. */
 const POD_BYTES = 600;
 const CONTAINER_BYTES = 150;
+/** Of a character, at most. */
+const CHARACTER_BYTES = 2;
 
-/** Room for some 15,000 pods of one container. Those of which there are more are listed when they are needed. */
+/** Room for some 10,000 pods of one container. Those of which there are more are listed when they are needed. */
 const MOST_BYTES = 16 * 1_024 * 1_024;
 
 /** Rather too much than too little: what pods say alike is kept once. */
 function weighPod(pod: WatchedPod): number {
-  const texts = JSON.stringify(pod).length;
+  const texts = JSON.stringify(pod).length * CHARACTER_BYTES;
   return POD_BYTES + pod.containers.length * CONTAINER_BYTES + texts;
 }
 

@@ -113,8 +113,8 @@ const BECAUSE_OF_PODS: Readonly<Record<Action['is'], boolean>> = {
   'free pod': true,
   swap: true,
   undo: true,
-  // That pods run a copy is no reason to write anything; and if they do not, their next change tells.
-  'confirm swap': false,
+  // Nobody looks at these pods again.
+  'confirm swap': true,
   'recheck copies': false,
   hold: false,
   restore: false,
@@ -123,7 +123,7 @@ const BECAUSE_OF_PODS: Readonly<Record<Action['is'], boolean>> = {
   observe: false,
 };
 
-/** Whether something is written for a reason that pods have shown. */
+/** Whether something is done for good, for a reason that pods have shown. */
 export function isBecauseOfPods({ is }: Action): boolean {
   return BECAUSE_OF_PODS[is];
 }

@@ -47,6 +47,11 @@ export class WorkloadMemories {
     return memory;
   }
 
+  /** Whether the pods of a workload have to be listed now, whatever is watched. */
+  arePodsListed(key: string): boolean {
+    return this.#nowMs() < (this.#byKey.get(key)?.listPodsUntilMs ?? 0);
+  }
+
   /** Called for every change of a workload; `workload` is undefined once it is gone. */
   observe(key: string, workload: Workload | undefined): void {
     if (!workload) {

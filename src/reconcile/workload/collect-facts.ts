@@ -45,18 +45,19 @@ async function findPlatforms(
   };
 }
 
-/** Lists ReplicaSets until they tell, once for each generation of the workload. */
+/** Lists ReplicaSets until they tell, once for each generation of the workload that its controller has seen. */
 async function askReplicaSets(
   { client }: FactDeps,
   { workload, memory }: SeenWorkload,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
-  const { generation } = workload.rollout;
+  const { generation, observedGeneration } = workload.rollout;
   if (memory.newestTemplates?.generation === generation) {
     return memory.newestTemplates.templates;
   }
   const templates = listNewestTemplates(workload, await client.listFormerTemplates(workload, signal));
-  if (templates.size > 0) {
+  // Before that, one of an earlier swap may be all there is of these images.
+  if (templates.size > 0 && observedGeneration >= generation) {
     memory.newestTemplates = { generation, templates };
   }
   return templates;

@@ -16,6 +16,8 @@ export interface LookDeps extends FactDeps {
 
 /** A watch that has shown something old is given that long to catch up. */
 const CATCH_UP_MS = 10_000;
+/** A list that is larger than what is kept of it: the watch has smaller pods, and more of them. */
+const TOO_LARGE_MS = 10 * 60_000;
 
 interface Look {
   readonly facts: WorkloadFacts;
@@ -33,7 +35,7 @@ async function look(deps: LookDeps, known: KnownWorkload, signal: AbortSignal): 
 
 /**
  * What is watched may be old: a digest that ran, a pod that has got over it. So whatever is done because of pods is decided
- * once more about pods that have just been listed, one request for every such action.
+ * once more about pods that have just been listed: one request for every such action.
  */
 export async function lookTwice(
   deps: LookDeps,
@@ -47,9 +49,10 @@ export async function lookTwice(
   if (!first.arePodsWatched || !decide(first.facts).actions.some(isBecauseOfPods)) {
     return first.facts;
   }
+  // Until the list has shown the same: what cannot even be listed is not asked for at every change of a pod.
+  memory.listPodsUntilMs = deps.nowMs() + TOO_LARGE_MS;
   const second = await look(listing, known, signal);
-  if (JSON.stringify(second.wanted) !== JSON.stringify(first.wanted)) {
-    memory.listPodsUntilMs = deps.nowMs() + CATCH_UP_MS;
-  }
+  const isSame = JSON.stringify(second.wanted) === JSON.stringify(first.wanted);
+  memory.listPodsUntilMs = isSame ? 0 : deps.nowMs() + CATCH_UP_MS;
   return second.facts;
 }

@@ -36,6 +36,8 @@ const WORKLOAD_CONCURRENCY = 10;
  * all the time cost a few looks a second.
  */
 const POD_NEWS_MS = 250;
+/** Where every look lists the pods. */
+const LISTED_POD_NEWS_MS = 10_000;
 
 export interface LoopsDeps {
   readonly phase: Pick<CurrentPhase, 'current'>;
@@ -137,7 +139,8 @@ export class Loops {
   /** Called for every change of a pod, with the key of the workload that has made it. */
   observePod(key: string): void {
     if (this.#isLeading() && this.#deps.workloads.get(parseWorkloadKey(key))) {
-      this.#workloadQueue.addAfter(key, POD_NEWS_MS);
+      const isDear = this.#memories.arePodsListed(key);
+      this.#workloadQueue.addAfter(key, isDear ? LISTED_POD_NEWS_MS : POD_NEWS_MS);
     }
   }
 

@@ -42,12 +42,15 @@ export function createPodWatch({ connection, clock, log }: PodWatchOptions): Pod
     project: (raw) => index.read(raw),
     share: POD_SHARE,
     onChange: (_, now, before) => {
-      if (before && before.workloadKey !== now?.workloadKey) {
+      const isMoved = before !== undefined && before.workloadKey !== now?.workloadKey;
+      if (isMoved) {
         index.remove(before);
-        onChange(before.workloadKey);
       }
       if (now) {
         index.add(now);
+      }
+      if (isMoved) {
+        onChange(before.workloadKey);
       }
       if (now && !(before && isSamePod(now, before))) {
         onChange(now.workloadKey);

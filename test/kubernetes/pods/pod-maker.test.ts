@@ -31,6 +31,8 @@ it.each<[string, unknown]>([
     aPod({ kind: 'ReplicaSet', name: '-5d4f8c7b9' }, HASH),
   ],
   ['a kind that is not known', aPod({ kind: 'Rollout', name: 'web' })],
+  ['an owner whose name no workload can have', aPod({ kind: 'StatefulSet', name: 'a/b' })],
+  ['an owner of a very long name', aPod({ kind: 'StatefulSet', name: 'a'.repeat(254) })],
   ['something that is no pod', { metadata: { ownerReferences: 'none', labels: 7 } }],
 ])('a pod of %s is of no workload', (_, pod) => {
   expect(findWorkloadOfPod(pod)).toBeUndefined();

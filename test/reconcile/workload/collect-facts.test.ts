@@ -95,9 +95,12 @@ describe('a swap that rolls out', () => {
     expect(byKind(decide(facts)).undo?.event.note).toContain('no such host');
     await gather(workload, [aPod('new', mirrored)], { remembered: memory });
     expect(asked).toEqual(['pods']);
-    const changed = { ...workload, rollout: { ...workload.rollout, generation: 2, observedGeneration: 2 } };
-    await gather(changed, [aPod('new', mirrored)], { remembered: memory });
-    expect(asked).toEqual(['pods', 'ReplicaSets']);
+    const { rollout } = workload;
+    for (const observedGeneration of [1, 2]) {
+      const changed = { ...workload, rollout: { ...rollout, generation: 2, observedGeneration } };
+      await gather(changed, [aPod('new', mirrored)], { remembered: memory });
+      expect(asked).toEqual(['pods', 'ReplicaSets']);
+    }
   });
 });
 

@@ -1,12 +1,21 @@
 import { beforeEach, expect, it } from 'vitest';
 
+import { TooLargeError } from '../../../src/errors.ts';
 import type { CopyRequest, CopyState } from '../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../src/reconcile/decide/decide.ts';
 import { WorkloadMemories } from '../../../src/reconcile/memory/workload-memories.ts';
 import { knowWorkload } from '../../../src/reconcile/workload/known-workload.ts';
 import { type LookDeps, lookTwice } from '../../../src/reconcile/workload/look-twice.ts';
-import type { Pod } from '../../../src/workloads/workload.ts';
-import { DIGEST, OTHER_DIGEST, aPodOf, aWorkload, someSettings } from '../../support/builders.ts';
+import type { Pod, Workload } from '../../../src/workloads/workload.ts';
+import {
+  DIGEST,
+  OTHER_DIGEST,
+  aPodOf,
+  aSlot,
+  aWorkload,
+  annotationsOf,
+  someSettings,
+} from '../../support/builders.ts';
 import { byKind } from '../../support/decisions.ts';
 
 const COPY = `backup.example/p/docker.io/library/nginx:1.27@${DIGEST}`;
@@ -18,10 +27,11 @@ let nowMs: number;
 let watched: readonly Pod[];
 let listed: readonly Pod[];
 let lists: number;
+let isTooLarge: boolean;
 /** Of every look. */
 let wanted: (readonly CopyRequest[])[];
 let copy: CopyState | undefined;
-let look: () => ReturnType<typeof lookTwice>;
+let look: (workload?: Workload) => ReturnType<typeof lookTwice>;
 
 function twoPods(digest: string): readonly Pod[] {
   return [aPodOf(web, digest), aPodOf(web, digest)];
@@ -30,20 +40,23 @@ function twoPods(digest: string): readonly Pod[] {
 beforeEach(() => {
   nowMs = 1_700_000_000_000;
   [watched, listed] = [twoPods(DIGEST), twoPods(DIGEST)];
-  [lists, wanted, copy] = [0, [], undefined];
+  [lists, isTooLarge, wanted, copy] = [0, false, [], undefined];
   const deps: LookDeps = {
     workloads: { findNamespacePolicy: () => undefined },
     pods: { listOf: () => watched },
     client: {
       listPods: async () => {
         lists += 1;
+        if (isTooLarge) {
+          throw new TooLargeError('its pods take too much');
+        }
         return listed;
       },
       listNodePlatforms: async () => [],
       listFormerTemplates: async () => [],
     },
     copies: {
-      get: ({ reported }) => (reported?.[0] === DIGEST ? copy : undefined),
+      get: ({ digest, reported }) => ((digest ?? reported?.[0]) === DIGEST ? copy : undefined),
       want: (_, requests) => wanted.push(requests),
     },
     budget: { isFree: () => true, findReasonToWait: () => undefined },
@@ -52,7 +65,7 @@ beforeEach(() => {
     nowMs: () => nowMs,
   };
   const memory = new WorkloadMemories(deps.nowMs).of(web);
-  look = () => lookTwice(deps, knowWorkload(web, memory), signal);
+  look = (workload = web) => lookTwice(deps, knowWorkload(workload, memory), signal);
 });
 
 function digests(): readonly (string | undefined)[] {
@@ -78,6 +91,19 @@ it('none is made of what ran before: what runs now is copied first', async () =>
   expect([byKind(decide(facts)).swap, digests()]).toEqual([undefined, [DIGEST, OTHER_DIGEST]]);
 });
 
+it('that a swap has succeeded is said only of pods that were listed', async () => {
+  copy = { phase: 'verified', digest: DIGEST, image: COPY };
+  const record = {
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    before: new Map([['app', 'nginx:1.27']]),
+    swappedAtMs: nowMs - 60_000,
+  };
+  listed = [];
+  const facts = await look(aWorkload({ slots: [aSlot(COPY)], annotations: annotationsOf(record) }));
+  expect([lists, byKind(decide(facts))['confirm swap']]).toEqual([1, undefined]);
+});
+
 it('a watch that has shown something old is not believed until it had time to catch up', async () => {
   copy = { phase: 'verified', digest: DIGEST, image: COPY };
   listed = twoPods(OTHER_DIGEST);
@@ -100,3 +126,16 @@ it('while the watch is behind the workload, every look lists', async () => {
   await look();
   expect([lists, digests()]).toEqual([2, [DIGEST, DIGEST]]);
 });
+
+it(
+  'what is too large to be listed wants no copy again at every change of a pod',
+  { tags: 'attack-size' },
+  async () => {
+    copy = { phase: 'verified', digest: DIGEST, image: COPY };
+    isTooLarge = true;
+    await expect(look()).rejects.toThrow('too much');
+    wanted = [];
+    await expect(look()).rejects.toThrow('too much');
+    expect([wanted, lists]).toEqual([[], 2]);
+  },
+);
