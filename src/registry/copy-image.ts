@@ -22,10 +22,11 @@ export async function copyImage(
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
   const inTurn = async (): Promise<CopyAmounts> => {
-    const layers = await inspectSource(context, job, signal);
+    const layers = await context.looks.run(turn, () => inspectSource(context, job, signal), signal);
+    const lookedAtMs = context.clock.monotonicMs();
     return context.turns.run(
       turn,
-      (namespace) => copyNow(context, { job, namespace, layers }, signal),
+      (namespace) => copyNow(context, { job, namespace, layers, lookedAtMs }, signal),
       signal,
     );
   };
@@ -49,11 +50,16 @@ interface InspectedJob {
   readonly namespace: string;
   /** The large ones that may be mounted; none when nothing may. */
   readonly layers: readonly Layer[];
+  /** Monotonic. */
+  readonly lookedAtMs: number;
 }
+
+/** What a look has told of the downloads that are left is news for that long. */
+const LOOK_MS = 10_000;
 
 async function copyNow(
   context: RegistryContext,
-  { job, namespace, layers: large }: InspectedJob,
+  { job, namespace, layers: large, lookedAtMs }: InspectedJob,
   signal: AbortSignal,
 ): Promise<CopyAmounts> {
   const doing = describeCopy(job);
@@ -61,8 +67,12 @@ async function copyNow(
   context.pauses.check(job.source.host, 'source', doing);
   context.pauses.check(job.copy.host, 'backup', doing);
   const { host } = toApiOrigin(job.source.host, context.settings().insecureRegistries);
-  context.allowances.check(host, doing);
   const source = await access(context, { reference: job.source, side: 'source', signal });
+  // The nodes have gone on pulling meanwhile. A look-up costs no download.
+  if (context.allowances.hasTold(host) && context.clock.monotonicMs() - lookedAtMs >= LOOK_MS) {
+    await context.manifests.fetchHead(source);
+  }
+  context.allowances.check(host, doing);
   const backup = await access(context, { reference: job.copy, side: 'backup', signal });
   const isUrgent = job.share?.isUrgent ?? false;
   const shared = context.sharing.open({ source, backup, namespace, isUrgent });

@@ -105,6 +105,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     onMounted: options.onMounted ?? (() => {}),
     progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
     turns: new CopyTurns(() => settings().copyConcurrency),
+    looks: new CopyTurns(() => settings().copyConcurrency),
   };
   return {
     fetchDigest: (reference, side, signal) => fetchDigest(context, { reference, side, signal }),

@@ -40,6 +40,8 @@ export interface RegistryContext {
   readonly allowances: HostAllowances;
   readonly clock: Clock;
   readonly turns: CopyTurns;
+  /** To look at what is to be copied: as many at a time, so that no namespace has all of them. */
+  readonly looks: CopyTurns;
   /** As many as engines run; each tells how far it is when it is asked. */
   readonly flights: Set<() => CopyInFlight>;
   /** Told how many bytes of a layer were sent. */

@@ -122,6 +122,26 @@ describe('a registry that tells how much it still allows', () => {
     await expect(registry.copy(aJob('b.io'), signal)).rejects.toMatchObject({ reason: 'RateLimited' });
   });
 
+  it('is asked once more when a copy has waited for its turn: the nodes have gone on meanwhile', async () => {
+    let left = 90;
+    const source = await startRegistry(() => ({ ...FOUND, headers: { ...FOUND.headers, ...tell(left) } }));
+    settings = { ...settings, copyConcurrency: 1 };
+    const untilPath = join(fake.folder, 'go');
+    await fake.become({ stderr: [aTagWrite(aJob('b.io'))], untilPath });
+    const registry = createRegistry();
+    const first = registry.copy(aJob('b.io'), signal);
+    await waitFor(() => registry.readState().copies.length === 1, { what: 'the first copy to begin' });
+    const second = registry.copy(sourceJob(source.host), signal);
+    const outcome = second.catch((error: unknown) => error);
+    await waitFor(() => registry.readState().allowances.length === 1, { what: 'the source to be looked at' });
+    left = 1;
+    nowMs += 60_000;
+    await writeFile(untilPath, '');
+    await first;
+    expect(await outcome).toMatchObject({ reason: 'RateLimited' });
+    expect(await fake.calls()).toHaveLength(1);
+  });
+
   it('says nothing about us when it is asked as somebody else', async () => {
     const source = await startRegistry(() => ({ ...FOUND, headers: { ...FOUND.headers, ...tell(0) } }));
     const auths = { [source.host]: { username: 'me', password: 's3cret' } };

@@ -14,6 +14,8 @@ export type ListLayers = (image: PinnedAccess, platforms: Platforms) => Promise<
 
 /** At the same time: the engine waits for them. */
 const READ_AT_ONCE = 4;
+/** Of a manifest whose size its index does not say: it was read for its size, or is not worth it. */
+const NO_SIZE = 64 * 1024;
 /** What more platforms have is sent. */
 const MOST_READ = 40;
 
@@ -24,13 +26,18 @@ export function createLayerLister(deps: WalkDeps): ListLayers {
       return listLarge(top);
     }
     const { wanted } = await walkParts(deps, { image, top, platforms });
-    const digests = [...new Set(wanted.filter(mayBeLarge).map(({ digest }) => digest))].slice(0, MOST_READ);
+    const sizes = new Map(
+      wanted.filter(mayBeLarge).map(({ digest, sizeBytes = NO_SIZE }) => [digest, sizeBytes] as const),
+    );
+    const digests = [...sizes.keys()].slice(0, MOST_READ);
     const checkTime = startTimer(deps.clock, image);
     const found: Layer[] = [];
     for (let index = 0; index < digests.length; index += READ_AT_ONCE) {
       checkTime();
       const batch = digests.slice(index, index + READ_AT_ONCE);
-      const contents = await Promise.all(batch.map((digest) => deps.read(toPart(image, digest))));
+      const contents = await Promise.all(
+        batch.map((digest) => deps.read(toPart(image, digest, sizes.get(digest)))),
+      );
       found.push(...contents.flatMap(listLarge));
     }
     return keepLargest(found);

@@ -82,9 +82,11 @@ export function startTimer(clock: WalkDeps['clock'], { reference, side }: Pinned
   };
 }
 
-export function toPart(image: PinnedAccess, digest: string): PinnedAccess {
+/** With the size that the index says, no more of it is read than that. */
+export function toPart(image: PinnedAccess, digest: string, sizeBytes?: number): PinnedAccess {
   const { host, repository } = image.reference;
-  return { ...image, reference: { host, repository, digest } };
+  const part = { ...image, reference: { host, repository, digest } };
+  return sizeBytes === undefined ? part : { ...part, mostBytes: sizeBytes };
 }
 
 function listEntries(content: ManifestContent | undefined): readonly IndexEntry[] {

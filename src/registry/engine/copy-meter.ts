@@ -76,7 +76,8 @@ export function createCopyMeter({ onSent, onChange }: LayerWatcher = {}): CopyMe
     if (method === 'HEAD' && status === 200) {
       noteFound(request);
     }
-    if (status === 201) {
+    // Of a source nothing is asked but to read, wherever it may send the engine.
+    if (status === 201 && (method === 'PUT' || method === 'POST')) {
       finish(layers.get(url.searchParams.get('mount') ?? ''), false);
       finish(layers.get(url.searchParams.get('digest') ?? ''), true);
     }

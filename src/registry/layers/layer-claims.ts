@@ -23,8 +23,10 @@ export interface LayerClaim extends LayerPlace {
   readonly order: number;
   readonly state: 'wanted' | 'begun' | 'done' | 'ended';
   readonly begunAtMs: number;
-  /** Of the whole copy: something was begun, or done. */
+  /** Of the whole copy: something was begun, or done, or it had waited until then. */
   readonly seenAtMs: number;
+  /** The copy itself waits for a layer of another one, and cannot give a sign of life. */
+  readonly isWaiting: boolean;
 }
 
 /**
@@ -35,6 +37,9 @@ export interface LayerClaim extends LayerPlace {
  * copies of that namespace.
  */
 function planPatienceMs(claim: LayerClaim, sinceMs: number): number {
+  if (claim.isWaiting) {
+    return sinceMs + LONGEST_WAIT_MS;
+  }
   const patienceMs =
     claim.state === 'begun'
       ? claim.begunAtMs + BEGIN_MS + claim.sizeBytes / LEAST_BYTES_PER_MS
@@ -65,6 +70,8 @@ interface Claimant {
   readonly repository: string;
   readonly order: number;
   readonly own: Map<string, OpenClaim>;
+  /** For how many layers it waits. */
+  waits: number;
 }
 
 /** The large layers that copies bring just now, each brought by one. */
@@ -81,7 +88,7 @@ export class LayerClaims {
 
   open(owner: LayerOwner, repository: string): CopyClaims {
     this.#count += 1;
-    const by: Claimant = { owner, repository, order: this.#count, own: new Map() };
+    const by: Claimant = { owner, repository, order: this.#count, own: new Map(), waits: 0 };
     return {
       claim: (layers) =>
         layers.filter((layer) => layer.sizeBytes >= LEAST_CLAIMED_BYTES && !this.#take(by, layer)),
@@ -112,6 +119,7 @@ export class LayerClaims {
       state: 'wanted',
       begunAtMs: nowMs,
       seenAtMs: nowMs,
+      isWaiting: by.waits > 0,
       waiting: new Set(),
     };
     own.set(key, claim);
@@ -133,11 +141,18 @@ export class LayerClaims {
       if (this.#take(by, layer) || !claim) {
         return undefined;
       }
-      await this.#untilSettled(claim, sinceMs, signal);
+      this.#noteWait(by, 1);
+      try {
+        await this.#untilSettled(claim, sinceMs, signal);
+      } finally {
+        this.#noteWait(by, -1);
+      }
       if (claim.state === 'done') {
         return claim;
       }
-      this.#distrust(claim.namespace);
+      if (!claim.isWaiting) {
+        this.#distrust(claim.namespace);
+      }
       this.#end(key, claim);
     }
   }
@@ -155,6 +170,15 @@ export class LayerClaims {
       await wait(restMs, AbortSignal.any([signal, changed.signal]));
       claim.waiting.delete(wake);
       signal.throwIfAborted();
+    }
+  }
+
+  #noteWait(by: Claimant, more: 1 | -1): void {
+    by.waits += more;
+    for (const claim of by.own.values()) {
+      claim.isWaiting = by.waits > 0;
+      claim.seenAtMs = this.#clock.monotonicMs();
+      wakeAll(claim);
     }
   }
 

@@ -1,5 +1,7 @@
+import PQueue from 'p-queue';
+
 import { RegistryError } from '../../errors.ts';
-import type { LayerClient, MountResult } from '../manifests/layer-client.ts';
+import type { LayerClient } from '../manifests/layer-client.ts';
 import type { Layer } from '../manifests/listed-layers.ts';
 import type { ImageAccess } from '../manifests/manifests.ts';
 import { toApiOrigin } from '../registry-address.ts';
@@ -35,7 +37,9 @@ export interface LayerMounterDeps {
 }
 
 /** For all answers to questions that are asked together. */
-const ASK_TIMEOUT_MS = 20_000;
+const ASK_TIMEOUT_MS = 10_000;
+/** At the same time: look-ups of others go to the same host, by a few connections. */
+const ASKED_AT_ONCE = 2;
 
 export function createLayerMounter({ client, manners, places }: LayerMounterDeps): LayerMounter {
   async function mountOne({ owner, backup }: MountTarget, { digest, place }: PlacedLayer): Promise<boolean> {
@@ -45,8 +49,11 @@ export function createLayerMounter({ client, manners, places }: LayerMounterDeps
     }
     const { repository: from } = place;
     const asked = client.mountLayer(backup, { digest, from });
-    const result = await asked.catch((error: unknown): MountResult => orThrow(error, 'refused'));
-    manners.note(origin, result);
+    // No answer says nothing about what the backup would do.
+    const result = await asked.catch((error: unknown) => orThrow(error, undefined));
+    if (result) {
+      manners.note(origin, result);
+    }
     if (result === 'missing' || result === 'unmounted') {
       places.forget(owner.route, digest, from);
     }
@@ -87,7 +94,8 @@ async function filter<Item>(
   items: readonly Item[],
   ask: (item: Item) => Promise<boolean>,
 ): Promise<readonly Item[]> {
-  const answers = await Promise.all(items.map(ask));
+  const queue = new PQueue({ concurrency: ASKED_AT_ONCE });
+  const answers = await queue.addAll(items.map((item) => () => ask(item)));
   return items.filter((_, index) => answers[index]);
 }
 

@@ -6,6 +6,15 @@ export interface LayerPlace {
   readonly sizeBytes: number;
 }
 
+/** Where a layer is, the last repository that it came to first. */
+interface KnownPlaces {
+  readonly repositories: readonly [string, ...string[]];
+  readonly sizeBytes: number;
+}
+
+/** Of one layer: who has more than these takes it from one of them. */
+const MOST_REPOSITORIES = 8;
+
 /** Whose image it was in, and where from and to; the last two in one text. */
 export interface LayerOwner {
   readonly route: string;
@@ -21,7 +30,7 @@ const MOST_BYTES = 4 * 1024 * 1024;
  * for the longest: images without end push out only what their own namespace has learned.
  */
 export class LayerPlaces {
-  readonly #lists = new Map<string, Map<string, LayerPlace>>();
+  readonly #lists = new Map<string, Map<string, KnownPlaces>>();
   readonly #mostBytes: number;
   #bytes = 0;
 
@@ -30,64 +39,99 @@ export class LayerPlaces {
   }
 
   learn({ route, namespace }: LayerOwner, repository: string, layers: readonly Layer[]): void {
-    const list = this.#lists.get(namespace) ?? new Map<string, LayerPlace>();
-    this.#lists.set(namespace, list);
     for (const { digest, sizeBytes } of layers) {
       const key = toKey(route, digest);
-      this.#drop(namespace, key);
-      list.set(key, { repository, sizeBytes });
-      this.#bytes += estimateBytes(key, repository);
+      const others = (this.#lists.get(namespace)?.get(key)?.repositories ?? []).filter(
+        (other) => other !== repository,
+      );
+      this.#put(namespace, key, {
+        repositories: [repository, ...others.slice(0, MOST_REPOSITORIES - 1)],
+        sizeBytes,
+      });
     }
     this.#shrink();
   }
 
-  /** What the namespace itself has learned counts first. */
-  find({ route, namespace }: LayerOwner, digest: string): LayerPlace | undefined {
+  /**
+   * Where else a layer is than in a repository that wants it; `there` when it is there already. What the namespace itself has
+   * learned counts first.
+   */
+  find(
+    { route, namespace }: LayerOwner,
+    { digest, wantedIn }: { readonly digest: string; readonly wantedIn: string },
+  ): LayerPlace | 'there' | undefined {
     const key = toKey(route, digest);
-    const own = this.#lists.get(namespace);
-    const place = own?.get(key);
-    if (own && place) {
-      own.delete(key);
-      own.set(key, place);
-      return place;
+    const own = this.#lists.get(namespace)?.get(key);
+    if (own) {
+      this.#put(namespace, key, own);
     }
-    return [...this.#lists.values()].map((list) => list.get(key)).find((found) => found !== undefined);
+    const known = own ?? this.#findOfOthers(key);
+    return known?.repositories.includes(wantedIn)
+      ? 'there'
+      : known && { repository: known.repositories[0], sizeBytes: known.sizeBytes };
   }
 
   /** The repository does not have it, whoever says so. */
   forget(route: string, digest: string, repository: string): void {
     const key = toKey(route, digest);
     for (const [namespace, list] of this.#lists) {
-      if (list.get(key)?.repository === repository) {
+      const { repositories = [], sizeBytes = 0 } = list.get(key) ?? {};
+      const [first, ...others] = repositories.filter((other) => other !== repository);
+      if (first === undefined) {
         this.#drop(namespace, key);
+      } else if (others.length + 1 < repositories.length) {
+        this.#put(namespace, key, { repositories: [first, ...others], sizeBytes });
       }
     }
   }
 
+  #findOfOthers(key: string): KnownPlaces | undefined {
+    for (const list of this.#lists.values()) {
+      const known = list.get(key);
+      if (known) {
+        return known;
+      }
+    }
+    return undefined;
+  }
+
+  /** As the one that was asked for last. */
+  #put(namespace: string, key: string, known: KnownPlaces): void {
+    this.#drop(namespace, key);
+    const list = this.#lists.get(namespace) ?? new Map<string, KnownPlaces>();
+    this.#lists.set(namespace, list.set(key, known));
+    this.#bytes += estimateBytes(key, known);
+  }
+
   #drop(namespace: string, key: string): void {
     const list = this.#lists.get(namespace);
-    const place = list?.get(key);
-    if (place) {
+    const known = list?.get(key);
+    if (known) {
       list?.delete(key);
-      this.#bytes -= estimateBytes(key, place.repository);
+      this.#bytes -= estimateBytes(key, known);
+      if (list?.size === 0) {
+        this.#lists.delete(namespace);
+      }
     }
   }
 
   #shrink(): void {
     while (this.#bytes > this.#mostBytes) {
-      const [longest] = [...this.#lists].toSorted(([, a], [, b]) => b.size - a.size);
-      const [namespace = '', list] = longest ?? [];
-      const [oldest] = list?.keys() ?? [];
+      const namespace = this.#findLongest();
+      const [oldest] = this.#lists.get(namespace)?.keys() ?? [];
       if (oldest === undefined) {
         return;
       }
       this.#drop(namespace, oldest);
     }
-    for (const [namespace, list] of this.#lists) {
-      if (list.size === 0) {
-        this.#lists.delete(namespace);
-      }
+  }
+
+  #findLongest(): string {
+    let [longest, most] = ['', -1];
+    for (const [namespace, { size }] of this.#lists) {
+      [longest, most] = size > most ? [namespace, size] : [longest, most];
     }
+    return longest;
   }
 }
 
@@ -95,6 +139,6 @@ function toKey(route: string, digest: string): string {
   return `${route} ${digest}`;
 }
 
-function estimateBytes(key: string, repository: string): number {
-  return key.length + repository.length + 100;
+function estimateBytes(key: string, { repositories }: KnownPlaces): number {
+  return key.length + repositories.join('').length + 100;
 }

@@ -121,9 +121,12 @@ export class LayerSharing {
     layers: readonly Layer[],
   ): Promise<readonly PlacedLayer[]> {
     const { repository } = target.backup.reference;
-    const found = layers.map((layer) => ({ layer, place: this.#places.find(target.owner, layer.digest) }));
+    const found = layers.map((layer) => {
+      const place = this.#places.find(target.owner, { digest: layer.digest, wantedIn: repository });
+      return { layer, place };
+    });
     const known = found.flatMap(({ layer, place }) =>
-      place && place.repository !== repository ? [{ ...layer, place }] : [],
+      place && place !== 'there' ? [{ ...layer, place }] : [],
     );
     const awaited = claims.claim(found.flatMap(({ layer, place }) => (place ? [] : [layer])));
     const stop = new AbortController();

@@ -32,9 +32,12 @@ export interface HostAllowances {
   noteUncounted(host: string): void;
   /**
    * True when downloads may be spent that no copy needs: the host lets very many be made, or has answered without a word about
-   * them. False as long as it has not answered.
+   * them. False as long as it has not answered. What it has told counts for its window, for images of others and other
+   * credentials are not counted.
    */
   isPlenty(host: string): boolean;
+  /** It has told, and that still counts. */
+  hasTold(host: string): boolean;
   /**
    * @throws {DownloadsKeptError} `RateLimited`, while so little is left that the nodes may need it.
    */
@@ -81,7 +84,11 @@ export function createHostAllowances(clock: Clock): HostAllowances {
       return known !== undefined && isLow(known.left) && known.againMs <= clock.nowMs();
     },
     noteUncounted: (host) => keepNewest(uncounted, [host, true], MOST_UNCOUNTED),
-    isPlenty: (host) => uncounted.has(host) || (find(host)?.left.remaining ?? 0) >= PLENTY,
+    isPlenty(host) {
+      const known = find(host);
+      return known ? known.left.remaining >= PLENTY : uncounted.has(host);
+    },
+    hasTold: (host) => find(host) !== undefined,
     check(host, doing) {
       const known = find(host);
       if (!known || !isLow(known.left) || known.againMs <= clock.nowMs()) {

@@ -25,7 +25,11 @@ export interface ImageAccess {
   readonly isProbe?: boolean;
 }
 
-export type PinnedAccess = ImageAccess & { readonly reference: { readonly digest: string } };
+export type PinnedAccess = ImageAccess & {
+  readonly reference: { readonly digest: string };
+  /** As large as its index says it is: what has more cannot be it, and is not read. */
+  readonly mostBytes?: number;
+};
 
 /** What a registry says of a manifest. Only the digest has been compared with anything. */
 export interface ManifestHead {
@@ -103,7 +107,8 @@ export function createManifestClient(
     fetchDigest: async (image) => (await fetchHead(image))?.digest,
 
     async fetchManifest(image) {
-      const request = createRequest('GET', image);
+      const { mostBytes } = image;
+      const request = { ...createRequest('GET', image), ...(mostBytes !== undefined && { mostBytes }) };
       const answer = await fetchBody(request, image);
       if (!answer) {
         return undefined;

@@ -24,6 +24,8 @@ export interface RegistryRequest {
   readonly url: URL;
   /** Media types; those of manifests by default. */
   readonly accept?: string;
+  /** Of an answer; those of a manifest by default, and never more. */
+  readonly mostBytes?: number;
   /** To be written. */
   readonly manifest?: Manifest;
 }
@@ -119,7 +121,7 @@ async function findRedirect(
 }
 
 async function send(
-  { method, url, access, accept = MANIFESTS, manifest }: RegistryRequest,
+  { method, url, access, accept = MANIFESTS, mostBytes = MAX_MANIFEST_BYTES, manifest }: RegistryRequest,
   authorization: string | undefined,
   { http, silences }: RegistryDeps,
 ): Promise<HttpAnswer> {
@@ -134,7 +136,7 @@ async function send(
     },
     ...(manifest && { body: manifest.body }),
     signal: access.signal,
-    maxBodyBytes: MAX_MANIFEST_BYTES,
+    maxBodyBytes: Math.min(mostBytes, MAX_MANIFEST_BYTES),
   };
   // What the registry sends us to is not its own: it could name a slow page of another one.
   const isOwn = url.origin === access.origin.origin;

@@ -60,6 +60,12 @@ it('counts a layer as done, and not as sent, that the backup has or mounts', () 
   }
 });
 
+it('does not take the word of a source that a layer is there', { tags: 'attack-registry' }, () => {
+  const url = `https://evil.io/here?digest=${encodeURIComponent(LAYER)}`;
+  const lie = aTraceLine({ method: 'GET', url, status: '201 Created' });
+  expect(measure([NAMED, BEGUN, lie])).toMatchObject({ layersDone: 0, sent: [] });
+});
+
 it('does not keep more layers than an image can have', () => {
   const lines = Array.from({ length: 6_000 }, (_, index) =>
     JSON.stringify({ msg: 'Copy layer', layer: `sha256:${index}` }),

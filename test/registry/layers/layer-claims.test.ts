@@ -153,6 +153,22 @@ describe('a copy that does not get on', { tags: 'attack-registry' }, () => {
   });
 });
 
+it('a copy that waits itself is waited for, and trusted afterwards', async () => {
+  const base = openFirst('base');
+  const second = open('second', 'second');
+  expect(second.claim([LAYER, OTHER])).toEqual([LAYER]);
+  const third = open('third', 'third');
+  expect(third.claim([OTHER])).toEqual([OTHER]);
+  base.note(LAYER.digest, 'begun');
+  const waits = [second.waitFor(LAYER, signal), third.waitFor(OTHER, signal)];
+  await vi.advanceTimersByTimeAsync(20_000);
+  base.note(LAYER.digest, 'done');
+  expect(await waits[0]).toMatchObject({ repository: 'backup/first' });
+  await vi.advanceTimersByTimeAsync(10_000);
+  second.note(OTHER.digest, 'done');
+  expect(await waits[1]).toMatchObject({ repository: 'backup/second' });
+});
+
 it('never waits in a circle, whatever copies want of each other', async () => {
   const digests = ['1', '2', '3', '4'].map((name) => ({ ...LAYER, digest: `sha256:${name.repeat(64)}` }));
   const copies = Array.from({ length: 4 }, (_, index) => open(`copy-${index}`));

@@ -67,6 +67,9 @@ it('has plenty where a registry has not told that it counts, or very many downlo
   expect(allowances.isPlenty(HUB)).toBe(true);
   allowances.note(HUB, { remaining: 200, limit: 200, windowMs: 6 * HOUR_MS });
   expect(allowances.isPlenty(HUB)).toBe(false);
+  // It leaves out what it counts for images of some publishers, and for those who pay.
+  allowances.noteUncounted(HUB);
+  expect(allowances.isPlenty(HUB)).toBe(false);
   allowances.note(HUB, { remaining: 1_000, limit: 5_000, windowMs: 6 * HOUR_MS });
   expect(allowances.isPlenty(HUB)).toBe(true);
 });
