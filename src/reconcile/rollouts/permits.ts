@@ -1,5 +1,6 @@
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
+import { ByNamespace } from './by-namespace.ts';
 import type { Places } from './room.ts';
 
 /** How long a place is kept for a workload that was told that it is its turn: a pass takes a second. */
@@ -34,16 +35,15 @@ interface Call {
   readonly untilMs: number;
 }
 
-interface Place {
-  readonly namespace: string;
-  readonly isShared: boolean;
-}
-
 /** Who has a permit, and who was called to take one: until then its place is taken. By workload key. */
 export class Permits {
   readonly #nowMs: () => number;
-  readonly #permits = new Map<string, Permit>();
-  readonly #calls = new Map<string, Call>();
+  readonly #permits = new ByNamespace<Permit>();
+  readonly #calls = new ByNamespace<Call>();
+  /** Those of the permits that were taken out of turn. */
+  readonly #outOfTurn = new ByNamespace<Permit>();
+  /** Nothing expires before. */
+  #nextEndMs = Infinity;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -58,16 +58,24 @@ export class Permits {
   }
 
   take(key: string, permit: Permit): void {
+    this.delete(key);
     this.#calls.delete(key);
     this.#permits.set(key, permit);
+    if (permit.isOutOfTurn === true) {
+      this.#outOfTurn.set(key, permit);
+    }
+    this.#nextEndMs = Math.min(this.#nextEndMs, permit.untilMs);
   }
 
   delete(key: string): void {
     this.#permits.delete(key);
+    this.#outOfTurn.delete(key);
   }
 
   call(key: string, namespace: string): void {
-    this.#calls.set(key, { namespace, untilMs: this.#nowMs() + CALL_MS });
+    const untilMs = this.#nowMs() + CALL_MS;
+    this.#calls.set(key, { namespace, untilMs });
+    this.#nextEndMs = Math.min(this.#nextEndMs, untilMs);
   }
 
   /** It does not come to take its permit. */
@@ -79,52 +87,50 @@ export class Permits {
     return this.#calls.has(key);
   }
 
-  /** Namespaces of those that were called and have not come yet. */
-  listCalled(): readonly string[] {
-    this.#dropExpired();
-    return [...this.#calls.values()].map(({ namespace }) => namespace);
-  }
-
   countRolling(): number {
     this.#dropExpired();
     return this.#permits.size;
   }
 
-  listNamespaces(exceptKey?: string): readonly string[] {
-    return [...this.#permits].filter(([key]) => key !== exceptKey).map(([, { namespace }]) => namespace);
+  /** Whether a workload of the namespace rolls out, apart from that one. */
+  isRolling(namespace: string, exceptKey?: string): boolean {
+    this.#dropExpired();
+    return this.#permits.countOthers(namespace, exceptKey) > 0;
+  }
+
+  /** Whether one was called and has not come yet. */
+  isAnyCalled(namespace: string): boolean {
+    this.#dropExpired();
+    return this.#calls.of(namespace).size > 0;
   }
 
   /** Of each namespace, taken or kept. */
   countPlaces(exceptKey?: string): Pick<Places, 'held' | 'shared'> {
     this.#dropExpired();
     const [held, shared] = [new Map<string, number>(), new Map<string, number>()];
-    for (const [key, { namespace, isShared }] of this.#list()) {
-      if (key !== exceptKey) {
-        held.set(namespace, (held.get(namespace) ?? 0) + 1);
-        shared.set(namespace, (shared.get(namespace) ?? 0) + Number(isShared));
+    for (const namespace of new Set([...this.#permits.namespaces(), ...this.#calls.namespaces()])) {
+      const count =
+        this.#permits.countOthers(namespace, exceptKey) + this.#calls.countOthers(namespace, exceptKey);
+      if (count > 0) {
+        held.set(namespace, count);
+        shared.set(namespace, count - this.#outOfTurn.countOthers(namespace, exceptKey));
       }
     }
     return { held, shared };
   }
 
-  #list(): readonly (readonly [string, Place])[] {
-    const permits = [...this.#permits].map(([key, { namespace, isOutOfTurn }]): [string, Place] => [
-      key,
-      { namespace, isShared: isOutOfTurn !== true },
-    ]);
-    const calls = [...this.#calls].map(([key, { namespace }]): [string, Place] => [
-      key,
-      { namespace, isShared: true },
-    ]);
-    return [...permits, ...calls];
-  }
-
   #dropExpired(): void {
     const nowMs = this.#nowMs();
-    for (const kept of [this.#permits, this.#calls]) {
-      for (const [key, { untilMs }] of kept) {
+    if (nowMs < this.#nextEndMs) {
+      return;
+    }
+    this.#nextEndMs = Infinity;
+    for (const kept of [this.#permits, this.#outOfTurn, this.#calls]) {
+      for (const [key, { untilMs }] of kept.entries()) {
         if (untilMs <= nowMs) {
           kept.delete(key);
+        } else {
+          this.#nextEndMs = Math.min(this.#nextEndMs, untilMs);
         }
       }
     }

@@ -116,7 +116,7 @@ export class RolloutBudget {
       isStopped,
       freePermits: this.#countFreeFor(workload),
       isNamespaceProven: this.#proven.has(namespace),
-      isNamespaceRolling: this.#listRolling(formatWorkloadKey(workload)).has(namespace),
+      isNamespaceRolling: this.#isRolling(namespace, formatWorkloadKey(workload)),
     });
   }
 
@@ -263,10 +263,12 @@ export class RolloutBudget {
     this.#trials.observe(key, workload, { outcome: findSwapOutcome(workload, record), atMs: own.atMs });
   }
 
-  /** Namespaces in which another workload rolls out because of us, or has not been seen to run its copies yet. */
-  #listRolling(ownKey?: string): ReadonlySet<string> {
-    const trials = this.#trials.listNamespaces(this.#options.nowMs(), ownKey);
-    return new Set([...this.#permits.listNamespaces(ownKey), ...trials]);
+  /** Whether another workload of a namespace rolls out because of us, or has not been seen to run its copies yet. */
+  #isRolling(namespace: string, exceptKey?: string): boolean {
+    return (
+      this.#permits.isRolling(namespace, exceptKey) ||
+      this.#trials.isAny(namespace, this.#options.nowMs(), exceptKey)
+    );
   }
 
   /** Places that this workload may have. One that has a permit, or was called, need not wait for itself. */
@@ -287,9 +289,10 @@ export class RolloutBudget {
   #createMaySwap(): (namespace: string) => boolean {
     const isStopped = this.#stops.findEndMs() !== undefined;
     const stopped = this.#stops.listNamespaces();
-    const rolling = new Set([...this.#listRolling(), ...this.#permits.listCalled()]);
+    const isTried = (namespace: string): boolean =>
+      this.#isRolling(namespace) || this.#permits.isAnyCalled(namespace);
     return (namespace) =>
-      !isStopped && !stopped.has(namespace) && (this.#proven.has(namespace) || !rolling.has(namespace));
+      !isStopped && !stopped.has(namespace) && (this.#proven.has(namespace) || !isTried(namespace));
   }
 
   #wakeWaiting(): void {

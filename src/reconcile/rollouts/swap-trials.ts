@@ -1,6 +1,7 @@
 import { KINDS } from '../../workloads/kinds.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
+import { ByNamespace } from './by-namespace.ts';
 import type { SwapOutcome } from './swap-outcome.ts';
 
 /** A swap that has not ended by then says nothing about its namespace any more: others get their turn. */
@@ -21,7 +22,7 @@ interface Trial {
  * from the backup, one of them tries it for its namespace, however long that takes.
  */
 export class SwapTrials {
-  readonly #trials = new Map<string, Trial>();
+  readonly #trials = new ByNamespace<Trial>();
 
   /** A swap is about to be made. Where pods are replaced on deletion only, none will show anything soon. */
   begin(key: string, { namespace, rollout }: Workload, atMs: number): void {
@@ -80,10 +81,13 @@ export class SwapTrials {
     }
   }
 
-  listNamespaces(nowMs: number, exceptKey?: string): ReadonlySet<string> {
-    const others = [...this.#trials].filter(
-      ([key, { atMs }]) => key !== exceptKey && nowMs - atMs < LONGEST_MS,
-    );
-    return new Set(others.map(([, { namespace }]) => namespace));
+  /** Whether there is one in a namespace, apart from that of a key. */
+  isAny(namespace: string, nowMs: number, exceptKey?: string): boolean {
+    for (const [key, { atMs }] of this.#trials.of(namespace)) {
+      if (key !== exceptKey && nowMs - atMs < LONGEST_MS) {
+        return true;
+      }
+    }
+    return false;
   }
 }

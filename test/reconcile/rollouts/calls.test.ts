@@ -127,3 +127,20 @@ it('looks at nobody of a namespace that has no room', { tags: 'attack-share' }, 
   });
   expect(growth).toBeLessThan(LINEAR);
 });
+
+it('asks for a turn in a time that does not grow with the rollouts in flight', () => {
+  const growth = measureGrowth({
+    size: 200,
+    prepare: (size) => {
+      const budget = createBudget(1000);
+      const rolling = Array.from({ length: size }, (_, index) => inShop(`w${index}`));
+      prove(budget, 'shop');
+      for (const workload of rolling) {
+        reserve(budget, workload);
+      }
+      return { budget, rolling };
+    },
+    work: ({ budget, rolling }) => rolling.map((workload) => budget.findReasonToWait(workload)),
+  });
+  expect(growth).toBeLessThan(LINEAR);
+});
