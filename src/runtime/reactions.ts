@@ -55,7 +55,7 @@ export function connectParts(parts: ControllerParts): void {
     },
     onForbidden: (kinds) => configMapRecorder.recordForbidden(kinds),
   });
-  pods.listen((workloadKey) => loops.observePod(workloadKey));
+  pods.listen((workloadKey, news) => loops.observePod(workloadKey, news));
   void pods.known.then(() => advance(parts));
   void lease.taken.then(() => takeLease(parts));
 }

@@ -6,6 +6,7 @@ import { CurrentPhase } from '../../src/runtime/phase.ts';
 import { RegistryError } from '../../src/errors.ts';
 import { type Reference, formatReference, withDigest } from '../../src/images/reference.ts';
 import { LiveSettings } from '../../src/settings/live-settings.ts';
+import { isPullFailure } from '../../src/reconcile/decide/pods/pull-failure.ts';
 import type { ObjectEvent } from '../../src/reconcile/events/object-event.ts';
 import type { ImageRegistry, PodPatch, WorkloadClient, WorkloadPatch } from '../../src/reconcile/ports.ts';
 import { NO_MEMO, type SwapStop } from '../../src/reconcile/rollouts/swap-stops.ts';
@@ -140,7 +141,8 @@ export class ControllerModel {
       const pods = this.#world.cluster.listPods(name);
       if (JSON.stringify(pods) !== JSON.stringify(this.#seenPods.get(name))) {
         this.#seenPods.set(name, pods);
-        this.#loops.observePod(formatWorkloadKey({ kind: kind.kind, namespace, name }));
+        const isOfPull = pods.some(({ containers }) => containers.some(isPullFailure));
+        this.#loops.observePod(formatWorkloadKey({ kind: kind.kind, namespace, name }), { isOfPull });
       }
     }
   }

@@ -4,6 +4,15 @@ import { isRolledOut, lacksPods } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { WorkloadMemory } from './workload-memory.ts';
 
+function noteRollout(memory: WorkloadMemory, workload: Workload): boolean {
+  const { generation } = workload.rollout;
+  const isRollingOut = KINDS[workload.kind].rollsOut && !isRolledOut(workload);
+  const before = memory.lastSeen;
+  memory.lastSeen = { generation, isRollingOut };
+  memory.rolloutSightings += Number(isRollingOut);
+  return before?.generation === generation && (isRollingOut || before.isRollingOut);
+}
+
 /**
  * The memories of all workloads: each is born when its workload is first seen, and dropped with it. A pass that is still at
  * work on a workload that has ended keeps writing to a memory that nobody reads any more.
@@ -52,20 +61,24 @@ export class WorkloadMemories {
     return this.#nowMs() < (this.#byKey.get(key)?.listPodsUntilMs ?? 0);
   }
 
-  /** Called for every change of a workload; `workload` is undefined once it is gone. */
-  observe(key: string, workload: Workload | undefined): void {
+  /**
+   * Called for every change of a workload; `workload` is undefined once it is gone. Returns whether a rollout has gone on, or
+   * has ended, and the workload is of the same generation still.
+   */
+  observe(key: string, workload: Workload | undefined): boolean {
     if (!workload) {
       this.#drop(key);
-      return;
+      return false;
     }
     const memory = this.of(workload);
+    const isRolloutNews = noteRollout(memory, workload);
     memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
-    memory.rolloutSightings += Number(KINDS[workload.kind].rollsOut && !isRolledOut(workload));
     // What is being deleted needs no restore.
     const isStaying = !workload.rollout.terminating;
     const isLeftAlone = isStaying && workload.mayRunCopies === true;
     const isRecorded = isLeftAlone || (isStaying && hasRecord(workload.annotations));
     this.#count(memory, { isRecorded, isLeftAlone });
+    return isRolloutNews;
   }
 
   /** Drops the workloads that are not among these, as after a change of what is in scope. Returns their keys. */

@@ -28,6 +28,8 @@ export interface WorkloadMemory {
   /** How often it was seen to roll out, and how often that was when it was last looked at: a quick rollout begins and ends between two looks. */
   rolloutSightings: number;
   notedSightings: number;
+  /** Whether it rolled out when it was seen last, and which generation of it that was. */
+  lastSeen?: { readonly generation: number; readonly isRollingOut: boolean };
   /** The value of the annotation `refresh` that was acted on last. */
   refresh?: string | undefined;
   /** Fingerprints of the notes of the events that hold now, and were told. */

@@ -32,10 +32,12 @@ import type { Workload } from '../../workloads/workload.ts';
 const WORKLOAD_CONCURRENCY = 10;
 
 /**
- * A workload is looked at that long after a change of a pod of it, for all changes until then: thousands of pods that change
- * all the time cost a few looks a second.
+ * A rollout changes the status of its workload, and pods of it, many times a second. The workload is looked at that long
+ * after the first of these changes, for all until then: by then the watches of both have caught up with each other, too.
  */
-const POD_NEWS_MS = 250;
+const ROLLOUT_NEWS_MS = 1_000;
+/** A pod that cannot pull is not kept waiting that long. */
+const PULL_NEWS_MS = 250;
 /** Where every look lists the pods. */
 const LISTED_POD_NEWS_MS = 10_000;
 
@@ -137,24 +139,24 @@ export class Loops {
   }
 
   /** Called for every change of a pod, with the key of the workload that has made it. */
-  observePod(key: string): void {
-    if (this.#isLeading() && this.#deps.workloads.get(parseWorkloadKey(key))) {
-      const isDear = this.#memories.arePodsListed(key);
-      this.#workloadQueue.addAfter(key, isDear ? LISTED_POD_NEWS_MS : POD_NEWS_MS);
+  observePod(key: string, { isOfPull }: { readonly isOfPull: boolean }): void {
+    if (this.#deps.workloads.get(parseWorkloadKey(key))) {
+      const newsMs = isOfPull ? PULL_NEWS_MS : ROLLOUT_NEWS_MS;
+      this.#look(key, this.#memories.arePodsListed(key) ? LISTED_POD_NEWS_MS : newsMs);
     }
   }
 
   #see(key: string, workload: Workload | undefined): void {
-    this.#memories.observe(key, workload);
+    const isRolloutNews = this.#memories.observe(key, workload);
     this.#budget.observe(key, workload);
     this.#deps.pullSecrets.observe(key, workload);
-    this.#look(key);
+    this.#look(key, isRolloutNews ? ROLLOUT_NEWS_MS : 0);
   }
 
   /** A follower may wait for months: the keys of all workloads that came and went would wait with it. */
-  #look(key: string): void {
+  #look(key: string, afterMs = 0): void {
     if (this.#isLeading()) {
-      this.#workloadQueue.add(key);
+      this.#workloadQueue.addAfter(key, afterMs);
     }
   }
 

@@ -5,8 +5,10 @@ import type { Connection } from '../../kubernetes/connection/api-client.ts';
 import { ALL_PODS, PodIndex, isSamePod } from '../../kubernetes/pods/pod-index.ts';
 import { POD_SHARE } from '../../kubernetes/pods/pod-share.ts';
 import { type Reflector, createReflector } from '../../kubernetes/reflector/reflector.ts';
+import { isPullFailure } from '../../reconcile/decide/pods/pull-failure.ts';
 import type { PodStore } from '../../reconcile/ports.ts';
 import { formatWorkloadKey } from '../../workloads/kinds.ts';
+import type { Pod } from '../../workloads/workload.ts';
 import { REFUSALS } from './kind-watch.ts';
 
 export interface PodWatchOptions {
@@ -15,14 +17,21 @@ export interface PodWatchOptions {
   readonly log: Logger;
 }
 
+/** Told of a change of a pod: the key of its workload, and whether the pod cannot pull an image, or could not before. */
+type OnPodChange = (workloadKey: string, news: { readonly isOfPull: boolean }) => void;
+
 export interface PodWatch extends PodStore {
-  /** From now on, told the key of a workload when a pod of it has come, gone or changed. */
-  listen(onChange: (workloadKey: string) => void): void;
+  /** From now on, told when a pod has come, gone or changed. */
+  listen(onChange: OnPodChange): void;
   run(signal: AbortSignal): Promise<void>;
   /** Settles when all pods are known, or it is clear that they may not be watched. */
   readonly known: Promise<void>;
   isKnown(): boolean;
   lastActivityAgeMs(): number;
+}
+
+function cannotPull(pod: Pod | undefined): boolean {
+  return pod?.containers.some(isPullFailure) === true;
 }
 
 /**
@@ -32,7 +41,7 @@ export interface PodWatch extends PodStore {
 export function createPodWatch({ connection, clock, log }: PodWatchOptions): PodWatch {
   const index = new PodIndex();
   const forbidden = Promise.withResolvers<void>();
-  let onChange: (workloadKey: string) => void = () => undefined;
+  let onChange: OnPodChange = () => undefined;
   let refusals = 0;
   const isForbidden = (): boolean => refusals >= REFUSALS;
   const reflector: Reflector<unknown> = createReflector({
@@ -49,11 +58,12 @@ export function createPodWatch({ connection, clock, log }: PodWatchOptions): Pod
       if (now) {
         index.add(now);
       }
+      const news = { isOfPull: cannotPull(now) || cannotPull(before) };
       if (isMoved) {
-        onChange(before.workloadKey);
+        onChange(before.workloadKey, news);
       }
       if (now && !(before && isSamePod(now, before))) {
-        onChange(now.workloadKey);
+        onChange(now.workloadKey, news);
       }
     },
     onForbidden: (count) => {

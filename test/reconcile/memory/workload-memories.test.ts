@@ -94,6 +94,28 @@ describe('since when pods are missing', () => {
   });
 });
 
+describe('what a change tells', () => {
+  const key = formatWorkloadKey(done);
+
+  it('is how a rollout goes on, and that it has ended', () => {
+    const { memories } = remember();
+    const further = { ...rolling, rollout: { ...rolling.rollout, available: 0 } };
+    expect([rolling, further, done, done].map((seen) => memories.observe(key, seen))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('is more than that with another generation, of which the controller of the kind may not know yet', () => {
+    const { memories } = remember();
+    memories.observe(key, rolling);
+    const edited = { ...rolling, rollout: { ...rolling.rollout, generation: 9 } };
+    expect([memories.observe(key, edited), memories.observe(key, undefined)]).toEqual([false, false]);
+  });
+});
+
 describe('that a workload was seen to roll out', () => {
   it('is remembered once that is over', () => {
     const { observe } = remember();

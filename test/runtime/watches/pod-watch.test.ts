@@ -38,16 +38,24 @@ function send(...events: readonly object[]): void {
   }
 }
 
-function aPod(type: string, name: string, parts: { readonly ready?: string; readonly note?: string } = {}) {
+function aPod(
+  type: string,
+  name: string,
+  parts: { readonly ready?: string; readonly note?: string; readonly waiting?: string } = {},
+) {
   version += 1;
-  const { ready = 'True', note = '' } = parts;
+  const { ready = 'True', note = '', waiting } = parts;
+  const state = waiting === undefined ? {} : { waiting: { reason: waiting } };
   const ownerReferences = [{ kind: 'StatefulSet', name: 'db', uid: 'u', controller: true }];
   return {
     type,
     object: {
       metadata: { namespace: 'shop', name, uid: name, resourceVersion: `${version}`, ownerReferences, note },
       spec: { containers: [{ name: 'app', image: 'nginx:1.27' }] },
-      status: { conditions: [{ type: 'Ready', status: ready }] },
+      status: {
+        conditions: [{ type: 'Ready', status: ready }],
+        containerStatuses: [{ name: 'app', state }],
+      },
     },
   };
 }
@@ -78,7 +86,7 @@ async function start(): Promise<void> {
   connection = connectForTest(server.url);
   const log = pino({ base: null, level: 'warn' }, { write: (line: string) => lines.push(line) });
   watch = createPodWatch({ connection, clock: systemClock, log });
-  watch.listen((key) => heard.push(key));
+  watch.listen((key, { isOfPull }) => heard.push(isOfPull ? `${key}: pull` : key));
   ending = watch.run(stop.signal);
 }
 
@@ -103,6 +111,15 @@ it('says nothing of a change of which nothing is read', async () => {
   send(aPod('MODIFIED', 'db-0', { note: 'seen' }), aPod('ADDED', 'db-1'));
   await until('told', () => names()?.length === 2);
   expect(heard).toHaveLength(2);
+});
+
+it('says of which changes a pod that cannot pull is part, at their beginning and their end', async () => {
+  await start();
+  await until('known', () => watch.isKnown());
+  const waiting = (reason: string): object => aPod('MODIFIED', 'db-0', { ready: 'False', waiting: reason });
+  send(waiting('ContainerCreating'), waiting('ErrImagePull'), aPod('MODIFIED', 'db-0'));
+  await until('told', () => heard.length === 4);
+  expect(heard.map((one) => one.endsWith(': pull'))).toEqual([false, false, true, true]);
 });
 
 it('without the right to watch it says so once, and pods are to be listed until it is granted', async () => {
