@@ -15,7 +15,7 @@ import { NAMESPACES, watchRollouts } from './workloads.ts';
 const NODES = ['node-1', 'node-2'];
 const CREATE_CONCURRENCY = 32;
 /** Of one core, all programs of the control plane together. */
-const QUIET_SHARE = 0.1;
+const QUIET_SHARE = 0.2;
 const QUIET_LOOKS = 3;
 const LOOK_MS = 500;
 const SETTLE_DEADLINE_MS = 120_000;
