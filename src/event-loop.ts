@@ -17,11 +17,11 @@ export async function takeTurns(steps: Iterable<unknown>, clock: Pick<Clock, 'mo
   }
 }
 
-/** Says when what is started in one turn of the event loop is enough, and tells when the next turn begins. */
+/** Says when what is started in one turn of the event loop is enough, and then tells when the next turn begins. */
 export class LoopTurn {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #onNext: () => void;
-  #now: { readonly startedAtMs: number; readonly next: NodeJS.Immediate } | undefined;
+  #now: { readonly startedAtMs: number; readonly next: NodeJS.Immediate; isOver: boolean } | undefined;
 
   constructor(clock: Pick<Clock, 'monotonicMs'>, onNext: () => void) {
     this.#clock = clock;
@@ -31,19 +31,23 @@ export class LoopTurn {
   /** To be asked before anything is started. */
   isOver(): boolean {
     const nowMs = this.#clock.monotonicMs();
-    this.#now ??= {
-      startedAtMs: nowMs,
-      next: setImmediate(() => {
-        this.#now = undefined;
-        this.#onNext();
-      }),
-    };
-    return nowMs - this.#now.startedAtMs >= LONGEST_TURN_MS;
+    this.#now ??= { startedAtMs: nowMs, next: setImmediate(() => this.#endTurn()), isOver: false };
+    this.#now.isOver ||= nowMs - this.#now.startedAtMs >= LONGEST_TURN_MS;
+    return this.#now.isOver;
   }
 
   /** No turn is told any more. */
   cancel(): void {
     clearImmediate(this.#now?.next);
     this.#now = undefined;
+  }
+
+  #endTurn(): void {
+    const isKeptWaiting = this.#now?.isOver === true;
+    this.#now = undefined;
+    // Whoever has never been told to wait has nothing to go on with: telling it would never end.
+    if (isKeptWaiting) {
+      this.#onNext();
+    }
   }
 }

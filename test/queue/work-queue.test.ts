@@ -456,3 +456,21 @@ it(
     expect(done).toBe(1_000);
   },
 );
+
+it('does nothing while what waits may not begin', async () => {
+  vi.useRealTimers();
+  let looks = 0;
+  const monotonicMs = (): number => (looks += 1);
+  const findShare = () => ({ namespaces: ['shop'], host: 'slow.example' });
+  const queue = started({ clock: { ...systemClock, monotonicMs }, findShare });
+  queue.add('a');
+  queue.add('b');
+  await new Promise(setImmediate);
+  const before = [queue.running, queue.depth, looks];
+  for (let turn = 0; turn < 10; turn += 1) {
+    await new Promise(setImmediate);
+  }
+  expect([queue.running, queue.depth, looks]).toEqual(before);
+  expect(before.slice(0, 2)).toEqual([1, 1]);
+  queue.shutDown();
+});
