@@ -4,16 +4,9 @@ import type { Registry } from '../../support/registry.ts';
 import type { SampleImage } from '../../support/seed-images.ts';
 import { startDelayedRegistry } from '../delayed-registry.ts';
 import { type Laboratory, planSmallImages, seed, withDelay, withRegistry } from '../laboratory.ts';
-import { copyWithXargs } from '../plain-copies.ts';
 import { type Finding, formatSeconds } from '../report.ts';
 import { prepareSnapshot, startBenchCluster } from './bench-cluster.ts';
-import {
-  type ControllerRun,
-  type PlainRollouts,
-  rollOutPlainly,
-  runController,
-  type Start,
-} from './contestants.ts';
+import { type ControllerRun, copyPlainly, rollOutPlainly, runController, type Start } from './contestants.ts';
 import { DELAY_MS, describeCluster, IMAGES, MANY_ROLLOUTS, type Pair } from './findings.ts';
 import { planWorkloads, WORKLOADS } from './workloads.ts';
 
@@ -25,17 +18,31 @@ interface Scene {
   readonly snapshot: Awaited<ReturnType<typeof prepareSnapshot>>;
 }
 
+/** Where the registries are. */
+interface Distance {
+  readonly delayMs: number;
+  /** Which answers for the source. */
+  readonly source: Registry;
+}
+
 /** A new cluster with the workloads, and an empty backup, which is asked directly or from afar. */
 async function begin<T>(
   { lab, source, images, workloads, snapshot }: Scene,
-  delayMs: number,
+  distance: Distance,
   work: (start: Start) => Promise<T>,
 ): Promise<T> {
   const cluster = await startBenchCluster(lab, snapshot);
   try {
     return await withRegistry(lab, (backup) =>
-      withDelay(backup, delayMs, (backupHost) =>
-        work({ cluster, workloads, images, sourceHost: source.host, backupHost }),
+      withDelay(backup, distance.delayMs, (backupHost) =>
+        work({
+          cluster,
+          workloads,
+          images,
+          sourceHost: source.host,
+          backupHost,
+          registries: [distance.source, backup],
+        }),
       ),
     );
   } finally {
@@ -44,13 +51,16 @@ async function begin<T>(
 }
 
 /** The workloads name the source by its port, so behind that port another one takes its place. */
-async function withFarSource<T>({ lab, source, images }: Scene, work: () => Promise<T>): Promise<T> {
+async function withFarSource<T>(
+  { lab, source, images }: Scene,
+  work: (distance: Distance) => Promise<T>,
+): Promise<T> {
   return withRegistry(lab, async (other) => {
     await seed(other, images);
     await source.stop();
     const delayed = await startDelayedRegistry(other, DELAY_MS, Number(new URL(source.url).port));
     try {
-      return await work();
+      return await work({ delayMs: DELAY_MS, source: other });
     } finally {
       await delayed.close();
       await source.start();
@@ -58,43 +68,47 @@ async function withFarSource<T>({ lab, source, images }: Scene, work: () => Prom
   });
 }
 
-interface PlainRun {
-  readonly copiesMs: number;
-  readonly rollouts: PlainRollouts;
-}
+const COPY_ONLY = { settings: { MODE: 'copy' }, until: 'copied' } as const;
 
-async function runPlainly(scene: Scene): Promise<PlainRun> {
-  return begin(scene, 0, async (start) => {
-    const { wallMs } = await copyWithXargs(scene.lab, start);
-    return { copiesMs: wallMs, rollouts: await rollOutPlainly(start) };
-  });
-}
-
-async function runFar(
-  scene: Scene,
-): Promise<{ readonly plainMs: number; readonly controller: ControllerRun }> {
-  return withFarSource(scene, async () => {
-    const { lab, source, images } = scene;
-    const plain = await withRegistry(lab, (backup) =>
-      withDelay(backup, DELAY_MS, (backupHost) =>
-        copyWithXargs(lab, { sourceHost: source.host, backupHost, images }),
-      ),
-    );
-    const controller = await begin(scene, DELAY_MS, (start) =>
+async function runFar(scene: Scene): Promise<Pair['far']> {
+  return withFarSource(scene, async (distance) => ({
+    plain: await begin(scene, distance, (start) => copyPlainly(scene.lab, start)),
+    swapping: await begin(scene, distance, (start) =>
       runController(start, { settings: {}, until: 'copied' }),
-    );
-    return { plainMs: plain.wallMs, controller };
-  });
+    ),
+    copying: await begin(scene, distance, (start) => runController(start, COPY_ONLY)),
+  }));
 }
 
-function sayTimes(lab: Laboratory, { plain, many, few, far }: Pair): void {
-  const rolledOut = ({ rolledOutMs }: ControllerRun): string =>
-    rolledOutMs === undefined ? '-' : formatSeconds(rolledOutMs);
+async function runPair(scene: Scene, isFirst: boolean): Promise<Pair> {
+  const near = { delayMs: 0, source: scene.source };
+  return {
+    plain: await begin(scene, near, async (start) => ({
+      copies: await copyPlainly(scene.lab, start),
+      rollouts: await rollOutPlainly(start),
+    })),
+    many: await begin(scene, near, (start) =>
+      runController(start, {
+        settings: { MAX_CONCURRENT_ROLLOUTS: String(MANY_ROLLOUTS) },
+        until: 'rolled out',
+      }),
+    ),
+    // Its rollouts are told of and not compared: once is enough.
+    few: await begin(scene, near, (start) =>
+      runController(start, { settings: {}, until: isFirst ? 'rolled out' : 'copied' }),
+    ),
+    copying: await begin(scene, near, (start) => runController(start, COPY_ONLY)),
+    far: await runFar(scene),
+  };
+}
+
+function sayTimes(lab: Laboratory, { plain, many, few, copying, far }: Pair): void {
+  const say = ({ copiesMs, rolledOutMs }: ControllerRun): string =>
+    [copiesMs, rolledOutMs].map((ms) => (ms === undefined ? '-' : formatSeconds(ms))).join(', ');
   lab.say(
-    `  plain: ${formatSeconds(plain.copiesMs)}, ${formatSeconds(plain.rollouts.wallMs)}; ` +
-      `controller, ${MANY_ROLLOUTS}: ${formatSeconds(many.copiesMs)}, ${rolledOut(many)}; ` +
-      `default: ${formatSeconds(few.copiesMs)}, ${rolledOut(few)}; ` +
-      `far: ${formatSeconds(far.plainMs)}, ${formatSeconds(far.controller.copiesMs)}`,
+    `  plain: ${formatSeconds(plain.copies.wallMs)}, ${formatSeconds(plain.rollouts.wallMs)}; ` +
+      `controller, ${MANY_ROLLOUTS}: ${say(many)}; default: ${say(few)}; copying: ${say(copying)}; ` +
+      `far: ${formatSeconds(far.plain.wallMs)}, ${say(far.swapping)}; copying: ${say(far.copying)}`,
   );
 }
 
@@ -108,17 +122,7 @@ export async function measureCluster(lab: Laboratory): Promise<readonly Finding[
     const scene: Scene = { lab, source, images, workloads, snapshot };
     const pairs: Pair[] = [];
     for (let index = 0; index < lab.pairs; index += 1) {
-      const plain = await runPlainly(scene);
-      const many = await begin(scene, 0, (start) =>
-        runController(start, {
-          settings: { MAX_CONCURRENT_ROLLOUTS: String(MANY_ROLLOUTS) },
-          until: 'rolled out',
-        }),
-      );
-      // Its rollouts are told of and not compared: once is enough.
-      const until = index === 0 ? 'rolled out' : 'copied';
-      const few = await begin(scene, 0, (start) => runController(start, { settings: {}, until }));
-      const pair: Pair = { plain, many, few, far: await runFar(scene) };
+      const pair = await runPair(scene, index === 0);
       sayTimes(lab, pair);
       pairs.push(pair);
     }

@@ -3,12 +3,15 @@ import { type AuditLine, readAuditLog } from '../../support/audit.ts';
 import { createKube } from '../../support/kube.ts';
 import type { Workload } from '../../support/objects.ts';
 import type { RunningProgram } from '../../support/processes.ts';
+import type { Registry } from '../../support/registry.ts';
 import type { SampleImage } from '../../support/seed-images.ts';
 import { connectAsServiceAccount } from '../../support/service-account.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { readCpuTime } from '../cpu-time.ts';
+import type { Laboratory } from '../laboratory.ts';
+import { copyWithXargs } from '../plain-copies.ts';
 import { buildBundle, SERVICE_ACCOUNT, startBundle } from '../scale/bundle.ts';
 import type { BenchCluster } from './bench-cluster.ts';
+import { type CpuShares, readCpuShares, subtractShares } from './cpu-shares.ts';
 import { patchPlainly, type RolloutTime, watchRollouts } from './workloads.ts';
 
 const COPIES_DEADLINE_MS = 300_000;
@@ -21,11 +24,29 @@ export interface Start {
   /** As images name it. */
   readonly sourceHost: string;
   readonly backupHost: string;
+  /** Both, without what may stand in front of them. */
+  readonly registries: readonly Registry[];
+}
+
+export interface PlainCopies {
+  readonly wallMs: number;
+  readonly cpuMs: CpuShares;
+}
+
+/** With xargs. */
+export async function copyPlainly(
+  lab: Pick<Laboratory, 'tools' | 'processes'>,
+  start: Start,
+): Promise<PlainCopies> {
+  const programs = { ...start, parentPid: process.pid };
+  const before = await readCpuShares(programs);
+  const { wallMs } = await copyWithXargs(lab, start);
+  return { wallMs, cpuMs: subtractShares(await readCpuShares(programs), before) };
 }
 
 export interface PlainRollouts {
   readonly wallMs: number;
-  readonly apiServerCpuMs: number;
+  readonly cpuMs: CpuShares;
   readonly times: readonly RolloutTime[];
 }
 
@@ -35,13 +56,12 @@ export async function rollOutPlainly(start: Start): Promise<PlainRollouts> {
   const kube = createKube(await connectAsServiceAccount(cluster.deps, SERVICE_ACCOUNT));
   const watch = watchRollouts(cluster.deps.kube, backupHost);
   try {
-    const measured = await measureApiServer(cluster, async () => {
-      const startedAtMs = performance.now();
-      await patchPlainly(kube, start);
-      await watch.all(new AbortController().signal);
-      return { wallMs: performance.now() - startedAtMs, times: watch.times };
-    });
-    return { ...measured.result, apiServerCpuMs: measured.cpuMs };
+    const before = await readCpuShares(start);
+    const startedAtMs = performance.now();
+    await patchPlainly(kube, start);
+    await watch.all(new AbortController().signal);
+    const wallMs = performance.now() - startedAtMs;
+    return { wallMs, times: watch.times, cpuMs: subtractShares(await readCpuShares(start), before) };
   } finally {
     await watch.stop();
     kube.close();
@@ -54,7 +74,10 @@ export interface ControllerRun {
   /** From the first request, too; undefined when nobody waited for it. */
   readonly rolledOutMs: number | undefined;
   readonly times: readonly RolloutTime[];
-  readonly apiServerCpuMs: number;
+  /** Until the last copy was proven. */
+  readonly copiesCpuMs: CpuShares;
+  /** Until nobody waited any more. */
+  readonly cpuMs: CpuShares;
   readonly requests: readonly AuditLine[];
 }
 
@@ -77,16 +100,16 @@ export async function runController(start: Start, order: ControllerOrder): Promi
   const watch = watchRollouts(deps.kube, backupHost);
   const since = new Date();
   try {
-    const measured = await measureApiServer(cluster, async () => {
-      const { program } = await startBundle(deps, bundle);
-      const tooEarly = abortAtEnd(program);
-      const copiedAtMs = await waitForCopies(program, images.length, tooEarly);
-      if (order.until === 'rolled out') {
-        await watch.all(tooEarly);
-      }
-      return { program, copiedAtMs };
-    });
-    const { program, copiedAtMs } = measured.result;
+    const before = await readCpuShares(start);
+    const { program } = await startBundle(deps, bundle);
+    const programs = { ...start, parentPid: program.pid, controller: program };
+    const tooEarly = abortAtEnd(program);
+    const copiedAtMs = await waitForCopies(program, images.length, tooEarly);
+    const copiesCpuMs = subtractShares(await readCpuShares(programs), before);
+    if (order.until === 'rolled out') {
+      await watch.all(tooEarly);
+    }
+    const cpuMs = subtractShares(await readCpuShares(programs), before);
     const requests = await readAuditLog(cluster.controlPlane.auditLogFile, { since });
     await program.stop();
     const times = watch.times;
@@ -100,7 +123,8 @@ export async function runController(start: Start, order: ControllerOrder): Promi
           ? Math.max(...times.map(({ doneAtMs }) => doneAtMs)) - firstAtMs
           : undefined,
       times,
-      apiServerCpuMs: measured.cpuMs,
+      copiesCpuMs,
+      cpuMs,
       requests,
     };
   } finally {
@@ -127,15 +151,4 @@ async function waitForCopies(program: RunningProgram, count: number, signal: Abo
     },
     { what: `${count} copies`, deadlineMs: COPIES_DEADLINE_MS, pollMs: 200, signal },
   );
-}
-
-async function measureApiServer<T>(
-  { controlPlane }: BenchCluster,
-  work: () => Promise<T>,
-): Promise<{ readonly result: T; readonly cpuMs: number }> {
-  const { pid } = controlPlane.apiServer;
-  const before = await readCpuTime(pid);
-  const result = await work();
-  const after = await readCpuTime(pid);
-  return { result, cpuMs: after.ownMs - before.ownMs };
 }
