@@ -24,7 +24,8 @@ COPY --from=bundle /node/libatomic.so.1 /usr/local/lib/libatomic.so.1
 COPY --from=regctl /regctl /usr/local/bin/regctl
 COPY --from=bundle /build/dist /app
 USER 65532:65532
-# Young objects are collected in steps of 4 MiB: without a memory limit Node would let 60 MiB of them pile up.
-ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=4
+# Young objects are collected in steps of 4 MiB: without a memory limit Node would let 60 MiB of them pile up. What is freed
+# beside them goes back to the system from one arena; of one for each thread, 20 MiB would stay.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=4 MALLOC_ARENA_MAX=1
 ENV PATH=/usr/local/bin LD_LIBRARY_PATH=/usr/local/lib
 ENTRYPOINT ["/usr/local/bin/node", "/app/main.mjs"]

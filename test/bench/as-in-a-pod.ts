@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { ROOT } from '../support/controller.ts';
+import { parseFinalStage } from '../support/dockerfile.ts';
 
 const run = promisify(execFile);
 
@@ -19,10 +20,20 @@ export async function bundleProgram(source: string, folder: string): Promise<voi
   await run('npm', ['run', '--silent', 'build', '--', '--input', source, '--dir', folder], { cwd: ROOT });
 }
 
+/** What the Dockerfile sets for the program, apart from the paths. */
+export async function readImageEnvironment(): Promise<Readonly<Record<string, string>>> {
+  const { environment } = parseFinalStage(await readFile(join(ROOT, 'Dockerfile'), 'utf8'));
+  return Object.fromEntries(
+    environment.flatMap((text): [string, string][] => {
+      const [, name = '', value = ''] = /^(\w+)=(.*)$/.exec(text) ?? [];
+      return name.endsWith('PATH') ? [] : [[name, value]];
+    }),
+  );
+}
+
 /** For the command line of Node; those of the image are in its Dockerfile. */
 export async function readNodeOptions(): Promise<readonly string[]> {
-  const dockerfile = await readFile(join(ROOT, 'Dockerfile'), 'utf8');
-  const option = /NODE_OPTIONS=(\S+)/.exec(dockerfile)?.[1];
+  const { NODE_OPTIONS: option } = await readImageEnvironment();
   if (option === undefined) {
     throw new Error('the Dockerfile has no NODE_OPTIONS');
   }

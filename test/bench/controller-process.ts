@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Processes } from '../support/processes.ts';
-import { bundleProgram, readNodeOptions } from './as-in-a-pod.ts';
+import { bundleProgram, readImageEnvironment, readNodeOptions } from './as-in-a-pod.ts';
 
 /** Images to be backed up, in plain data. */
 export interface CopyOrder {
@@ -58,6 +58,7 @@ export async function startControllerProcess(processes: Processes): Promise<Cont
   await bundleProgram(fileURLToPath(import.meta.resolve('./copy-process.ts')), folder);
   const child = fork(join(folder, 'copy-process.mjs'), {
     execArgv: [...(await readNodeOptions())],
+    env: { ...process.env, ...(await readImageEnvironment()), NODE_OPTIONS: undefined },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   return {

@@ -14,7 +14,7 @@ export function parseFinalStage(dockerfile: string): FinalStage {
   const lines = dockerfile.split('\n').filter((line) => /^[A-Z]+ /.test(line));
   const start = lines.findLastIndex((line) => line.startsWith('FROM '));
   const stage = { base: '', user: '', copies: [] as FinalStage['copies'][number][] };
-  let environment: readonly string[] = [];
+  const environment: string[] = [];
   let entrypoint: readonly string[] = [];
   for (const line of lines.slice(start)) {
     const [instruction = '', ...words] = line.split(' ');
@@ -30,7 +30,7 @@ export function parseFinalStage(dockerfile: string): FinalStage {
         stage.user = rest;
         break;
       case 'ENV':
-        environment = words;
+        environment.push(...words);
         break;
       case 'ENTRYPOINT':
         entrypoint = JSON.parse(rest) as string[];

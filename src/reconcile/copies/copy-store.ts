@@ -105,7 +105,7 @@ export interface CopyListeners {
  */
 export class CopyStore {
   readonly #entries = new Map<string, Entry>();
-  readonly #keysByWorkload = new Map<string, ReadonlySet<string>>();
+  readonly #keysByWorkload = new Map<string, readonly string[]>();
   readonly #namespaces = new Counts();
   readonly #onWanted: (copyKey: string) => void;
   readonly #onSettled: (workloadKey: string) => void;
@@ -178,7 +178,7 @@ export class CopyStore {
     if (!this.#keysByWorkload.has(workloadKey)) {
       this.#namespaces.add(namespace);
     }
-    this.#keysByWorkload.set(workloadKey, keys);
+    this.#keysByWorkload.set(workloadKey, [...keys]);
     for (const request of requests) {
       this.#join(request, workloadKey);
     }

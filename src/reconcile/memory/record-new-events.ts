@@ -2,7 +2,7 @@ import type { Workload } from '../../workloads/workload.ts';
 import type { ObjectEvent } from '../events/object-event.ts';
 import type { EventRecorder } from '../ports.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { WorkloadMemory } from './workload-memory.ts';
+import { NOTHING_TOLD, type WorkloadMemory } from './workload-memory.ts';
 
 /**
  * Tells the user of a workload only what has changed: a state that lasts is one event, however often it is looked at.
@@ -16,5 +16,6 @@ export function recordNewEvents(
   for (const event of events.filter(({ note }) => !memory.toldNotes.has(fingerprintOf(note)))) {
     recorder.record(workload, event);
   }
-  memory.toldNotes = new Set(events.map(({ note }) => fingerprintOf(note)));
+  memory.toldNotes =
+    events.length === 0 ? NOTHING_TOLD : new Set(events.map(({ note }) => fingerprintOf(note)));
 }

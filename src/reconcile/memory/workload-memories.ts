@@ -2,7 +2,7 @@ import { KINDS, formatWorkloadKey } from '../../workloads/kinds.ts';
 import { hasRecord } from '../../workloads/record.ts';
 import { isRolledOut, lacksPods } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
-import type { WorkloadMemory } from './workload-memory.ts';
+import { NOTHING_TOLD, type WorkloadMemory } from './workload-memory.ts';
 
 function noteRollout(memory: WorkloadMemory, workload: Workload): boolean {
   const { generation } = workload.rollout;
@@ -50,7 +50,7 @@ export class WorkloadMemories {
       isLeftAlone: false,
       rolloutSightings: 0,
       notedSightings: 0,
-      toldNotes: new Set(),
+      toldNotes: NOTHING_TOLD,
     };
     this.#byKey.set(key, memory);
     return memory;

@@ -12,6 +12,9 @@ interface UnfinishedPods {
   readonly pods: readonly Pod[];
 }
 
+/** Most workloads have nothing to tell. */
+export const NOTHING_TOLD: ReadonlySet<string> = new Set();
+
 /**
  * All that this process remembers of one workload. What is lost with a restart costs a look, or tells an event once more;
  * what must not be lost is written down on the workload itself.

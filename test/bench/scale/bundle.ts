@@ -7,7 +7,7 @@ import { findFreePort } from '../../support/free-port.ts';
 import type { RunningProgram } from '../../support/processes.ts';
 import { connectAsServiceAccount } from '../../support/service-account.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { bundleProgram, readNodeOptions } from '../as-in-a-pod.ts';
+import { bundleProgram, readImageEnvironment, readNodeOptions } from '../as-in-a-pod.ts';
 import { readCpuTime } from '../cpu-time.ts';
 
 export const SERVICE_ACCOUNT = { namespace: 'backup-image-registry', name: 'backup-image-registry-sa' };
@@ -18,6 +18,7 @@ export interface Bundle {
   readonly folder: string;
   readonly serviceAccountFolder: string;
   readonly nodeOptions: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
   /** Of the probe that is loaded before the program. */
   readonly probeFile: string;
 }
@@ -51,16 +52,19 @@ export async function buildBundle(deps: InstallDeps): Promise<Bundle> {
     folder,
     serviceAccountFolder,
     nodeOptions: await readNodeOptions(),
+    environment: await readImageEnvironment(),
     probeFile: join(probeFolder, 'block-probe.mjs'),
   };
 }
 
 /** As in a pod of the manifests. */
-export function environmentOf({ tools, connection }: InstallDeps): NodeJS.ProcessEnv {
+export function environmentOf({ tools, connection }: InstallDeps, bundle: Bundle): NodeJS.ProcessEnv {
   const { hostname, port } = new URL(connection.server);
   return {
+    ...bundle.environment,
+    // Node gets its options on the command line.
+    NODE_OPTIONS: undefined,
     PATH: [dirname(tools.regctl), process.env['PATH']].join(delimiter),
-    NODE_ENV: 'production',
     KUBERNETES_SERVICE_HOST: hostname,
     KUBERNETES_SERVICE_PORT: port,
     POD_NAMESPACE: SERVICE_ACCOUNT.namespace,
@@ -98,7 +102,7 @@ export async function startBundle(deps: InstallDeps, bundle: Bundle): Promise<Ru
       `--metrics-bind-address=127.0.0.1:${metrics}`,
       `--health-probe-bind-address=127.0.0.1:${health}`,
     ],
-    environment: { ...environmentOf(deps), BLOCK_PROBE_FILE: blockFile },
+    environment: { ...environmentOf(deps, bundle), BLOCK_PROBE_FILE: blockFile },
     isReady: async () => (await fetch(`http://127.0.0.1:${health}/readyz`)).ok,
     graceMs: 30_000,
   });

@@ -19,7 +19,7 @@ export async function measurePlan(deps: InstallDeps, bundle: Bundle, deadlineMs:
   const startedAtMs = performance.now();
   const child = spawn(process.execPath, [...bundle.nodeOptions, join(bundle.folder, 'main.mjs'), 'plan'], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: environmentOf(deps),
+    env: environmentOf(deps, bundle),
   });
   const tooLate = setTimeout(() => child.kill(), deadlineMs);
   let end = '';

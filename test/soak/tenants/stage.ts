@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { bundleProgram, readNodeOptions } from '../../bench/as-in-a-pod.ts';
+import { bundleProgram, readImageEnvironment, readNodeOptions } from '../../bench/as-in-a-pod.ts';
 import {
   type Controller,
   installController,
@@ -170,7 +170,7 @@ async function startInPod(
       userId: undefined,
     },
     environment: {
-      NODE_ENV: 'production',
+      ...(await readImageEnvironment()),
       NODE_OPTIONS: nodeOptions.join(' '),
       LOOP_PROBE_FILE: blocksFile,
       SLOW_DOMAIN,
