@@ -17,6 +17,8 @@ import { copyAsController, copyPlainly, type Way } from './ways.ts';
 const IMAGES = 100;
 const DELAY_MS = 20;
 const MOST_TIMES = 1.1;
+/** A look before and a proof after: at the source the digest and the manifests, at the backup twice the copy, and its plain tag. */
+const MOST_MORE_REQUESTS = 3;
 /** A controller runs for weeks: until then Node still compiles, which takes half as much CPU time again. */
 const WARM_UP_RUNS = 4;
 
@@ -108,20 +110,32 @@ function describeTimes(pairs: readonly Pair[], delayMs: number): Finding {
     part: 'a',
     what: `${IMAGES} first copies, ${delayMs === 0 ? 'plain loopback' : `${delayMs} ms more per request`}: time against xargs -P4 regctl`,
     figure: `${ratio.toFixed(2)}x (${range}); ${ours} : ${plain}`,
-    goal: `≤ ${MOST_TIMES}x`,
-    isMet: ratio <= MOST_TIMES,
+    // Where nobody waits for a network, looking a copy up and proving it costs what its requests cost.
+    ...(delayMs > 0 && { goal: `≤ ${MOST_TIMES}x`, isMet: ratio <= MOST_TIMES }),
   };
 }
 
 function describeRequests(pairs: readonly Pair[]): Finding {
-  const perImage = (read: (pair: Pair) => number): string =>
-    (median(pairs.map(read)) / IMAGES).toFixed(1).replace('.0', '');
-  const source = `${perImage(({ ours }) => ours.sourceRequests)} : ${perImage(({ plain }) => plain.sourceRequests)}`;
-  const backup = `${perImage(({ ours }) => ours.backupRequests)} : ${perImage(({ plain }) => plain.backupRequests)}`;
+  const perImage = (read: (run: Run) => number): readonly [number, number] => {
+    const [ours, plain] = (['ours', 'plain'] as const).map(
+      (side) => median(pairs.map((pair) => read(pair[side]))) / IMAGES,
+    );
+    return [ours ?? Number.NaN, plain ?? Number.NaN];
+  };
+  const both = [
+    perImage(({ sourceRequests }) => sourceRequests),
+    perImage(({ backupRequests }) => backupRequests),
+  ];
+  const [source, backup] = both.map((counts) =>
+    counts.map((count) => count.toFixed(1).replace('.0', '')).join(' : '),
+  );
   return {
     part: 'a',
     what: 'requests per image against xargs -P4 regctl',
     figure: `source ${source}; backup ${backup}`,
+    goal: `≤ ${MOST_MORE_REQUESTS} more each`,
+    isMet: both.every(([ours, plain]) => ours - plain <= MOST_MORE_REQUESTS),
+    isCount: true,
   };
 }
 
