@@ -170,9 +170,10 @@ const JUDGED: readonly Judged[] = [
   },
   { what: 'patches', most: 1, matches: (line) => isOf(line, ['patch'], 'deployments') && !isDryRun(line) },
   { what: 'events', most: 1, matches: (line) => isOf(line, ['create', 'patch'], 'events') },
+  // One more where the watch of pods is provably behind its workload.
   {
     what: 'lists of pods in a namespace: once before a swap, once before it counts as a success',
-    most: 2,
+    most: 2.1,
     matches: (line) => isOf(line, ['list'], 'pods') && isNamespaced(line),
   },
   {
