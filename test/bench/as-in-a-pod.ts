@@ -20,13 +20,15 @@ export async function bundleProgram(source: string, folder: string): Promise<voi
   await run('npm', ['run', '--silent', 'build', '--', '--input', source, '--dir', folder], { cwd: ROOT });
 }
 
+const PATHS = new Set(['PATH', 'LD_LIBRARY_PATH']);
+
 /** What the Dockerfile sets for the program, apart from the paths. */
 export async function readImageEnvironment(): Promise<Readonly<Record<string, string>>> {
   const { environment } = parseFinalStage(await readFile(join(ROOT, 'Dockerfile'), 'utf8'));
   return Object.fromEntries(
     environment.flatMap((text): [string, string][] => {
       const [, name = '', value = ''] = /^(\w+)=(.*)$/.exec(text) ?? [];
-      return name.endsWith('PATH') ? [] : [[name, value]];
+      return PATHS.has(name) ? [] : [[name, value]];
     }),
   );
 }

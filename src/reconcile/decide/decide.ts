@@ -87,9 +87,14 @@ function watchPods(facts: WorkloadFacts, requeueAfterMs = Infinity): Pick<Decisi
   if (isToBeSeen(facts)) {
     return { requeueAfterMs: Math.min(facts.requeueIntervalMs, requeueAfterMs) };
   }
+  const UNSEEN_PODS_MS = 10_000;
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
   const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
-  const earliestMs = Math.min(requeueAfterMs, mayNeedRescue ? facts.requeueIntervalMs : Infinity);
+  const rescueMs = Math.min(
+    facts.requeueIntervalMs,
+    facts.hasUnseenPods === true ? UNSEEN_PODS_MS : Infinity,
+  );
+  const earliestMs = Math.min(requeueAfterMs, mayNeedRescue ? rescueMs : Infinity);
   return earliestMs === Infinity ? {} : { requeueAfterMs: earliestMs };
 }
 

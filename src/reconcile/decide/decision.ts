@@ -40,6 +40,8 @@ export interface WorkloadFacts extends SwapFacts {
   readonly nodePlatforms?: readonly string[];
   /** Pods of the workload, while it is not rolled out and they can tell why. */
   readonly pods: readonly Pod[];
+  /** It has more pods than the watch of pods shows. */
+  readonly hasUnseenPods?: boolean;
 }
 
 export interface Decision {

@@ -4,13 +4,13 @@ import { isRolledOut, lacksPods } from '../../workloads/rollout.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import { NOTHING_TOLD, type WorkloadMemory } from './workload-memory.ts';
 
-function noteRollout(memory: WorkloadMemory, workload: Workload): boolean {
-  const { generation } = workload.rollout;
-  const isRollingOut = KINDS[workload.kind].rollsOut && !isRolledOut(workload);
-  const before = memory.lastSeen;
-  memory.lastSeen = { generation, isRollingOut };
-  memory.rolloutSightings += Number(isRollingOut);
-  return before?.generation === generation && (isRollingOut || before.isRollingOut);
+/** Whether a workload that rolls out, or did until now, has changed, and its generation has not. */
+function isRolloutNews(before: WorkloadMemory['lastSeen'], now: WorkloadMemory['lastSeen']): boolean {
+  return (
+    before?.generation === now?.generation &&
+    before?.resourceVersion !== now?.resourceVersion &&
+    (before?.isRollingOut === true || now?.isRollingOut === true)
+  );
 }
 
 /**
@@ -62,8 +62,8 @@ export class WorkloadMemories {
   }
 
   /**
-   * Called for every change of a workload; `workload` is undefined once it is gone. Returns whether a rollout has gone on, or
-   * has ended, and the workload is of the same generation still.
+   * Called for every change of a workload, and of what it depends on; `workload` is undefined once it is gone. Returns whether a
+   * rollout has gone on, or has ended, and the workload is of the same generation still: its annotations may be others.
    */
   observe(key: string, workload: Workload | undefined): boolean {
     if (!workload) {
@@ -71,14 +71,18 @@ export class WorkloadMemories {
       return false;
     }
     const memory = this.of(workload);
-    const isRolloutNews = noteRollout(memory, workload);
+    const before = memory.lastSeen;
+    const isRollingOut = KINDS[workload.kind].rollsOut && !isRolledOut(workload);
+    const { resourceVersion, rollout } = workload;
+    memory.lastSeen = { generation: rollout.generation, resourceVersion, isRollingOut };
+    memory.rolloutSightings += Number(isRollingOut);
     memory.missingSinceMs = lacksPods(workload) ? (memory.missingSinceMs ?? this.#nowMs()) : undefined;
     // What is being deleted needs no restore.
     const isStaying = !workload.rollout.terminating;
     const isLeftAlone = isStaying && workload.mayRunCopies === true;
     const isRecorded = isLeftAlone || (isStaying && hasRecord(workload.annotations));
     this.#count(memory, { isRecorded, isLeftAlone });
-    return isRolloutNews;
+    return isRolloutNews(before, memory.lastSeen);
   }
 
   /** Drops the workloads that are not among these, as after a change of what is in scope. Returns their keys. */

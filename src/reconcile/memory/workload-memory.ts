@@ -31,8 +31,12 @@ export interface WorkloadMemory {
   /** How often it was seen to roll out, and how often that was when it was last looked at: a quick rollout begins and ends between two looks. */
   rolloutSightings: number;
   notedSightings: number;
-  /** Whether it rolled out when it was seen last, and which generation of it that was. */
-  lastSeen?: { readonly generation: number; readonly isRollingOut: boolean };
+  /** Whether it rolled out when it was seen last, and which version of it that was. */
+  lastSeen?: {
+    readonly generation: number;
+    readonly resourceVersion: string;
+    readonly isRollingOut: boolean;
+  };
   /** The value of the annotation `refresh` that was acted on last. */
   refresh?: string | undefined;
   /** Fingerprints of the notes of the events that hold now, and were told. */
@@ -45,6 +49,8 @@ export interface WorkloadMemory {
   seenSwap?: { readonly swappedAtMs: number; readonly seenAtMs: number } | undefined;
   runningPods?: RunningPods | undefined;
   unfinishedPods?: UnfinishedPods | undefined;
+  /** Since when it has had more pods than are watched, while it rolls out. */
+  unseenPodsSinceMs?: number | undefined;
   /** What pods of its newest template are called by, as its ReplicaSets have told of one generation. */
   newestTemplates?: { readonly generation: number; readonly templates: ReadonlySet<string> };
   /** The watch of its pods was seen to be old: until then they are listed. */

@@ -1,3 +1,5 @@
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
 /** Values by workload key, and how many of them each namespace has. */
 export class ByNamespace<T extends { readonly namespace: string }> {
   readonly #values = new Map<string, T>();
@@ -16,6 +18,9 @@ export class ByNamespace<T extends { readonly namespace: string }> {
   }
 
   set(key: string, value: T): void {
+    if (this.#values.get(key) === value) {
+      return;
+    }
     this.delete(key);
     this.#values.set(key, value);
     const { namespace } = value;
@@ -55,5 +60,3 @@ export class ByNamespace<T extends { readonly namespace: string }> {
     return ofNamespace.size - Number(exceptKey !== undefined && ofNamespace.has(exceptKey));
   }
 }
-
-const NONE: ReadonlyMap<string, never> = new Map<string, never>();

@@ -111,7 +111,7 @@ export async function collectFacts(
   const { workload, plans, pods, memory, recheck } = seen;
   const newestTemplates = await findNewestTemplates(deps, seen, signal);
   const platforms = await findPlatforms(deps, seen, signal);
-  const { missingSinceMs } = memory;
+  const { missingSinceMs, unseenPodsSinceMs } = memory;
   return {
     ...readFlight(deps, seen),
     isRefreshAsked: recheck.isRefreshAsked,
@@ -122,6 +122,7 @@ export async function collectFacts(
     newestTemplates,
     slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
     pods: pods.unfinished,
+    hasUnseenPods: unseenPodsSinceMs !== undefined,
     podSecrets: listPodSecrets(pods),
     ...(missingSinceMs !== undefined && { missingSinceMs }),
   };

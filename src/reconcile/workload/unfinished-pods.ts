@@ -1,5 +1,5 @@
 import { isRolledOut } from '../../workloads/rollout.ts';
-import type { Workload } from '../../workloads/workload.ts';
+import type { Pod, Workload } from '../../workloads/workload.ts';
 import type { PodStore, WorkloadClient } from '../ports.ts';
 import { areWorthKeeping } from '../memory/kept-pods.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
@@ -8,17 +8,30 @@ import { type LookedUpPods, NO_PODS } from './looked-up-pods.ts';
 
 /** A rollout changes its status many times a second; a pull takes longer to fail. */
 const LOOK_EVERY_MS = 2_000;
+/** Either of two watches is a moment behind the other, and no request is made for that. */
+const CATCH_UP_MS = 10_000;
 
 interface UnfinishedPodsDeps {
   readonly pods: PodStore;
   readonly client: Pick<WorkloadClient, 'listPods'>;
-  readonly memory: Pick<WorkloadMemory, 'unfinishedPods'>;
+  readonly memory: Pick<WorkloadMemory, 'unfinishedPods' | 'unseenPodsSinceMs'>;
   readonly nowMs: () => number;
 }
 
 /** As they are now; `areOld` where they are as they were up to two seconds ago. */
 interface UnfinishedPods extends LookedUpPods {
   readonly areOld: boolean;
+}
+
+/** There was no room for some of its pods, or their watch is in trouble. */
+function areUnseenForLong(
+  { memory, nowMs }: Pick<UnfinishedPodsDeps, 'memory' | 'nowMs'>,
+  { rollout }: Workload,
+  watched: readonly Pod[],
+): boolean {
+  const living = watched.filter(({ leaving }) => leaving !== true).length;
+  memory.unseenPodsSinceMs = living < rollout.current ? (memory.unseenPodsSinceMs ?? nowMs()) : undefined;
+  return memory.unseenPodsSinceMs !== undefined && nowMs() - memory.unseenPodsSinceMs >= CATCH_UP_MS;
 }
 
 /**
@@ -33,10 +46,11 @@ export async function findUnfinishedPods(
   const { client, memory, nowMs } = deps;
   if (isRolledOut(workload)) {
     memory.unfinishedPods = undefined;
+    memory.unseenPodsSinceMs = undefined;
     return { ...NO_PODS, areOld: false };
   }
   const watched = findWatchedPods(deps, workload);
-  if (watched) {
+  if (watched && !areUnseenForLong(deps, workload, watched)) {
     memory.unfinishedPods = undefined;
     return { pods: watched, areWatched: true, areOld: false };
   }

@@ -10,14 +10,14 @@ export const NO_WATCHED_PODS: PodStore = { listOf: () => undefined };
  * Whether pods that are watched are provably not those that the workload speaks of: two watches are never equally new. That
  * a workload is rolled out says nothing about pods of an older template that are still seen, and of a template that has come
  * back they are older, too: those are listed then, which is right, and seldom. While it rolls out, its status is as often the
- * one that is behind, and each pod that comes or fails is told of.
+ * one that is behind: `findUnfinishedPods` gives them time.
  */
-export function areBehind({ kind, rollout, ...workload }: Workload, pods: readonly Pod[]): boolean {
-  if (!KINDS[kind].rollsOut || !isRolledOut({ kind, rollout, ...workload })) {
+export function areBehind(workload: Workload, pods: readonly Pod[]): boolean {
+  if (!KINDS[workload.kind].rollsOut || !isRolledOut(workload)) {
     return false;
   }
   const ready = pods.filter((pod) => pod.ready && pod.leaving !== true);
-  const { templateChangedAtMs = 0 } = workload;
+  const { templateChangedAtMs = 0, rollout } = workload;
   return (
     ready.length < rollout.available || ready.some(({ createdAtMs }) => createdAtMs < templateChangedAtMs)
   );

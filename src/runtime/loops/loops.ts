@@ -32,10 +32,10 @@ import type { Workload } from '../../workloads/workload.ts';
 const WORKLOAD_CONCURRENCY = 10;
 
 /**
- * A rollout changes the status of its workload, and pods of it, many times a second. The workload is looked at that long
- * after the first of these changes, for all until then: by then the watches of both have caught up with each other, too.
+ * A workload is looked at that long after the first change of its pods, and, while it rolls out, of its status, for all changes
+ * until then: those come many times a second. By then the watches of both have caught up with each other, too.
  */
-const ROLLOUT_NEWS_MS = 1_000;
+const NEWS_MS = 1_000;
 /** A pod that cannot pull is not kept waiting that long. */
 const PULL_NEWS_MS = 250;
 /** Where every look lists the pods. */
@@ -138,10 +138,13 @@ export class Loops {
     this.watchRestore();
   }
 
-  /** Called for every change of a pod, with the key of the workload that has made it. */
+  /**
+   * Called for every change of a pod, with the key of the workload that has made it. `isOfPull`: the pod cannot pull, or could not
+   * until now.
+   */
   observePod(key: string, { isOfPull }: { readonly isOfPull: boolean }): void {
-    if (this.#deps.workloads.get(parseWorkloadKey(key))) {
-      const newsMs = isOfPull ? PULL_NEWS_MS : ROLLOUT_NEWS_MS;
+    if (this.#isLeading() && this.#deps.workloads.get(parseWorkloadKey(key))) {
+      const newsMs = isOfPull ? PULL_NEWS_MS : NEWS_MS;
       this.#look(key, this.#memories.arePodsListed(key) ? LISTED_POD_NEWS_MS : newsMs);
     }
   }
@@ -150,7 +153,7 @@ export class Loops {
     const isRolloutNews = this.#memories.observe(key, workload);
     this.#budget.observe(key, workload);
     this.#deps.pullSecrets.observe(key, workload);
-    this.#look(key, isRolloutNews ? ROLLOUT_NEWS_MS : 0);
+    this.#look(key, isRolloutNews ? NEWS_MS : 0);
   }
 
   /** A follower may wait for months: the keys of all workloads that came and went would wait with it. */

@@ -99,20 +99,24 @@ describe('what a change tells', () => {
 
   it('is how a rollout goes on, and that it has ended', () => {
     const { memories } = remember();
-    const further = { ...rolling, rollout: { ...rolling.rollout, available: 0 } };
-    expect([rolling, further, done, done].map((seen) => memories.observe(key, seen))).toEqual([
-      false,
-      true,
-      true,
-      false,
-    ]);
+    const seen = [rolling, rolling, done, done].map((one, index) => ({
+      ...one,
+      resourceVersion: `${index}`,
+    }));
+    expect(seen.map((one) => memories.observe(key, one))).toEqual([false, true, true, false]);
   });
 
   it('is more than that with another generation, of which the controller of the kind may not know yet', () => {
     const { memories } = remember();
     memories.observe(key, rolling);
-    const edited = { ...rolling, rollout: { ...rolling.rollout, generation: 9 } };
-    expect([memories.observe(key, edited), memories.observe(key, undefined)]).toEqual([false, false]);
+    const edited = { ...rolling, resourceVersion: '2', rollout: { ...rolling.rollout, generation: 9 } };
+    expect(memories.observe(key, edited)).toBe(false);
+  });
+
+  it('is more than that where the workload is the same: something else has changed', () => {
+    const { memories } = remember();
+    memories.observe(key, rolling);
+    expect(memories.observe(key, rolling)).toBe(false);
   });
 });
 

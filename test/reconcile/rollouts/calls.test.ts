@@ -128,7 +128,7 @@ it('looks at nobody of a namespace that has no room', { tags: 'attack-share' }, 
   expect(growth).toBeLessThan(LINEAR);
 });
 
-it('asks for a turn in a time that does not grow with the rollouts in flight', () => {
+it('asks for a turn in a time that does not grow with the rollouts of a namespace', () => {
   const growth = measureGrowth({
     size: 200,
     prepare: (size) => {

@@ -1,4 +1,4 @@
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { systemClock } from '../../../src/clock.ts';
 import { Loops } from '../../../src/runtime/loops/loops.ts';
@@ -194,4 +194,62 @@ it('a workload that leaves the scope takes its copies with it', async () => {
   edit({ NAMESPACES_EXCLUDE_LIST: 'shop' });
   await waitFor(() => loops.readState().images['verified'] === 0, { what: 'the copy to be forgotten' });
   loops.shutDown();
+});
+
+describe('when a leader looks at a workload', () => {
+  const WAITING = aSlot('app', { pullPolicy: 'Never' });
+  const rolling = (resourceVersion: string, generation = 1): Workload => ({
+    ...aWorkload({ slots: [WAITING], rollout: { available: 0, generation } }),
+    resourceVersion,
+  });
+  const key = formatWorkloadKey(rolling('1'));
+
+  /** It has looked at the workload once. */
+  async function leadOne() {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { loops, lead, workloads, edit, read } = createFollower();
+    const see = (workload: Workload): void => {
+      workloads.set(key, workload);
+      loops.observe(key, workload);
+    };
+    see(rolling('1'));
+    lead();
+    onTestFinished(() => loops.shutDown());
+    const countLooks = async (): Promise<number> => {
+      await vi.advanceTimersByTimeAsync(0);
+      return read('workqueue_work_duration_seconds_count\\{name="workloads"\\}');
+    };
+    expect(await countLooks()).toBe(1);
+    return { loops, see, edit, countLooks };
+  }
+
+  it('is a second after the first change of a rollout or of a pod, once for all', async () => {
+    const { loops, see, countLooks } = await leadOne();
+    see(rolling('2'));
+    await vi.advanceTimersByTimeAsync(999);
+    see(rolling('3'));
+    loops.observePod(key, { isOfPull: false });
+    expect(await countLooks()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await countLooks()).toBe(2);
+  });
+
+  it('is 250 ms after a pod of it cannot pull, whatever was to come later', async () => {
+    const { loops, see, countLooks } = await leadOne();
+    see(rolling('2'));
+    loops.observePod(key, { isOfPull: true });
+    await vi.advanceTimersByTimeAsync(249);
+    expect(await countLooks()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await countLooks()).toBe(2);
+  });
+
+  it('is at once when its template is another one, and after an edit of the settings', async () => {
+    const { see, edit, countLooks } = await leadOne();
+    see(rolling('2', 2));
+    expect(await countLooks()).toBe(2);
+    edit({ MODE: 'restore' });
+    expect(await countLooks()).toBe(3);
+  });
 });

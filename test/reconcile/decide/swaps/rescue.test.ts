@@ -274,3 +274,10 @@ it('looks at the pods of a workload again that is not rolled out, for they may g
     requeueAfterMs: 30_000,
   });
 });
+
+it('looks again soon while it has pods that the watch does not show', () => {
+  expect(decideOn(STUCK, { pods: [], hasUnseenPods: true })).toMatchObject({ requeueAfterMs: 10_000 });
+  expect(decideOn(STUCK, { pods: [], hasUnseenPods: true, requeueIntervalMs: 5_000 })).toMatchObject({
+    requeueAfterMs: 5_000,
+  });
+});
