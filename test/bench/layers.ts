@@ -5,7 +5,8 @@ import type { SampleImage } from '../support/seed-images.ts';
 import { type ControllerProcess, startControllerProcess } from './controller-process.ts';
 import { countRequests, type Laboratory, seed, withLine, withRegistry } from './laboratory.ts';
 import { type Finding, formatSeconds, median } from './report.ts';
-import { copyAsController, copyPlainly, type Way } from './ways.ts';
+import { hasSkopeo } from './plain-copies.ts';
+import { copyAsController, copyAsSkopeo, copyPlainly, type Way } from './ways.ts';
 
 const IMAGES = 60;
 const MB = 1_000_000;
@@ -158,6 +159,26 @@ function describeTimes(where: string, pairs: readonly Pair[], most: number): Fin
   };
 }
 
+/** Told where it is installed: what one that knows layers, and nothing of who else copies, makes of it. */
+async function describeSkopeo(contest: Contest): Promise<readonly Finding[]> {
+  if (!(await hasSkopeo())) {
+    contest.lab.say('  skopeo is not installed, and left out');
+    return [];
+  }
+  const near = await run(copyAsSkopeo, contest);
+  const far = await run(copyAsSkopeo, contest, LINE_BYTES_PER_SECOND);
+  const figures = [near, far].map(
+    ({ wallMs, backup }) => `${formatSeconds(wallMs)}, ${listUploads(backup).length} blobs sent`,
+  );
+  return [
+    {
+      part: 'layers',
+      what: 'one run of xargs -P4 skopeo copy: plain loopback : 100 Mbit/s to each registry',
+      figure: figures.join(' : '),
+    },
+  ];
+}
+
 export async function measureLayers(lab: Laboratory): Promise<readonly Finding[]> {
   const images = planImages();
   const controller = await startControllerProcess(lab.processes);
@@ -180,6 +201,7 @@ export async function measureLayers(lab: Laboratory): Promise<readonly Finding[]
         describeTimes('100 Mbit/s to each registry', [slow], MOST_TIMES_ON_A_LINE),
         ...describeBytes([...pairs, slow]),
         describeRequests(pairs),
+        ...(await describeSkopeo(contest)),
       ];
     });
   } finally {
