@@ -28,10 +28,22 @@ export function parseCandidateLog(text: string): readonly CandidateLine[] {
   });
 }
 
+/**
+ * The write with which a candidate found that its term was over. client-go takes a Lease that another has had and freed for its
+ * own renewal: it leads again, and does not know that others have in between. Its first try is of its old term then, and the
+ * API server refuses it. Ours ends with its term, and must not even try.
+ */
+function isRefusedAtTheEnd(lines: readonly CandidateLine[], index: number): boolean {
+  const [write, answer, next] = lines.slice(index, index + 3);
+  return answer?.event === 'failed' && answer.fromMs === write?.fromMs && next?.event === 'superseded';
+}
+
 /** In the order in which they began. */
 export function listTerms(logs: ReadonlyMap<string, readonly CandidateLine[]>): readonly Term[] {
   const terms = [...logs].flatMap(([identity, lines]) => {
-    const writes = lines.filter(({ event }) => event === 'write');
+    const isOfNewTerm = (index: number): boolean =>
+      identity.startsWith('client-go') && isRefusedAtTheEnd(lines, index);
+    const writes = lines.filter(({ event }, index) => event === 'write' && !isOfNewTerm(index));
     return [...Map.groupBy(writes, ({ term = 0 }) => term)].map(([term, ofTerm]) => ({
       identity,
       term,
