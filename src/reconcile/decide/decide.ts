@@ -70,9 +70,11 @@ function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
   });
 }
 
+/** Between two looks at pods that no watch tells of. */
+const SHORTEST_MS = 10_000;
+
 /** The longer ago the swap, the less it matters when a pod of it is seen to be stuck. */
 function planHasteMs({ workload, record, nowMs }: WorkloadFacts): number {
-  const SHORTEST_MS = 10_000;
   const ageMs = nowMs - Math.max(record.swappedAtMs, workload.rollout.startedAtMs ?? 0);
   return Math.max(SHORTEST_MS, ageMs / 60);
 }
@@ -87,13 +89,9 @@ function watchPods(facts: WorkloadFacts, requeueAfterMs = Infinity): Pick<Decisi
   if (isToBeSeen(facts)) {
     return { requeueAfterMs: Math.min(facts.requeueIntervalMs, requeueAfterMs) };
   }
-  const UNSEEN_PODS_MS = 10_000;
   const isWorthIt = facts.slots.some(({ plan }) => plan.is === 'to be backed up');
   const mayNeedRescue = isWorthIt && !isRolledOut(workload) && mayRescue(facts);
-  const rescueMs = Math.min(
-    facts.requeueIntervalMs,
-    facts.hasUnseenPods === true ? UNSEEN_PODS_MS : Infinity,
-  );
+  const rescueMs = Math.min(facts.requeueIntervalMs, facts.hasUnseenPods === true ? SHORTEST_MS : Infinity);
   const earliestMs = Math.min(requeueAfterMs, mayNeedRescue ? rescueMs : Infinity);
   return earliestMs === Infinity ? {} : { requeueAfterMs: earliestMs };
 }
