@@ -120,11 +120,7 @@ export class LayerSharing {
     { target, claims, isUrgent }: Mounting,
     layers: readonly Layer[],
   ): Promise<readonly PlacedLayer[]> {
-    const { repository } = target.backup.reference;
-    const found = layers.map((layer) => {
-      const place = this.#places.find(target.owner, { digest: layer.digest, wantedIn: repository });
-      return { layer, place };
-    });
+    const found = layers.map((layer) => ({ layer, place: this.#findPlace(target, layer) }));
     const known = found.flatMap(({ layer, place }) =>
       place && place !== 'there' ? [{ ...layer, place }] : [],
     );
@@ -142,6 +138,10 @@ export class LayerSharing {
     }
   }
 
+  #findPlace({ owner, backup }: MountTarget, { digest }: Layer): ReturnType<LayerPlaces['find']> {
+    return this.#places.find(owner, { digest, wantedIn: backup.reference.repository });
+  }
+
   async #mountKnown(target: MountTarget, layers: readonly PlacedLayer[]): Promise<readonly PlacedLayer[]> {
     return this.#mounter.mountAll(target, await this.#mounter.listOffered(target, layers));
   }
@@ -155,8 +155,9 @@ export class LayerSharing {
     const offered = await this.#mounter.listOffered(target, layers);
     const taken = await Promise.all(
       offered.map(async (layer) => {
-        const place = await claims.waitFor(layer, target.backup.signal);
-        return place ? this.#mounter.mountAll(target, [{ ...layer, place }]) : [];
+        // While the source was asked, the other copy may have ended.
+        const place = this.#findPlace(target, layer) ?? (await claims.waitFor(layer, target.backup.signal));
+        return place && place !== 'there' ? this.#mounter.mountAll(target, [{ ...layer, place }]) : [];
       }),
     );
     return taken.flat();
