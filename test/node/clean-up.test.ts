@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 
 import { describe, expect, it } from 'vitest';
 
 import { isAlive } from '../support/child-processes.ts';
+import { createCgroup, removeCgroup } from '../support/node/cgroups.ts';
 import { connectToNodeCluster } from '../support/node/node-test-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -41,14 +43,20 @@ interface Started {
   readonly ids: readonly number[];
 }
 
+/** @throws {Error} with its own words, when it ends instead. */
 async function startSandbox(): Promise<{ parent: ChildProcess; started: Started }> {
   const CGROUP_FOLDER = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '' : 'pids/';
   const parent = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, CGROUP_FOLDER },
   });
-  const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
-  return { parent, started: JSON.parse(line) as Started };
+  const failed = text(parent.stderr).then((words) => {
+    throw new Error(`the process ended and had started no sandbox: ${words}`);
+  });
+  const line = once(createInterface(parent.stdout), 'line') as Promise<[string]>;
+  const [started] = await Promise.race([line, failed]);
+  failed.catch(() => undefined);
+  return { parent, started: JSON.parse(started) as Started };
 }
 
 /** Whatever of it there is on this machine, in words. */
@@ -76,4 +84,14 @@ describe.runIf(node)('a sandbox is gone without a trace', () => {
     end(parent);
     await waitFor(() => findLeftovers(started).length === 0, { what: 'everything to be gone' });
   });
+});
+
+it.runIf(node)('a control group that a killed run has left is no obstacle to the next one', async () => {
+  const name = `test-left-${process.pid}`;
+  await createCgroup(name);
+  try {
+    await expect(createCgroup(name)).resolves.toBeUndefined();
+  } finally {
+    await removeCgroup(name);
+  }
 });

@@ -39,8 +39,14 @@ async function isAllowed(path: string, mode: number): Promise<boolean> {
   );
 }
 
-/** In all hierarchies; the kubelet wants to find the one that it is given. */
+/**
+ * In all hierarchies; the kubelet wants to find the one that it is given.
+ *
+ * The name is that of a network device, which the kernel gives to one node at a time: a control group that has it was
+ * left by a run that was killed together with its watchdog, and goes first.
+ */
 export async function createCgroup(name: string): Promise<void> {
+  await removeCgroup(name);
   for (const folder of await hierarchies()) {
     await mkdir(join(folder, name));
   }
