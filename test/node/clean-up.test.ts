@@ -55,7 +55,6 @@ async function startSandbox(): Promise<{ parent: ChildProcess; started: Started 
   });
   const line = once(createInterface(parent.stdout), 'line') as Promise<[string]>;
   const [started] = await Promise.race([line, failed]);
-  failed.catch(() => undefined);
   return { parent, started: JSON.parse(started) as Started };
 }
 
