@@ -125,14 +125,23 @@ export async function scale(kube: Kube, workload: Workload, replicas: number): P
   await kube.patch(referenceTo(workload), { spec: { replicas } });
 }
 
-/** Why a container of the workload does not start, in the words of the kubelet. */
-export async function waitForPullFailure(kube: Kube, workload: Workload): Promise<string> {
-  const { reason, message } = await waitFor(
-    async () =>
-      (await listLivingPods(kube, workload))
+/**
+ * Waits until a container of the workload does not start for this reason, in the words of the kubelet. Not the first
+ * that it gives: a kubelet that has not seen a Secret within a second pulls without it, and has it at the next try.
+ */
+export async function waitForPullFailure(kube: Kube, workload: Workload, expected: RegExp): Promise<void> {
+  await waitFor(
+    async () => {
+      const failures = (await listLivingPods(kube, workload))
         .flatMap(waitingReasons)
-        .find((one) => /^(?:ErrImage|ImagePullBackOff)/.test(one.reason)),
-    { what: `a pod of ${workload.metadata.name} without its image` },
+        .map(({ reason, message }) => `${reason}: ${message}`);
+      if (
+        !failures.some((failure) => /^(?:ErrImage|ImagePullBackOff)/.test(failure) && expected.test(failure))
+      ) {
+        throw new Error(failures.join('\n') || 'no container waits');
+      }
+      return true;
+    },
+    { what: `a pod of ${workload.metadata.name} to fail with ${expected}` },
   );
-  return `${reason}: ${message}`;
 }
