@@ -7,7 +7,7 @@ import type { TracedRequest } from './engine/trace-line.ts';
 import type { SharedLayers } from './layers/layer-sharing.ts';
 import { parseAllowance } from './limits/host-allowances.ts';
 import type { Layer } from './manifests/listed-layers.ts';
-import type { ImageAccess } from './manifests/manifests.ts';
+import type { ImageAccess } from './manifests/image-access.ts';
 import { access, type RegistryContext, withHostBackoff } from './registry-context.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 

@@ -8,18 +8,20 @@ import { createContentMemory } from './content/content-memory.ts';
 import { type ContentReaderDeps, createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
 import { createCopyEngine, planEngineMemory } from './engine/regctl.ts';
-import { createHostAllowances } from './limits/host-allowances.ts';
+import { createHostAllowances, type HostAllowances } from './limits/host-allowances.ts';
 import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
 import { createLayerLister } from './content/image-layers.ts';
 import { createSizeCheck } from './content/image-size.ts';
 import { createPartFinder } from './content/image-parts.ts';
 import { LayerSharing } from './layers/layer-sharing.ts';
-import { createAuthorizer } from './manifests/authorizer.ts';
+import type { RegistryDeps } from './manifests/access.ts';
+import { type Authorizer, createAuthorizer } from './manifests/authorizer.ts';
 import { resolveHost, type ResolveHost } from './manifests/forwarding.ts';
 import { createHttpClient } from './manifests/http-client.ts';
 import { createLayerClient } from './manifests/layer-client.ts';
-import { createNotFoundError, createManifestClient, type PinnedAccess } from './manifests/manifests.ts';
+import type { PinnedAccess } from './manifests/image-access.ts';
+import { createManifestClient, createNotFoundError, type ManifestClient } from './manifests/manifests.ts';
 import {
   access,
   type ManifestLookup,
@@ -43,6 +45,8 @@ export interface ImageRegistryOptions {
   readonly requestTimeoutMs?: number;
   readonly killAfterMs?: number;
   readonly resolveHost?: ResolveHost;
+  /** Told once of what a person could mend: in `config.json`, or at a registry that answers wrongly. */
+  readonly onProblem?: (problem: string) => void;
   /** Told how many bytes of a layer were sent to the backup. */
   readonly onSent?: (bytes: number) => void;
   /** Told how many bytes a layer has that the backup took from another of its repositories. */
@@ -70,17 +74,13 @@ const PROGRESS_INTERVAL_MS = 10_000;
 /** Registries as the reconcilers see them: look-ups are made in process, copies by the copy engine. */
 export function createImageRegistry(options: ImageRegistryOptions): BackupImageRegistry {
   const environment = dropUnset(options.environment);
-  const { clock, settings, configFolder, program, killAfterMs } = options;
+  const { clock, settings, configFolder, program, killAfterMs, onProblem = () => {} } = options;
   const http = createHttpClient({ environment, timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS });
   const allowances = createHostAllowances(clock);
   const silences = createHostSilences(clock);
   const requests = { http, clock, resolveHost: options.resolveHost ?? resolveHost, silences };
   const authorizer = createAuthorizer(requests);
-  const manifests = createManifestClient(requests, {
-    authorizer,
-    onAllowance: (host, allowance) => allowances.note(host, allowance),
-    onUncounted: (host) => allowances.noteUncounted(host),
-  });
+  const manifests = createManifests({ requests, authorizer, allowances, onProblem });
   const engine = createCopyEngine({
     program,
     environment,
@@ -96,7 +96,12 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     manifests,
     ...content,
     sharing: new LayerSharing({ client: createLayerClient(requests, authorizer), clock }),
-    find: createCredentialFinder({ folder: configFolder, environment, clock }),
+    find: createCredentialFinder({
+      folder: configFolder,
+      environment,
+      clock,
+      onProblem,
+    }),
     pauses: createHostPauses(clock),
     allowances,
     clock,
@@ -124,6 +129,27 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     }),
     close: () => http.close(),
   };
+}
+
+interface ManifestDeps {
+  readonly requests: RegistryDeps;
+  readonly authorizer: Authorizer;
+  readonly allowances: HostAllowances;
+  readonly onProblem: (problem: string) => void;
+}
+
+/** Manifests of all registries, with what they tell of the downloads that are left. */
+function createManifests({ requests, authorizer, allowances, onProblem }: ManifestDeps): ManifestClient {
+  return createManifestClient(requests, {
+    authorizer,
+    onAllowance: (host, allowance) => allowances.note(host, allowance),
+    onUncounted: (host) => allowances.noteUncounted(host),
+    onDownload: (host, doing) => allowances.check(host, doing),
+    onHeadWrong: (host, status) =>
+      onProblem(
+        `registry ${host} answers ${status} to HEAD of a manifest that it has: it is asked with GET for a day`,
+      ),
+  });
 }
 
 /** What images consist of, all of it by one memory. */

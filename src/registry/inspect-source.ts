@@ -4,7 +4,7 @@ import type { Platforms } from '../images/platforms.ts';
 import type { CopyJob } from '../reconcile/ports.ts';
 import type { SizedImage } from './content/image-size.ts';
 import type { Layer } from './manifests/listed-layers.ts';
-import type { ImageAccess, PinnedAccess } from './manifests/manifests.ts';
+import type { ImageAccess, PinnedAccess } from './manifests/image-access.ts';
 import { MANIFEST_KINDS } from './manifests/media-types.ts';
 import { access, type RegistryContext } from './registry-context.ts';
 import { toApiOrigin } from './registry-address.ts';

@@ -10,7 +10,8 @@ import type { CopyEngine } from './engine/regctl.ts';
 import { DownloadsKeptError, type HostAllowances } from './limits/host-allowances.ts';
 import type { LayerSharing } from './layers/layer-sharing.ts';
 import type { HostPauses } from './limits/host-pauses.ts';
-import type { ImageAccess, ManifestClient } from './manifests/manifests.ts';
+import type { ImageAccess } from './manifests/image-access.ts';
+import type { ManifestClient } from './manifests/manifests.ts';
 import type { CopyTurns } from './limits/copy-turns.ts';
 
 /** What may change while the controller runs. */
@@ -55,16 +56,18 @@ export type ManifestLookup = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
 
 /** @throws {UsageError} when the credentials cannot be read. */
 export async function access(context: RegistryContext, lookup: ManifestLookup): Promise<ImageAccess> {
-  const credential = await context.find(lookup.reference, lookup.side, lookup.signal);
+  const { credential } = await context.find(lookup.reference, lookup.side, lookup.signal);
   return { ...lookup, credential, insecureRegistries: context.settings().insecureRegistries };
 }
 
 /** Leaves a registry alone that asked for it, and takes note when it asks. */
 export async function withHostBackoff<Result>(
-  { pauses }: RegistryContext,
-  { reference, side }: ManifestLookup,
+  context: RegistryContext,
+  lookup: ManifestLookup,
   ask: () => Promise<Result>,
 ): Promise<Result> {
+  const { pauses } = context;
+  const { reference, side } = lookup;
   pauses.check(reference.host, side, `looking up ${formatReference(reference)}`);
   try {
     return await ask();
@@ -76,8 +79,24 @@ export async function withHostBackoff<Result>(
     if (isAsked && error.side === side && error.retryAtMs !== undefined) {
       pauses.remember(reference.host, error.retryAtMs);
     }
-    throw toRegistryError(error, side);
+    throw toRegistryError(await explainRefusal(context, lookup, error), side);
   }
+}
+
+/** A registry that refuses somebody anonymous whose login cannot be used: that says more than the refusal. */
+async function explainRefusal(
+  { find }: RegistryContext,
+  { reference, side, signal }: ManifestLookup,
+  error: unknown,
+): Promise<unknown> {
+  const isRefusal = error instanceof RegistryError && error.reason === 'Unauthorized' && error.side === side;
+  if (!isRefusal || signal.aborted) {
+    return error;
+  }
+  const { problem } = await find(reference, side, signal);
+  return problem !== undefined
+    ? new RegistryError(`${error.message}; ${problem}`, { reason: error.reason, side })
+    : error;
 }
 
 /**

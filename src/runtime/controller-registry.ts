@@ -9,6 +9,7 @@ export interface ControllerRegistryDeps {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly settings: () => RegistrySettings;
+  readonly onProblem?: (problem: string) => void;
   readonly onSent?: (bytes: number) => void;
   readonly onMounted?: (bytes: number) => void;
 }

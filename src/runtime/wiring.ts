@@ -93,6 +93,7 @@ export function buildParts(deps: ControllerDeps): ControllerParts {
   const registry = createControllerRegistry({
     ...deps,
     settings: () => toRegistrySettings(live.current),
+    onProblem: (problem) => log.warn({ problem }, 'registry problem'),
     onSent: (bytes) => metrics.copyBytes.inc(bytes),
     onMounted(bytes) {
       metrics.mountedLayers.inc();

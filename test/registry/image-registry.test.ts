@@ -336,6 +336,29 @@ describe('an image', () => {
   });
 });
 
+it.each([
+  [
+    { credsStore: 'desktop' },
+    /; credential helper docker-credential-desktop, named in config.json, is not there/,
+  ],
+  [
+    { auths: { HOST: { auth: 'Og==' } } },
+    /; entry 1 of "auths" of config.json has neither a user nor a password/,
+  ],
+])(
+  'asks anonymously where %j says nothing that can be used, and says so when it is refused',
+  async (config, said) => {
+    const registry = createRegistry();
+    const source = await startRegistry(({ path }) => (path.includes('/public/') ? FOUND : { status: 401 }));
+    const text = JSON.stringify(config).replace('HOST', source.host);
+    await writeFile(join(configFolder, 'config.json'), text);
+    const find = (name: string): Promise<unknown> =>
+      registry.fetchDigest(parseReference(`${source.host}/${name}`), 'source', signal);
+    expect(await find('public/app')).toBe(DIGEST);
+    await expect(find('private/app')).rejects.toMatchObject({ reason: 'Unauthorized', message: said });
+  },
+);
+
 it('takes broken credentials for a failure that may pass', async () => {
   await writeFile(join(configFolder, 'config.json'), '{');
   const looking = createRegistry().fetchDigest(parseReference('b.io/app:1'), 'source', signal);

@@ -45,10 +45,12 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
   const all = workloads.filter((workload) => findExclusion(workload, scope) === undefined);
   const inScope = new Set(all);
   const selected = chosen.filter((workload) => inScope.has(workload)).map(limitSlots);
+  const problems: string[] = [];
   const registry = createControllerRegistry({
     environment: options.environment,
     clock: systemClock,
     settings: () => toRegistrySettings(settings),
+    onProblem: (problem) => problems.push(problem),
   });
   const client = createWorkloadClient({
     connection,
@@ -81,6 +83,9 @@ async function planRows(connection: Connection, options: PlanOptions): Promise<r
     );
   } finally {
     registry.close();
+    for (const problem of problems) {
+      await terminal.say(`Registry problem: ${problem}`);
+    }
   }
 }
 

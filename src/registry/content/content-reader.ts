@@ -6,7 +6,8 @@ import {
   type ManifestContent,
   parseManifestContent,
 } from '../manifests/manifest-content.ts';
-import type { ImageAccess, ManifestClient, PinnedAccess } from '../manifests/manifests.ts';
+import type { ImageAccess, PinnedAccess } from '../manifests/image-access.ts';
+import type { ManifestClient } from '../manifests/manifests.ts';
 import { toApiOrigin } from '../registry-address.ts';
 
 /**

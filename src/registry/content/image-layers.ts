@@ -1,7 +1,7 @@
 import type { Platforms } from '../../images/platforms.ts';
 import { keepLargest, type Layer } from '../manifests/listed-layers.ts';
 import type { IndexEntry, ManifestContent } from '../manifests/manifest-content.ts';
-import type { PinnedAccess } from '../manifests/manifests.ts';
+import type { PinnedAccess } from '../manifests/image-access.ts';
 import { startTimer, toPart, type WalkDeps, walkParts } from './part-walk.ts';
 
 /**

@@ -1,7 +1,8 @@
 import type { Platforms } from '../../images/platforms.ts';
 import type { ImageParts } from '../../reconcile/ports.ts';
 import { createContentError, type IndexEntry } from '../manifests/manifest-content.ts';
-import { createNotFoundError, type ManifestClient, type PinnedAccess } from '../manifests/manifests.ts';
+import type { PinnedAccess } from '../manifests/image-access.ts';
+import { createNotFoundError, type ManifestClient } from '../manifests/manifests.ts';
 import { toPart, type WalkDeps, walkParts } from './part-walk.ts';
 
 /** Knows what images consist of, and what of it a registry does not have. */

@@ -6,7 +6,7 @@ import {
   MOST_LAYERS_TOGETHER,
 } from '../manifests/image-limits.ts';
 import { createContentError, type IndexEntry, type ManifestContent } from '../manifests/manifest-content.ts';
-import type { PinnedAccess } from '../manifests/manifests.ts';
+import type { PinnedAccess } from '../manifests/image-access.ts';
 import type { ManifestKind } from '../manifests/media-types.ts';
 import { startTimer, toPart, type WalkDeps, walkParts } from './part-walk.ts';
 

@@ -4,7 +4,7 @@ import { isWantedPlatform, type Platforms } from '../../images/platforms.ts';
 import { formatReference } from '../../images/reference.ts';
 import { findExcess } from '../manifests/image-limits.ts';
 import { createContentError, type IndexEntry, type ManifestContent } from '../manifests/manifest-content.ts';
-import type { PinnedAccess } from '../manifests/manifests.ts';
+import type { PinnedAccess } from '../manifests/image-access.ts';
 import type { ReadContent } from './content-reader.ts';
 
 export interface WalkDeps {

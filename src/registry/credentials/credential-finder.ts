@@ -3,22 +3,25 @@ import { join } from 'node:path';
 import type { Clock } from '../../clock.ts';
 import { UsageError, type RegistrySide } from '../../errors.ts';
 import type { Reference } from '../../images/reference.ts';
+import { keepNewest } from '../../keep-newest.ts';
 import { readSmallFile } from '../../small-file.ts';
-import { fetchHelperCredential } from './credential-helper.ts';
-import {
-  findCredential,
-  NO_CREDENTIALS,
-  parseDockerConfig,
-  type Credential,
-  type DockerConfig,
-} from './credentials.ts';
+import { fetchHelperAnswer, type HelperAnswer } from './credential-helper.ts';
+import type { Credential } from './credentials.ts';
+import { type CredentialPlace, findCredential, findProblem } from './find-credential.ts';
+import { type DockerConfig, NO_CREDENTIALS, parseDockerConfig } from './docker-config.ts';
 
-/** Credential to be shown to the registry of a reference; undefined: be anonymous there. */
+export interface FoundCredential {
+  /** To be shown to the registry; undefined: be anonymous there. */
+  readonly credential: Credential | undefined;
+  /** Why there is none although one is meant to be; a clause that quotes no secret. */
+  readonly problem?: string;
+}
+
 export type FindCredential = (
   reference: Reference,
   side: RegistrySide,
   signal: AbortSignal,
-) => Promise<Credential | undefined>;
+) => Promise<FoundCredential>;
 
 export interface CredentialFinderOptions {
   /** Folder of `config.json`; undefined: no credentials. */
@@ -26,34 +29,87 @@ export interface CredentialFinderOptions {
   /** For helper programs, which find their cloud identity in it. */
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  /** Told once of everything in the file that cannot be used, and again when it comes back. */
+  readonly onProblem?: (problem: string) => void;
   readonly helperTimeoutMs?: number;
 }
 
 const HELPER_TIMEOUT_MS = 30_000;
 /** A helper's answer is good for a burst of look-ups; cloud tokens live much longer. */
 const KEEP_HELPER_ANSWER_MS = 60_000;
+/** A cluster has tens of registries; anybody may name more. */
+const MOST_ANSWERS = 1_000;
 
-/** The file is read for every call, because a mounted Secret changes without notice. */
+type HelperPlace = Pick<CredentialPlace & { readonly kind: 'helper' }, 'helper' | 'server'>;
+type Asker = readonly [side: RegistrySide, signal: AbortSignal];
+
+/**
+ * The file is read for every call, because a mounted Secret changes without notice. Where it names a helper that is not
+ * there, as files from a desktop do, the registry is asked anonymously: that of a public image needs no login.
+ */
 export function createCredentialFinder(options: CredentialFinderOptions): FindCredential {
-  const answers = new Map<
-    string,
-    { readonly credential: Credential | undefined; readonly untilMs: number }
-  >();
-  return async (reference, side, signal) => {
-    const place = findCredential(await readDockerConfig(options.folder), reference);
-    if (place?.kind !== 'helper') {
-      return place?.credential;
+  const ask = createHelperMemory(options);
+  const tellEntries = createTeller(options.onProblem);
+  const tellHelpers = createTeller(options.onProblem);
+  const missing = new Map<string, string>();
+
+  async function askHelper({ helper, server }: HelperPlace, ...who: Asker): Promise<FoundCredential> {
+    const answer = await ask({ helper, server }, ...who);
+    missing.delete(helper);
+    if (answer.is === 'no such program') {
+      missing.set(helper, answer.problem);
     }
-    const { helper, server } = place;
+    tellHelpers([...missing.values()]);
+    return {
+      credential: answer.is === 'credential' ? answer.credential : undefined,
+      ...(answer.is === 'no such program' && { problem: answer.problem }),
+    };
+  }
+
+  return async (reference, side, signal) => {
+    const config = await readDockerConfig(options.folder);
+    tellEntries(config.unusable.map(({ problem }) => problem));
+    const place = findCredential(config, reference);
+    if (place?.kind === 'here') {
+      return { credential: place.credential };
+    }
+    const found = place && (await askHelper(place, side, signal));
+    const problem = found?.credential ? undefined : findProblem(config, reference);
+    return { ...(found ?? { credential: undefined }), ...(problem !== undefined && { problem }) };
+  };
+}
+
+/** Tells what was not there the last time. */
+function createTeller(tell: (problem: string) => void = () => {}): (problems: readonly string[]) => void {
+  let before: readonly string[] = [];
+  return (problems) => {
+    const news = problems.filter((problem) => !before.includes(problem));
+    before = problems;
+    for (const problem of news) {
+      tell(problem);
+    }
+  };
+}
+
+/** Asks a helper program, or remembers what it said. */
+function createHelperMemory(
+  options: CredentialFinderOptions,
+): (place: HelperPlace, ...who: Asker) => Promise<HelperAnswer> {
+  const { clock, environment, helperTimeoutMs: timeoutMs = HELPER_TIMEOUT_MS } = options;
+  const answers = new Map<string, { readonly answer: HelperAnswer; readonly untilMs: number }>();
+  return async ({ helper, server }, side, signal) => {
     const key = `${helper} ${server}`;
     const known = answers.get(key);
-    if (known && options.clock.monotonicMs() < known.untilMs) {
-      return known.credential;
+    if (known && clock.monotonicMs() < known.untilMs) {
+      return known.answer;
     }
-    const { environment, helperTimeoutMs: timeoutMs = HELPER_TIMEOUT_MS } = options;
-    const credential = await fetchHelperCredential({ helper, server, side, environment, timeoutMs, signal });
-    answers.set(key, { credential, untilMs: options.clock.monotonicMs() + KEEP_HELPER_ANSWER_MS });
-    return credential;
+    const answer = await fetchHelperAnswer({ helper, server, side, environment, timeoutMs, signal });
+    keepNewest(
+      answers,
+      [key, { answer, untilMs: clock.monotonicMs() + KEEP_HELPER_ANSWER_MS }],
+      MOST_ANSWERS,
+    );
+    return answer;
   };
 }
 

@@ -22,19 +22,29 @@ const NOTHING_STORED = /credentials not found/i;
 /** User name by which a helper says that its secret is a refresh token. */
 const TOKEN_USER = '<token>';
 
+/** A problem is a clause that says what to do. */
+export type HelperAnswer =
+  | { readonly is: 'credential'; readonly credential: Credential }
+  | { readonly is: 'nothing' }
+  | { readonly is: 'no such program'; readonly problem: string };
+
 /**
- * Asks a Docker credential helper (`docker-credential-<helper> get`, registry on stdin, JSON on stdout) for a
- * credential; undefined when it has none for that registry.
+ * Asks a Docker credential helper (`docker-credential-<helper> get`, registry on stdin, JSON on stdout) for the
+ * credential of a registry.
  *
- * @throws {UsageError} when there is no such program.
+ * @throws {UsageError} when it can be no program, or one that cannot be started.
  * @throws {RegistryError} when it fails: most helpers talk to a cloud's token service, which can be down for a while.
  */
-export async function fetchHelperCredential(call: HelperCall): Promise<Credential | undefined> {
+export async function fetchHelperAnswer(call: HelperCall): Promise<HelperAnswer> {
   const program = `docker-credential-${call.helper}`;
   if (!/^[\w.-]+$/.test(call.helper)) {
     throw new UsageError('config.json names a credential helper that cannot be the name of a program');
   }
   const result = await start(program, call);
+  if (result === undefined) {
+    const problem = `credential helper ${program}, named in config.json, is not there: put it into the image, in a folder of PATH, or write the credential into config.json`;
+    return { is: 'no such program', problem };
+  }
   if (result.stopped === 'abort') {
     call.signal.throwIfAborted();
   }
@@ -48,7 +58,8 @@ export async function fetchHelperCredential(call: HelperCall): Promise<Credentia
   return readAnswer(program, call, result.stdout);
 }
 
-async function start(program: string, call: HelperCall): Promise<ProgramResult> {
+/** Undefined when there is no such program. */
+async function start(program: string, call: HelperCall): Promise<ProgramResult | undefined> {
   try {
     return await runProgram({
       program,
@@ -61,16 +72,19 @@ async function start(program: string, call: HelperCall): Promise<ProgramResult> 
   } catch (error) {
     call.signal.throwIfAborted();
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
+    if (code === 'ENOENT') {
+      return undefined;
+    }
     throw new UsageError(
       `credential helper ${program}, named in config.json for ${call.server}, cannot be started (${code}): ` +
-        'put it into the image, in a folder of PATH, or write the credential into config.json',
+        'make it a program that may be executed, or write the credential into config.json',
     );
   }
 }
 
-function readRefusal(program: string, call: HelperCall, { exitCode, stdout }: ProgramResult): undefined {
+function readRefusal(program: string, call: HelperCall, { exitCode, stdout }: ProgramResult): HelperAnswer {
   if (NOTHING_STORED.test(stdout)) {
-    return undefined;
+    return { is: 'nothing' };
   }
   // Helpers write the reason of a failure to stdout, where the secret would be.
   const said = stdout.includes('"Secret"')
@@ -87,7 +101,7 @@ function listEnvironmentSecrets(environment: HelperCall['environment']): readonl
     .map(([, value]) => value);
 }
 
-function readAnswer(program: string, call: HelperCall, stdout: string): Credential {
+function readAnswer(program: string, call: HelperCall, stdout: string): HelperAnswer {
   let answer: z.infer<typeof ANSWER>;
   try {
     answer = ANSWER.parse(JSON.parse(stdout));
@@ -96,7 +110,8 @@ function readAnswer(program: string, call: HelperCall, stdout: string): Credenti
     throw new RegistryError(message, { reason: 'Unknown', side: call.side });
   }
   if (answer.Username === TOKEN_USER) {
-    return { kind: 'identityToken', token: answer.Secret };
+    return { is: 'credential', credential: { kind: 'identityToken', token: answer.Secret } };
   }
-  return { kind: 'password', username: answer.Username, password: answer.Secret };
+  const { Username: username, Secret: password } = answer;
+  return { is: 'credential', credential: { kind: 'password', username, password } };
 }

@@ -3,7 +3,7 @@ import PQueue from 'p-queue';
 import { RegistryError } from '../../errors.ts';
 import type { LayerClient } from '../manifests/layer-client.ts';
 import type { Layer } from '../manifests/listed-layers.ts';
-import type { ImageAccess } from '../manifests/manifests.ts';
+import type { ImageAccess } from '../manifests/image-access.ts';
 import { toApiOrigin } from '../registry-address.ts';
 import type { LayerOwner, LayerPlace, LayerPlaces } from './layer-places.ts';
 import type { MountManners } from './mount-manners.ts';

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import { keepNewest } from '../../keep-newest.ts';
 import type { LayerClient } from '../manifests/layer-client.ts';
 import { keepLargest, type Layer } from '../manifests/listed-layers.ts';
-import type { ImageAccess } from '../manifests/manifests.ts';
+import type { ImageAccess } from '../manifests/image-access.ts';
 import { type CopyClaims, LayerClaims } from './layer-claims.ts';
 import {
   createLayerMounter,

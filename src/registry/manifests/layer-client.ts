@@ -6,7 +6,7 @@ import { createAnswerError } from '../registry-failure.ts';
 import type { Access, RegistryDeps } from './access.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { HttpAnswer } from './http-client.ts';
-import type { ImageAccess } from './manifests.ts';
+import type { ImageAccess } from './image-access.ts';
 import { type RegistryRequest, sendRegistryRequest } from './registry-request.ts';
 
 /** A layer of another repository of the same registry. */

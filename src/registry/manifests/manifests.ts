@@ -1,48 +1,24 @@
-import { createHash } from 'node:crypto';
-
-import { RegistryError, type RegistrySide } from '../../errors.ts';
-import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
+import { RegistryError } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
 import type { RegistryDeps } from './access.ts';
 import { type Authorizer, createAuthorizer } from './authorizer.ts';
 import { readBackupRefusal } from './backup-refusal.ts';
-import { listSecrets, type Credential } from '../credentials/credentials.ts';
+import { listSecrets } from '../credentials/credentials.ts';
+import { createHeadFetcher, type HeadListeners } from './manifest-head.ts';
 import type { HttpAnswer } from './http-client.ts';
+import type { ImageAccess, ManifestHead, PinnedAccess } from './image-access.ts';
+import { checkDigest, hashManifest, isUnknownName, readMediaType } from './manifest-answer.ts';
 import { type Allowance, parseAllowance } from '../limits/host-allowances.ts';
 import { sendRegistryRequest, type Manifest, type RegistryRequest } from './registry-request.ts';
 import { hideSecrets, LONGEST_QUOTED } from '../../plain-text.ts';
 import { toApiOrigin } from '../registry-address.ts';
 import { createAnswerError, type FailedAnswer } from '../registry-failure.ts';
 
-/** One image at one registry, and how to talk to it. */
-export interface ImageAccess {
-  readonly reference: Reference;
-  readonly side: RegistrySide;
-  readonly credential: Credential | undefined;
-  /** Hosts spoken to in plain http. */
-  readonly insecureRegistries: readonly string[];
-  readonly signal: AbortSignal;
-  /** Asked as somebody else than copies are made as: what is left for that one is not what is left for us. */
-  readonly isProbe?: boolean;
-}
-
-export type PinnedAccess = ImageAccess & {
-  readonly reference: { readonly digest: string };
-  /** As large as its index says it is: what has more cannot be it, and is not read. */
-  readonly mostBytes?: number;
-};
-
-/** What a registry says of a manifest. Only the digest has been compared with anything. */
-export interface ManifestHead {
-  readonly digest: string;
-  /** Empty when it does not say. */
-  readonly mediaType: string;
-  /** Undefined when it does not say. */
-  readonly sizeBytes: number | undefined;
-}
-
 /** Manifests of registries, by the distribution API. All methods throw {@link RegistryError}. */
 export interface ManifestClient {
-  /** One HEAD once the registry is known; undefined when it has no such manifest. */
+  /**
+   * One HEAD once the registry is known, or one GET where it answers HEAD wrongly; undefined when it has no such manifest.
+   */
   fetchHead(image: ImageAccess): Promise<ManifestHead | undefined>;
   /** The digest of that alone. */
   fetchDigest(image: ImageAccess): Promise<string | undefined>;
@@ -52,7 +28,7 @@ export interface ManifestClient {
   pushManifest(image: ImageAccess, manifest: Manifest): Promise<void>;
 }
 
-export interface ManifestClientOptions {
+export interface ManifestClientOptions extends HeadListeners {
   /** Told what a source still allows, by host and port of its API. */
   readonly onAllowance?: (host: string, allowance: Allowance) => void;
   /** Told of a source that has a manifest, and says nothing of what it allows. */
@@ -69,7 +45,7 @@ export function createManifestClient(
 
   async function fetchBody(request: RegistryRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
     const answer = await ask({ ...request, method: 'GET' }, image);
-    if (answer.status === 404) {
+    if (answer.status === 404 || isUnknownName(answer)) {
       return undefined;
     }
     if (answer.status !== 200) {
@@ -78,33 +54,11 @@ export function createManifestClient(
     return answer;
   }
 
-  async function fetchHead(image: ImageAccess): Promise<ManifestHead | undefined> {
-    const request = createRequest('HEAD', image);
-    const answer = await ask(request, image);
-    if (answer.status === 404) {
-      return undefined;
-    }
-    if (answer.status !== 200 && answer.status !== 405) {
-      throw fail(request, answer);
-    }
-    const digest = answer.status === 200 ? readDigest(answer) : undefined;
-    if (digest !== undefined) {
-      checkDigest(digest, image, request);
-      return { digest, mediaType: readMediaType(answer), sizeBytes: readLength(answer) };
-    }
-    const whole = await fetchBody(request, image);
-    return (
-      whole && {
-        digest: checkDigest(hashManifest(whole, image, request), image, request),
-        mediaType: readMediaType(whole),
-        sizeBytes: whole.body.length,
-      }
-    );
-  }
+  const fetchHead = createHeadFetcher({ ask, fail, fetchBody, clock: deps.clock }, options);
 
   return {
-    fetchHead,
-    fetchDigest: async (image) => (await fetchHead(image))?.digest,
+    fetchHead: (image) => fetchHead(createRequest('HEAD', image), image),
+    fetchDigest: async (image) => (await fetchHead(createRequest('HEAD', image), image))?.digest,
 
     async fetchManifest(image) {
       const { mostBytes } = image;
@@ -189,43 +143,4 @@ function describeAnswer(request: RegistryRequest, answer: HttpAnswer): FailedAns
     body,
     ...(refusal && { reason: refusal }),
   };
-}
-
-function readDigest({ headers }: HttpAnswer): string | undefined {
-  const digest = headers['docker-content-digest'];
-  return typeof digest === 'string' && isDigest(digest) ? digest : undefined;
-}
-
-function readMediaType({ headers }: HttpAnswer): string {
-  return headers['content-type']?.split(';')[0]?.trim() ?? '';
-}
-
-function readLength({ headers }: HttpAnswer): number | undefined {
-  const bytes = Number(headers['content-length'] ?? Number.NaN);
-  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
-}
-
-/**
- * For registries that do not name the digest. A login page of a proxy has a hash too, so it has to look like
- * a manifest.
- */
-function hashManifest(
-  { body }: HttpAnswer,
-  { reference, side }: ImageAccess,
-  { access }: RegistryRequest,
-): string {
-  if (!/"schemaVersion"\s*:\s*[12]\b/.test(body.toString('utf8'))) {
-    const message = `${access.doing}: ${side} registry ${access.origin.host} sent something that is no manifest`;
-    throw new RegistryError(message, { reason: 'Unknown', side });
-  }
-  const algorithm = reference.digest?.split(':')[0] ?? 'sha256';
-  return `${algorithm}:${createHash(algorithm).update(body).digest('hex')}`;
-}
-
-function checkDigest(digest: string, { reference, side }: ImageAccess, { access }: RegistryRequest): string {
-  if (reference.digest !== undefined && digest !== reference.digest) {
-    const message = `${access.doing}: ${side} registry ${access.origin.host} has ${digest} under this digest`;
-    throw new RegistryError(message, { reason: 'Unknown', side });
-  }
-  return digest;
 }

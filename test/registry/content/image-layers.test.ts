@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { parseReference } from '../../../src/images/reference.ts';
 import { createLayerLister } from '../../../src/registry/content/image-layers.ts';
-import type { PinnedAccess } from '../../../src/registry/manifests/manifests.ts';
+import type { PinnedAccess } from '../../../src/registry/manifests/image-access.ts';
 
 const DIGESTS = ['1', '2'].map((name) => `sha256:${name.repeat(64)}`);
 const TOP = `sha256:${'f'.repeat(64)}`;

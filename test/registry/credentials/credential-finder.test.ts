@@ -8,6 +8,7 @@ import { UsageError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import {
   createCredentialFinder,
+  type FoundCredential,
   readDockerConfig,
 } from '../../../src/registry/credentials/credential-finder.ts';
 import { createTemporaryFolder, writeScript } from '../temporary-folder.ts';
@@ -24,14 +25,27 @@ function writeConfig(config: unknown): Promise<void> {
 }
 
 let monotonicMs = 0;
+let problems: string[];
 function createFinder(helperTimeoutMs = 10_000): (image?: typeof IMAGE) => Promise<unknown> {
+  const find = createFullFinder(helperTimeoutMs);
+  return async (image) => (await find(image)).credential;
+}
+
+function createFullFinder(helperTimeoutMs = 10_000): (image?: typeof IMAGE) => Promise<FoundCredential> {
+  problems = [];
   const environment = {
     PATH: `${folder}:/bin:/usr/bin`,
     CLOUD_ROLE: 'puller',
     CLOUD_SECRET_KEY: 'key/of+ours',
   };
   const clock = { nowMs: () => 0, monotonicMs: () => monotonicMs };
-  const find = createCredentialFinder({ folder, environment, clock, helperTimeoutMs });
+  const find = createCredentialFinder({
+    folder,
+    environment,
+    clock,
+    helperTimeoutMs,
+    onProblem: (problem) => problems.push(problem),
+  });
   return (image = IMAGE) => find(image, 'source', signal);
 }
 
@@ -72,6 +86,22 @@ describe('the config file', () => {
   it('that is very large is not taken', { tags: 'attack-size' }, async () => {
     await writeConfig({ auths: {}, padding: 'x'.repeat(1024 * 1024) });
     await expect(readDockerConfig(folder)).rejects.toThrow('cannot be read (more than 1 MiB)');
+  });
+});
+
+describe('an entry that cannot be used', () => {
+  it('is told once, and again when it has been good meanwhile', async () => {
+    const find = createFullFinder();
+    const problem = 'entry 1 of "auths" of config.json has neither a user nor a password';
+    await writeConfig({ auths: { 'b.io': { auth: 'Og==' } } });
+    expect(await find()).toEqual({ credential: undefined, problem });
+    expect(await find(parseReference('c.io/x'))).toEqual({ credential: undefined });
+    expect(problems).toEqual([problem]);
+    await writeConfig({ auths: {} });
+    await find();
+    await writeConfig({ auths: { 'b.io': { auth: 'Og==' } } });
+    await find();
+    expect(problems).toEqual([problem, problem]);
   });
 });
 
@@ -149,7 +179,29 @@ describe('a credential helper', () => {
     await expect(createFinder(100)()).rejects.toMatchObject({ reason: 'Timeout' });
   });
 
-  it('that is not there is a mistake of the user', async () => {
+  it.each([
+    ['of a registry', { credHelpers: { 'b.io': 'cloud' } }],
+    ['of all registries, as on a desktop', { auths: { 'b.io': {} }, credsStore: 'cloud' }],
+  ])(
+    '%s that is not there leaves the registry to be asked anonymously, and is told once',
+    async (_, config) => {
+      await writeConfig(config);
+      const find = createFullFinder();
+      const problem = expect.stringMatching(
+        /^credential helper docker-credential-cloud, named in config.json, is not there: put it/,
+      );
+      expect(await find()).toEqual({ credential: undefined, problem });
+      expect(await find(parseReference('b.io/other:2'))).toEqual({ credential: undefined, problem });
+      expect(problems).toEqual([problem]);
+      await writeHelper(['echo \'{"Username":"me","Secret":"s"}\'']);
+      monotonicMs += 61_000;
+      expect(await find()).toEqual({ credential: { kind: 'password', username: 'me', password: 's' } });
+      expect(problems).toHaveLength(1);
+    },
+  );
+
+  it('that may not be executed is a mistake of the user', async () => {
+    await writeFile(join(folder, 'docker-credential-cloud'), '', { mode: 0o600 });
     const found = createFinder()();
     await expect(found).rejects.toThrow(UsageError);
     await expect(found).rejects.toThrow(

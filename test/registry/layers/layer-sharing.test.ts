@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { parseReference } from '../../../src/images/reference.ts';
 import { LayerSharing, type SharedCopy } from '../../../src/registry/layers/layer-sharing.ts';
-import type { ImageAccess } from '../../../src/registry/manifests/manifests.ts';
+import type { ImageAccess } from '../../../src/registry/manifests/image-access.ts';
 
 const { signal } = new AbortController();
 const BASE = { digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 24_000_000 };

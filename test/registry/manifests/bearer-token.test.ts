@@ -4,11 +4,8 @@ import { parseReference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
 import { createHostSilences } from '../../../src/registry/limits/host-silences.ts';
-import {
-  createManifestClient,
-  type ImageAccess,
-  type ManifestClient,
-} from '../../../src/registry/manifests/manifests.ts';
+import type { ImageAccess } from '../../../src/registry/manifests/image-access.ts';
+import { createManifestClient, type ManifestClient } from '../../../src/registry/manifests/manifests.ts';
 import { startServer, type Answer, type Handler, type TestServer } from '../servers.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;

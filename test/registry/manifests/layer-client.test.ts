@@ -6,7 +6,7 @@ import { createHostSilences } from '../../../src/registry/limits/host-silences.t
 import { createAuthorizer } from '../../../src/registry/manifests/authorizer.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
 import { createLayerClient, type LayerClient } from '../../../src/registry/manifests/layer-client.ts';
-import type { ImageAccess } from '../../../src/registry/manifests/manifests.ts';
+import type { ImageAccess } from '../../../src/registry/manifests/image-access.ts';
 import { startServer, type Answer, type TestServer } from '../servers.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;

@@ -7,10 +7,11 @@ import { parseReference, type Reference } from '../../../src/images/reference.ts
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
 import { createHostSilences } from '../../../src/registry/limits/host-silences.ts';
+import type { ImageAccess } from '../../../src/registry/manifests/image-access.ts';
 import {
   createManifestClient,
-  type ImageAccess,
   type ManifestClient,
+  type ManifestClientOptions,
 } from '../../../src/registry/manifests/manifests.ts';
 import { startServer, type Answer, type Handler, type TestServer } from '../servers.ts';
 
@@ -25,20 +26,21 @@ const ME: Credential = { kind: 'password', username: 'me', password: 's3cret' };
 const BASIC = `Basic ${Buffer.from('me:s3cret').toString('base64')}`;
 const NOW_MS = 1_000_000;
 
+type ClientOptions = ManifestClientOptions & { readonly timeoutMs?: number };
+
 function denied(message: string): Answer {
   return { status: 403, body: `{"errors":[{"code":"DENIED","message":"${message}"}]}` };
 }
 
-function createClient({ timeoutMs = 10_000 } = {}): ManifestClient {
+let monotonicMs = 0;
+function createClient({ timeoutMs = 10_000, ...options }: ClientOptions = {}): ManifestClient {
   const http = createHttpClient({ environment: {}, timeoutMs });
   onTestFinished(() => http.close());
-  const clock = { nowMs: () => NOW_MS, monotonicMs: () => 0 };
-  return createManifestClient({
-    http,
-    clock,
-    resolveHost: async () => [],
-    silences: createHostSilences(clock),
-  });
+  const clock = { nowMs: () => NOW_MS, monotonicMs: () => monotonicMs };
+  return createManifestClient(
+    { http, clock, resolveHost: async () => [], silences: createHostSilences(clock) },
+    options,
+  );
 }
 
 function anImage(server: TestServer, options: { name?: string; credential?: Credential } = {}): ImageAccess {
@@ -51,6 +53,64 @@ function anImage(server: TestServer, options: { name?: string; credential?: Cred
     signal: new AbortController().signal,
   };
 }
+
+describe('a registry that answers HEAD wrongly', () => {
+  const HEAD = 'HEAD /v2/team/app/manifests/1';
+  const GET = 'GET /v2/team/app/manifests/1';
+
+  it.each([400, 403, 404, 406, 501])(
+    'with %i is asked with GET, and begins with that for a day',
+    async (status) => {
+      const server = await startServer(({ method }) => (method === 'HEAD' ? { status } : FOUND));
+      const told: unknown[] = [];
+      const client = createClient({ onHeadWrong: (...news) => told.push(news) });
+      expect(await client.fetchDigest(anImage(server))).toBe(DIGEST);
+      expect(await client.fetchHead(anImage(server))).toMatchObject({
+        digest: DIGEST,
+        sizeBytes: MANIFEST.length,
+      });
+      expect(server.lines()).toEqual([HEAD, GET, GET]);
+      expect(told).toEqual([[server.host, status]]);
+      monotonicMs += 24 * 3_600_000;
+      expect(await client.fetchDigest(anImage(server))).toBe(DIGEST);
+      expect(server.lines().slice(3)).toEqual([HEAD, GET]);
+    },
+  );
+
+  it('is believed once it has answered one rightly: not found is not found', async () => {
+    const server = await startServer(({ path }) => (path.endsWith('/1') ? FOUND : { status: 404 }));
+    const client = createClient();
+    expect(await client.fetchDigest(anImage(server, { name: 'team/app:0' }))).toBeUndefined();
+    await client.fetchDigest(anImage(server));
+    expect(await client.fetchDigest(anImage(server, { name: 'team/app:2' }))).toBeUndefined();
+    const missing = (method: string, tag: number): string => `${method} /v2/team/app/manifests/${tag}`;
+    expect(server.lines()).toEqual([missing('HEAD', 0), missing('GET', 0), HEAD, missing('HEAD', 2)]);
+  });
+
+  it('says with GET why it refuses', async () => {
+    const server = await startServer(() => denied('not yours'));
+    const found = createClient().fetchDigest(anImage(server));
+    await expect(found).rejects.toThrow(/403 Forbidden to GET manifest \(DENIED: not yours\)/);
+  });
+
+  it('is not asked for a download that is kept for the nodes', async () => {
+    const server = await startServer(({ method }) => (method === 'HEAD' ? { status: 404 } : FOUND));
+    const kept = new RegistryError('kept', { reason: 'RateLimited', side: 'source' });
+    const onDownload = (): never => {
+      throw kept;
+    };
+    const client = createClient({ onDownload });
+    await expect(client.fetchDigest(anImage(server))).rejects.toBe(kept);
+    expect(server.lines()).toEqual([HEAD]);
+    expect(await client.fetchDigest({ ...anImage(server), side: 'backup' })).toBe(DIGEST);
+  });
+
+  it('that knows no such repository yet does not have the image', async () => {
+    const body = '{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}';
+    const server = await startServer(() => ({ status: 400, body }));
+    expect(await createClient().fetchDigest(anImage(server))).toBeUndefined();
+  });
+});
 
 describe('looking up a digest', () => {
   it('takes one HEAD, for every kind of manifest', async () => {

@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { parseReference } from '../../../src/images/reference.ts';
-import {
-  findCredential,
-  parseDockerConfig,
-  type Credential,
-} from '../../../src/registry/credentials/credentials.ts';
-
-const base64 = (text: string): string => Buffer.from(text).toString('base64');
+import { findCredential } from '../../../src/registry/credentials/find-credential.ts';
+import { parseDockerConfig } from '../../../src/registry/credentials/docker-config.ts';
 
 /** A config in which the user of every key is the key itself. */
 function configFor(keys: readonly string[]): string {
@@ -77,49 +72,6 @@ describe('a key', () => {
   ])('of %j the most specific wins for %s', (keys, image, winner) => {
     expect(findUser(keys, image)).toBe(winner);
     expect(findUser(keys.toReversed(), image)).toBe(winner);
-  });
-});
-
-describe('an entry', () => {
-  it.each<[object, Credential | undefined]>([
-    [{ auth: base64('me:pass:word') }, { kind: 'password', username: 'me', password: 'pass:word' }],
-    [{ auth: base64('me:pässwörd\0\0') }, { kind: 'password', username: 'me', password: 'pässwörd' }],
-    [
-      { username: 'me', password: 'p' },
-      { kind: 'password', username: 'me', password: 'p' },
-    ],
-    [
-      { auth: base64('x:y'), username: 'me', password: 'p' },
-      { kind: 'password', username: 'me', password: 'p' },
-    ],
-    [
-      { auth: base64('0000:'), identitytoken: 't' },
-      { kind: 'identityToken', token: 't' },
-    ],
-    [{ auth: '', email: 'me@b.io' }, undefined],
-    [{}, undefined],
-  ])('%j is read', (entry, credential) => {
-    const config = parseDockerConfig(JSON.stringify({ auths: { 'b.io': entry } }));
-    expect(findCredential(config, parseReference('b.io/x'))).toEqual(
-      credential && { kind: 'here', credential },
-    );
-  });
-
-  it.each([
-    'not json s3cret',
-    '["s3cret"]',
-    'null',
-    JSON.stringify({ auths: { 'b.io': 's3cret' } }),
-    JSON.stringify({ auths: { 'b.io': { auth: base64('s3cret') } } }),
-    JSON.stringify({ auths: { 'b.io': { username: ['s3cret'] } } }),
-  ])('that is broken is refused without being quoted: %s', (text) => {
-    const parse = (): unknown => parseDockerConfig(text);
-    expect(parse).toThrow(/JSON|form|base64/);
-    expect(parse).not.toThrow(/s3cret|czNjcmV0/);
-  });
-
-  it('that has nothing is no error', () => {
-    expect(findCredential(parseDockerConfig('{"auths":null}'), parseReference('b.io/x'))).toBeUndefined();
   });
 });
 
