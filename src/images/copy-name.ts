@@ -93,7 +93,17 @@ function findPrefixTextProblem(text: string): string | undefined {
     return 'it is empty';
   }
   const hasTagOrDigest = !text.includes('://') && /@|\/[^/]*:/.test(text);
-  return hasTagOrDigest ? 'it has a tag or a digest' : undefined;
+  return hasTagOrDigest ? 'it has a tag or a digest' : findHostProblem(text);
+}
+
+/** A first word that is no host means Docker Hub to those who know images, and a Service of the cluster to those who know that. */
+function findHostProblem(text: string): string | undefined {
+  const [first = ''] = text.split('/');
+  const isWord = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/.test(first) && first !== 'localhost';
+  return isWord
+    ? `${quote(first)} can mean an account of Docker Hub, which is written docker.io/${first}, or a registry, which is ` +
+        `written with a domain or a port: ${first}.namespace.svc or ${first}:5000`
+    : undefined;
 }
 
 function findPrefixLimit({ host, path }: BackupPrefix): string | undefined {

@@ -61,18 +61,20 @@ export function trueOrFalse(fallback: 'true' | 'false'): SettingValue<boolean> {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Go's notation, as the users of the original know it: `90s`, `1h30m`. */
+/** Go's notation, as the users of the original know it: `90s`, `1h30m`, `1.5h`. To the millisecond. */
 function parseDurationMs(text: string): number | undefined {
-  if (!/^(?:\d{1,9}(?:ms|s|m|h))+$/.test(text)) {
+  if (!/^(?:(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?:ms|s|m|h))+$/.test(text)) {
     return undefined;
   }
-  const parts = text.matchAll(/(\d+)(ms|s|m|h)/g);
-  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0);
+  const parts = text.matchAll(/([\d.]+)(ms|s|m|h)/g);
+  return Math.round(
+    [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0),
+  );
 }
 
 export function durationMs(fallback: string): SettingValue<number> {
   return value(fallback, {
-    allowed: 'a duration between 1s and 168h, such as 30s, 10m or 1h30m',
+    allowed: 'a duration between 1s and 168h, such as 30s, 1h30m or 1.5h',
     parse(text) {
       const ms = parseDurationMs(text);
       return ms === undefined || ms < 1000 || ms > 7 * 24 * 3_600_000 ? undefined : ms;

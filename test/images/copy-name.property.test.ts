@@ -23,7 +23,7 @@ const PREFIXES = [
   'b.example/p',
   'b.example',
   'localhost:5000',
-  'u',
+  'docker.io/u',
   'registry.gitlab.com/g/p',
   `b.example/${'p/'.repeat(58)}p`,
 ];

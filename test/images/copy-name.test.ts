@@ -49,11 +49,10 @@ describe('REGISTRY_PREFIX', () => {
     ['localhost', 'localhost', ''],
     ['localhost:5000/p', 'localhost:5000', 'p'],
     ['[::1]:5000/p', '[::1]:5000', 'p'],
-    ['u', 'docker.io', 'u'],
     ['docker.io/u', 'docker.io', 'u'],
     ['index.docker.io/u', 'docker.io', 'u'],
     ['Registry.Example.com/p', 'registry.example.com', 'p'],
-    ['constructor', 'docker.io', 'constructor'],
+    ['docker.io/constructor', 'docker.io', 'constructor'],
   ])('%j is read as host %s and path %j', (text, host, path) => {
     expect(parsePrefix(text)).toEqual({ host, path });
   });
@@ -72,6 +71,13 @@ describe('REGISTRY_PREFIX', () => {
     ['my_registry.example/p', 'has an underscore'],
     ['b.example:99999/p', 'the port of the host "b.example:99999" is not between 1 and 65535'],
     ['b.example/p\u001B[31m', 'the character U+001B is not allowed'],
+    [
+      'backup',
+      '"backup" can mean an account of Docker Hub, which is written docker.io/backup, or a registry',
+    ],
+    ['backup/images', 'written with a domain or a port: backup.namespace.svc or backup:5000'],
+    ['my-backup/', 'docker.io/my-backup'],
+    ['constructor', 'docker.io/constructor'],
     ['docker.io', 'Docker Hub needs a namespace, such as docker.io/your-name'],
     ['index.docker.io/', 'Docker Hub needs a namespace'],
     ['docker.io/library', 'Docker Hub needs a namespace'],
@@ -98,9 +104,9 @@ describe('an image', () => {
     ['localhost:5000/x', 'localhost:5000', true],
     ['localhost:50000/x', 'localhost:5000', false],
     ['u/x', 'docker.io/u', true],
-    ['index.docker.io/u/x', 'u', true],
-    ['u', 'u', false],
-    ['nginx', 'u', false],
+    ['index.docker.io/u/x', 'docker.io/u', true],
+    ['u', 'docker.io/u', false],
+    ['nginx', 'docker.io/u', false],
   ])('%s under the prefix %s counts as a copy: %s', (image, prefix, expected) => {
     expect(isCopy(parseReference(image), parsePrefix(prefix))).toBe(expected);
   });
@@ -121,15 +127,15 @@ describe('the repository of a copy', () => {
   });
 
   it.each([
-    ['nginx', 'u', 'docker.io/u/docker-io-library-nginx-7e59ad6432'],
+    ['nginx', 'docker.io/u', 'docker.io/u/docker-io-library-nginx-7e59ad6432'],
     ['nginx', 'registry.gitlab.com/g/p', 'registry.gitlab.com/g/p/docker-io-library-nginx-7e59ad6432'],
     [
       'nginx',
       'registry.gitlab.example:5050/g/p',
       'registry.gitlab.example:5050/g/p/docker-io-library-nginx-7e59ad6432',
     ],
-    ['gcr.io/a-b/c', 'u', 'docker.io/u/gcr-io-a-b-c-'],
-    ['gcr.io/a/b-c', 'u', 'docker.io/u/gcr-io-a-b-c-'],
+    ['gcr.io/a-b/c', 'docker.io/u', 'docker.io/u/gcr-io-a-b-c-'],
+    ['gcr.io/a/b-c', 'docker.io/u', 'docker.io/u/gcr-io-a-b-c-'],
   ])('of %s is flat below %s, which has no room for more levels', (source, prefix, expected) => {
     expect(repositoryOf(source, prefix)).toContain(expected);
   });

@@ -46,12 +46,21 @@ it.each([
   ['90s', 90_000],
   ['1h30m', 5_400_000],
   ['1500ms', 1500],
+  ['1.5h', 5_400_000],
+  ['1h0.5m', 3_630_000],
+  ['.5m', 30_000],
+  ['1.s', 1000],
+  ['1.0004s', 1000],
 ])('reads the duration %s', (text, ms) => {
   expect(parseSettings({ ...PREFIX, REQUEUE_AFTER: text }, {}).REQUEUE_AFTER).toBe(ms);
 });
 
 it.each([
   ['REQUEUE_AFTER', '10', /REQUEUE_AFTER must be a duration/],
+  ['REQUEUE_AFTER', '1.5.5h', /REQUEUE_AFTER must be a duration/],
+  ['REQUEUE_AFTER', '.h', /REQUEUE_AFTER must be a duration/],
+  ['REQUEUE_AFTER', '1,5h', /REQUEUE_AFTER must be a duration/],
+  ['REQUEUE_AFTER', '0.9s', /REQUEUE_AFTER must be a duration/],
   ['REQUEUE_AFTER', '0s', /REQUEUE_AFTER must be a duration/],
   ['REQUEUE_AFTER', '-5s', /REQUEUE_AFTER must be a duration/],
   ['COPY_CONCURRENCY', '0', /COPY_CONCURRENCY must be a whole number from 1 to 64/],

@@ -148,13 +148,19 @@ function readPods(slot: Slot, facts: RunningFacts): Pick<CopiedSlot, 'reports' |
   };
 }
 
+/** In whatever case; the brackets of an IPv6 address stand for themselves. */
+function isNamedHost(host: string, patterns: readonly string[]): boolean {
+  const toGlob = (pattern: string): string => pattern.toLowerCase().replaceAll(/[[\]]/g, '[$&]');
+  return patterns.some((pattern) => posix.matchesGlob(host.toLowerCase(), toGlob(pattern)));
+}
+
 function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
   if (isCopy(source, facts.prefix)) {
     return { is: 'left alone', slot, why: 'is a copy' };
   }
-  if (!facts.sourceHosts.some((pattern) => posix.matchesGlob(source.host, pattern))) {
+  if (!isNamedHost(source.host, facts.sourceHosts)) {
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }

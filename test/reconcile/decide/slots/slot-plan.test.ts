@@ -67,6 +67,20 @@ it('refuses a source whose host is not allowed', { tags: 'attack-text' }, () => 
   expect(sourceOf(plan(aSlot('a.corp:5000/x:1'), { sourceHosts: ['*.corp:5000'] }))).toBe('a.corp:5000/x:1');
 });
 
+it.each([
+  ['[::1]:5000', '[::1]:5000/x:1'],
+  ['[fd00::*]:5000', '[fd00::a]:5000/x:1'],
+  ['GHCR.io', 'ghcr.io/x:1'],
+  ['*.corp', 'Registry.Corp/x:1'],
+  ['docker.io', 'nginx:1'],
+])('lets images of the host %s be copied: %s', (pattern, image) => {
+  expect(plan(aSlot(image), { sourceHosts: [pattern] })).toMatchObject({ is: 'to be backed up' });
+});
+
+it('takes the brackets of an address for no class of characters', { tags: 'attack-text' }, () => {
+  expect(plan(aSlot('1:5000/x:1'), { sourceHosts: ['[::1]:5000'] })).toMatchObject({ is: 'refused' });
+});
+
 describe('which digest runs', () => {
   const slot = aSlot('nginx:1.27');
   const workload = aWorkload({ slots: [slot] });
