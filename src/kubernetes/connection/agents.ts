@@ -31,9 +31,12 @@ function isSameIdentity(one: TlsIdentity, other: TlsIdentity): boolean {
 }
 
 /** Certificates and key are parsed here, and not again for every connection. */
-function prepareTls({ servername, rejectUnauthorized, ...identity }: TlsIdentity): object {
+function prepareTls(
+  { servername, rejectUnauthorized, ...identity }: TlsIdentity,
+  trusted: Target['trusted'],
+): object {
   return {
-    secureContext: createSecureContext(withoutUndefined(identity)),
+    secureContext: createSecureContext(withoutUndefined({ ...identity, ca: identity.ca ?? trusted })),
     ...withoutUndefined({ servername, rejectUnauthorized }),
   };
 }
@@ -52,7 +55,7 @@ export function createAgents(target: Target): Agents {
     const { proxyUrl } = target;
     const way = proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } };
     const kept = { ...way, keepAlive: true, keepAliveMsecs: TCP_KEEP_ALIVE_MS, timeout: IDLE_MS };
-    const secure = isPlain ? undefined : prepareTls(tls);
+    const secure = isPlain ? undefined : prepareTls(tls, target.trusted);
     identity = tls;
     request = secure ? new HttpsAgent({ ...kept, ...secure }) : new HttpAgent(kept);
     watch = secure ? new HttpsAgent({ ...way, ...secure }) : new HttpAgent(way);

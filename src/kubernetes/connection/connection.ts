@@ -4,8 +4,10 @@ import { delimiter, join } from 'node:path';
 
 import { type Clock, systemClock } from '../../clock.ts';
 import { UsageError } from '../../errors.ts';
+import { findEnvironmentProxy } from '../../network/environment-proxy.ts';
+import { readTrustedCertificates } from '../../network/trusted-certificates.ts';
 import { type ClientLimits, type Connection, connectTo } from './api-client.ts';
-import { findEnvironmentProxy } from './environment-proxy.ts';
+
 import { createInClusterTarget, SERVICE_ACCOUNT_FOLDER } from './in-cluster.ts';
 import { createKubeConfigTarget } from './kubeconfig.ts';
 import type { Target } from './target.ts';
@@ -61,5 +63,6 @@ export async function createConnection(options: ConnectionOptions): Promise<Conn
     throw new UsageError(`server ${target.server.href} is neither http nor https`);
   }
   const proxyUrl = target.proxyAgent ? undefined : findEnvironmentProxy(target.server, options.environment);
-  return connectTo({ ...target, proxyUrl }, { userAgent, clock, ...(limits ? { limits } : {}) });
+  const trusted = readTrustedCertificates(options.environment);
+  return connectTo({ ...target, proxyUrl, trusted }, { userAgent, clock, ...(limits ? { limits } : {}) });
 }

@@ -30,4 +30,6 @@ export interface Target {
   readonly proxyAgent?: Agent | undefined;
   /** Of the environment, when the kubeconfig has none. */
   readonly proxyUrl?: string | undefined;
+  /** Who may vouch for a server whose authority is not named; undefined: those that Node trusts. */
+  readonly trusted?: readonly string[] | undefined;
 }

@@ -1,10 +1,10 @@
 import http from 'node:http';
 import https from 'node:https';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 
 import { orAborted } from '../../clock.ts';
-import { UsageError } from '../../errors.ts';
-import { readSmallFileSync } from '../../small-file.ts';
+import { findEnvironmentProxy } from '../../network/environment-proxy.ts';
+import { readTrustedCertificates } from '../../network/trusted-certificates.ts';
 
 export interface HttpRequest {
   readonly method: 'HEAD' | 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -45,10 +45,7 @@ export interface HttpClient {
 }
 
 export interface HttpClientOptions {
-  /**
-   * HTTPS_PROXY and the like are obeyed where the running Node can (22.21, 24.5); SSL_CERT_FILE is trusted as
-   * well.
-   */
+  /** HTTPS_PROXY and the like are obeyed, SSL_CERT_FILE and SSL_CERT_DIR trusted, as the copy engine does. */
   readonly environment: Readonly<Record<string, string>>;
   /** From the first byte sent to the last byte read. */
   readonly timeoutMs: number;
@@ -56,27 +53,63 @@ export interface HttpClientOptions {
 
 const MAX_BODY_BYTES = 64 * 1024;
 const CONNECTIONS_PER_HOST = 8;
-/** Those of systems have a quarter of a megabyte. */
-const LONGEST_BUNDLE_BYTES = 4 * 1024 * 1024;
 /** Answers that announce another one (1xx): servers send one or two. */
 const MOST_ANNOUNCEMENTS = 16;
 const SWITCHING_PROTOCOLS = 101;
 
+interface Agents {
+  pick(url: URL): http.Agent;
+  destroy(): void;
+}
+
+/** One pool for each way to go: in the clear or encrypted, directly or through the proxy that the environment names. */
+function createAgents(environment: HttpClientOptions['environment']): Agents {
+  // Read once: Node would read what it is given anew for every connection.
+  const trusted = readTrustedCertificates(environment);
+  const secureContext = trusted && createSecureContext({ ca: [...trusted] });
+  const agents = new Map<string, http.Agent>();
+
+  function create(isPlain: boolean, proxy: string | undefined): http.Agent {
+    const way = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+    const options = { ...way, keepAlive: true, maxSockets: CONNECTIONS_PER_HOST };
+    return isPlain
+      ? new http.Agent(options)
+      : new https.Agent({ ...options, ...(secureContext && { secureContext }) });
+  }
+
+  return {
+    pick(url) {
+      const proxy = findEnvironmentProxy(url, environment);
+      const key = `${url.protocol} ${proxy ?? ''}`;
+      const agent = agents.get(key) ?? create(url.protocol === 'http:', proxy);
+      agents.set(key, agent);
+      return agent;
+    },
+    destroy() {
+      for (const agent of agents.values()) {
+        agent.destroy();
+      }
+    },
+  };
+}
+
 /**
  * One pool of connections for all look-ups: a handshake for each would cost more than the look-ups
  * themselves.
+ *
+ * @throws {UsageError} when the environment names certificates or a proxy that cannot be used.
  */
 export function createHttpClient({ environment, timeoutMs }: HttpClientOptions): HttpClient {
-  const options = { keepAlive: true, maxSockets: CONNECTIONS_PER_HOST, proxyEnv: { ...environment } };
-  const secureContext = createTrust(environment['SSL_CERT_FILE']);
-  const plain = new http.Agent(options);
-  const encrypted = new https.Agent({ ...options, ...(secureContext && { secureContext }) });
+  const agents = createAgents(environment);
+  for (const scheme of ['http', 'https']) {
+    agents.pick(new URL(`${scheme}://registry.invalid`));
+  }
 
   async function send(request: HttpRequest): Promise<HttpAnswer> {
     request.signal.throwIfAborted();
     const deadline = AbortSignal.timeout(timeoutMs);
     const signal = AbortSignal.any([request.signal, deadline]);
-    const agent = request.url.protocol === 'https:' ? encrypted : plain;
+    const agent = agents.pick(request.url);
     try {
       return await exchange(request, agent, signal);
     } catch (error) {
@@ -93,10 +126,7 @@ export function createHttpClient({ environment, timeoutMs }: HttpClientOptions):
 
   return {
     send,
-    close() {
-      plain.destroy();
-      encrypted.destroy();
-    },
+    close: () => agents.destroy(),
   };
 }
 
@@ -181,25 +211,4 @@ async function readBody(incoming: http.IncomingMessage, maxBytes: number): Promi
 /** Node's codes say it shortest (`ECONNREFUSED`); an error for several addresses has no message of its own. */
 function describeFailure(error: NodeJS.ErrnoException): string {
   return error.code ?? (error.message || 'connection failed');
-}
-
-/**
- * The copy engine trusts SSL_CERT_FILE in place of the system's bundle; Node would not look at it, and would read what it
- * is given anew for every connection.
- *
- * @throws {UsageError} when it cannot be read.
- */
-function createTrust(path: string | undefined): SecureContext | undefined {
-  if (!path) {
-    return undefined;
-  }
-  try {
-    const bundle = readSmallFileSync(path, LONGEST_BUNDLE_BYTES);
-    return createSecureContext({ ca: [...getCACertificates('default'), bundle] });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'error';
-    throw new UsageError(
-      `SSL_CERT_FILE ${path} cannot be read (${code}): mount the CA bundle there or unset it`,
-    );
-  }
 }

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
 
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import {
   createHttpClient,
@@ -183,9 +183,41 @@ it('does not start with a bundle that it cannot read', () => {
   );
 });
 
-it('goes through the proxy that the environment names, where Node can', async () => {
-  const proxy = await startServer(({ path }) => ({ status: 200, body: path }));
-  const client = createClient({ environment: { HTTP_PROXY: proxy.origin } });
-  const answer = await client.send(aRequest('http://registry.invalid'));
-  expect(answer.body.toString()).toBe('http://registry.invalid/x');
+it('trusts the files in the folders of SSL_CERT_DIR', async () => {
+  const folder = await createTemporaryFolder();
+  await writeFile(join(folder, 'ca.pem'), LOCALHOST_CERTIFICATE);
+  const server = await startServer(() => ({ status: 200 }), { tls: true });
+  const client = createClient({ environment: { SSL_CERT_DIR: folder } });
+  expect(await client.send(aRequest(server.origin))).toMatchObject({ status: 200 });
+});
+
+describe('a proxy in the environment', () => {
+  const viaProxy = 'http://registry.invalid/x';
+
+  it.each(['with', 'without'])('is gone through, written %s a scheme', async (scheme) => {
+    const proxy = await startServer(({ path }) => ({ status: 200, body: path }));
+    const written = scheme === 'with' ? proxy.origin : proxy.host;
+    const client = createClient({ environment: { HTTP_PROXY: written } });
+    const answer = await client.send(aRequest('http://registry.invalid'));
+    expect(answer.body.toString()).toBe(viaProxy);
+  });
+
+  it.each(['0.0.0.0/8', 'other.invalid 0.0.0.0', '*'])(
+    'is not used where NO_PROXY=%s',
+    async (exceptions) => {
+      const proxy = await startServer(() => ({ status: 500 }));
+      const server = await startServer(() => ({ status: 200 }));
+      const client = createClient({ environment: { HTTP_PROXY: proxy.origin, NO_PROXY: exceptions } });
+      // This machine as well, and no loopback address, which no proxy would be asked for.
+      const anywhere = server.origin.replace('127.0.0.1', '0.0.0.0');
+      expect(await client.send(aRequest(anywhere))).toMatchObject({ status: 200 });
+    },
+  );
+
+  it('that cannot be one is refused at the start, unquoted', { tags: 'attack-secret' }, () => {
+    const create = (): unknown =>
+      createClient({ environment: { HTTPS_PROXY: 'socks5://me:s3cret@proxy:1080' } });
+    expect(create).toThrow(/HTTPS_PROXY is no proxy that can be used: write http/);
+    expect(create).not.toThrow(/s3cret/);
+  });
 });

@@ -1,5 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
+import { UsageError } from '../errors.ts';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 function read(environment: Environment, name: string): string {
@@ -44,14 +46,17 @@ function isLoopback(host: string): boolean {
 }
 
 /**
- * The proxy that HTTPS_PROXY and NO_PROXY name for a server, read as kubectl and other controllers read them: NO_PROXY
- * has names, domains, addresses, and ranges such as `10.96.0.0/12`, which Node would not understand.
+ * The proxy that HTTPS_PROXY (HTTP_PROXY for plain HTTP) and NO_PROXY name for a server, read as kubectl, other controllers
+ * and the copy engine read them: NO_PROXY has names, domains, addresses, and ranges such as `10.96.0.0/12`, which Node would
+ * not understand. A proxy without a scheme is spoken to in plain HTTP.
  *
- * @returns undefined when the server is to be reached directly.
+ * @returns the address of the proxy; undefined when the server is to be reached directly.
+ * @throws {UsageError} when the variable names no proxy that could be used; its value, which may hold a password, is not quoted.
  */
 export function findEnvironmentProxy(server: URL, environment: Environment): string | undefined {
   const isPlain = server.protocol === 'http:';
-  const proxy = read(environment, isPlain ? 'HTTP_PROXY' : 'HTTPS_PROXY');
+  const name = isPlain ? 'HTTP_PROXY' : 'HTTPS_PROXY';
+  const proxy = read(environment, name);
   const host = server.hostname.replace(/^\[(.*)\]$/u, '$1').toLowerCase();
   if (proxy === '' || isLoopback(host)) {
     return undefined;
@@ -63,5 +68,13 @@ export function findEnvironmentProxy(server: URL, environment: Environment): str
   const isDirect = exceptions.some(
     (entry) => entry === '*' || (entry !== '' && isExcepted(host, port, entry)),
   );
-  return isDirect ? undefined : proxy;
+  return isDirect ? undefined : parseProxy(proxy, name);
+}
+
+function parseProxy(text: string, name: string): string {
+  const proxy = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (proxy === null || !['http:', 'https:'].includes(proxy.protocol)) {
+    throw new UsageError(`${name} is no proxy that can be used: write http://proxy.example.com:3128`);
+  }
+  return proxy.href;
 }

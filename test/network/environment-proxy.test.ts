@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { findEnvironmentProxy } from '../../../src/kubernetes/connection/environment-proxy.ts';
+import { UsageError } from '../../src/errors.ts';
+import { findEnvironmentProxy } from '../../src/network/environment-proxy.ts';
 
 const PROXY = 'http://proxy.example:3128';
 
@@ -29,9 +30,26 @@ it.each([
   ['http://api.example.com', '', undefined],
 ])('%s with NO_PROXY=%j goes through %s', (server, exceptions, expected) => {
   const environment = { HTTPS_PROXY: PROXY, NO_PROXY: exceptions };
-  expect(findEnvironmentProxy(new URL(server), environment)).toBe(expected);
+  expect(findEnvironmentProxy(new URL(server), environment)).toBe(expected && `${expected}/`);
 });
 
 it('is found under lower-case names too', () => {
-  expect(findEnvironmentProxy(new URL('https://api.example.com'), { https_proxy: PROXY })).toBe(PROXY);
+  const environment = { https_proxy: PROXY };
+  expect(findEnvironmentProxy(new URL('https://api.example.com'), environment)).toBe(`${PROXY}/`);
 });
+
+it('needs no scheme', () => {
+  const environment = { HTTP_PROXY: 'me:pass@proxy.example:3128' };
+  expect(findEnvironmentProxy(new URL('http://b.io'), environment)).toBe(
+    'http://me:pass@proxy.example:3128/',
+  );
+});
+
+it.each(['socks5://proxy.example', 'http://', 'proxy example', 'http://proxy:99999'])(
+  'is refused when it is no proxy: %s',
+  (proxy) => {
+    const find = (): unknown => findEnvironmentProxy(new URL('https://b.io'), { HTTPS_PROXY: proxy });
+    expect(find).toThrow(UsageError);
+    expect(find).toThrow(/^HTTPS_PROXY is no proxy that can be used/);
+  },
+);
