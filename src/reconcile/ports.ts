@@ -108,6 +108,8 @@ export interface CopyJob {
   readonly platforms?: Platforms;
   /** The backup has the image, but not all that it consists of: everything is looked up there, and sent if missing. */
   readonly isRepair?: boolean;
+  /** The backup refuses to say what it has of the repository: whether it may be written to is tried first, before anything is fetched. */
+  readonly isUnseen?: boolean;
   /** Who waits for it; nobody that is known when it is left out. */
   readonly share?: CopyShare;
   /** Called when no other copy has to be waited for any more. */

@@ -22,7 +22,7 @@ export async function copyImage(
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
   const inTurn = async (): Promise<CopyAmounts> => {
-    const layers = await context.looks.run(turn, () => inspectSource(context, job, signal), signal);
+    const layers = await context.looks.run(turn, () => look(context, job, signal), signal);
     const lookedAtMs = context.clock.monotonicMs();
     return context.turns.run(
       turn,
@@ -31,6 +31,14 @@ export async function copyImage(
     );
   };
   return withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
+}
+
+/** Where the backup does not say what it has, its word on writing comes before anything is fetched: a download may be counted. */
+async function look(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<readonly Layer[]> {
+  if (job.isUnseen) {
+    await context.layers.tryUpload(await access(context, { reference: job.copy, side: 'backup', signal }));
+  }
+  return inspectSource(context, job, signal);
 }
 
 interface Copying {

@@ -81,6 +81,7 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const requests = { http, clock, resolveHost: options.resolveHost ?? resolveHost, silences };
   const authorizer = createAuthorizer(requests);
   const manifests = createManifests({ requests, authorizer, allowances, onProblem });
+  const layers = createLayerClient(requests, authorizer);
   const engine = createCopyEngine({
     program,
     environment,
@@ -95,7 +96,8 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     engine,
     manifests,
     ...content,
-    sharing: new LayerSharing({ client: createLayerClient(requests, authorizer), clock }),
+    layers,
+    sharing: new LayerSharing({ client: layers, clock }),
     find: createCredentialFinder({
       folder: configFolder,
       environment,

@@ -11,6 +11,7 @@ import { DownloadsKeptError, type HostAllowances } from './limits/host-allowance
 import type { LayerSharing } from './layers/layer-sharing.ts';
 import type { HostPauses } from './limits/host-pauses.ts';
 import type { ImageAccess } from './manifests/image-access.ts';
+import type { LayerClient } from './manifests/layer-client.ts';
 import type { ManifestClient } from './manifests/manifests.ts';
 import type { CopyTurns } from './limits/copy-turns.ts';
 
@@ -35,6 +36,7 @@ export interface RegistryContext {
   readonly isRead: (digest: string) => boolean;
   readonly checkSize: CheckSize;
   readonly listLayers: ListLayers;
+  readonly layers: Pick<LayerClient, 'tryUpload'>;
   readonly sharing: LayerSharing;
   readonly find: FindCredential;
   readonly pauses: HostPauses;

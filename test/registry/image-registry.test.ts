@@ -73,6 +73,25 @@ function aTagWrite({ copy }: CopyJob, digest = DIGEST): string {
   });
 }
 
+describe('a copy whose place in the backup cannot be seen', () => {
+  it('is begun when the backup takes an upload', async () => {
+    const backup = await startRegistry(({ method }) => ({ status: method === 'POST' ? 202 : 401 }));
+    const job = { ...aJob(backup.host), isUnseen: true };
+    await fake.become({ stderr: [aTagWrite(job)] });
+    await createRegistry().copy(job, signal);
+    expect(backup.lines()).toEqual(['POST /v2/backup/app/blobs/uploads/']);
+    expect(await fake.calls()).toHaveLength(1);
+  });
+
+  it('costs the source nothing when the backup takes none', async () => {
+    const backup = await startRegistry(() => ({ status: 403 }));
+    const copied = createRegistry().copy({ ...aJob(backup.host), isUnseen: true }, signal);
+    await expect(copied).rejects.toMatchObject({ reason: 'Unauthorized', side: 'backup' });
+    expect(usualSource.lines()).toEqual([]);
+    expect(await fake.calls()).toEqual([]);
+  });
+});
+
 describe('a copy', () => {
   it('is done when the backup has acknowledged the digest', async () => {
     const job = aJob('b.io');

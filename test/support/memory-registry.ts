@@ -14,6 +14,8 @@ export class MemoryRegistry implements ImageRegistry {
   readonly privateHosts = new Set<string>();
   /** Thrown by the next calls to the given side. */
   failure: RegistryError | undefined;
+  /** What a copy runs into whose target could not be seen. */
+  isPushRefused = false;
   uploads = 0;
   /** Of every copy. */
   amounts = NOTHING_COPIED;
@@ -42,6 +44,9 @@ export class MemoryRegistry implements ImageRegistry {
   async copy(job: CopyJob): Promise<CopyAmounts> {
     const { source, copy } = job;
     this.lastJob = job;
+    if (job.isUnseen && this.isPushRefused) {
+      throw new RegistryError('not pushed', { reason: 'Unauthorized', side: 'backup' });
+    }
     const digest = await this.fetchDigest(source, 'source');
     if (digest === undefined) {
       throw new RegistryError('gone', { reason: 'NotFound', side: 'source' });

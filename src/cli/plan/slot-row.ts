@@ -57,9 +57,12 @@ function rateCopied(
   }
   const { image } = copy;
   const other = findOther(plan, copy);
-  const problem = other !== undefined && {
-    problem: `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`,
-  };
+  const said =
+    other === undefined
+      ? copy.isUnseen &&
+        'the backup refuses to say what it has (see the credentials): pushing will show whether it takes the copy'
+      : `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`;
+  const problem = said && { problem: said };
   if (copy.copiedAtMs !== undefined) {
     return { state: 'to be copied', copy: image, ...problem };
   }

@@ -2,6 +2,7 @@ import { RegistryError } from '../../errors.ts';
 import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, withDigest } from '../../images/reference.ts';
 import type { ImageParts } from '../ports.ts';
+import { findInBackup } from './backup-look.ts';
 import type { EnsureCopyDeps } from './ensure-copy.ts';
 
 /** What an image consists of. What the backup has is asked there: it counts no downloads. */
@@ -13,7 +14,7 @@ export async function fetchParts(
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
   const copy = withDigest(copyRepositoryOf(source, { prefix, naming }), digest);
   return (
-    (await deps.registry.listParts(copy, 'backup', signal)) ??
+    (await findInBackup(() => deps.registry.listParts(copy, 'backup', signal))) ??
     (await deps.registry.listParts(withDigest(source, digest), 'source', signal))
   );
 }

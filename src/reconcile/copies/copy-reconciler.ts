@@ -6,7 +6,7 @@ import type { CopyStore } from './copy-store.ts';
 import { type EnsureCopyDeps, type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
 import { correctPlainTag } from './plain-tag.ts';
-import { findRescueCopy } from './rescue-copy.ts';
+import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
 
 /** A failure that waits for somebody to change something is looked at again at this pace all the same. */
 const SECOND_LOOK_MS = 3_600_000;
@@ -72,12 +72,13 @@ async function recheckSource(
 }
 
 function toCopiedFields(
-  { made }: EnsuredCopy,
+  { made, isUnseen }: EnsuredCopy,
   before: VerifiedCopy | undefined,
   nowMs: number,
-): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted'> {
+): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted' | 'isUnseen'> {
   if (made !== 'before') {
-    return { copiedAtMs: nowMs, ...(made === 'in part' && { isCompleted: true }) };
+    const how = { ...(made === 'in part' && { isCompleted: true }), ...(isUnseen && { isUnseen }) };
+    return { copiedAtMs: nowMs, ...how };
   }
   const { copiedAtMs, isCompleted } = before ?? {};
   return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
@@ -106,13 +107,18 @@ interface Finding {
   readonly isBehind?: boolean;
 }
 
-async function verify(deps: CopyReconcilerDeps, request: CopyRequest, signal: AbortSignal): Promise<Finding> {
+async function verify(
+  deps: CopyReconcilerDeps,
+  { request, onMissing }: RescueJob,
+  signal: AbortSignal,
+): Promise<Finding> {
   const before = deps.copies.findLast(request);
   const wasVerified = before?.phase === 'verified' ? before : undefined;
   const image = await identifyImage(deps, { request, before: wasVerified }, signal);
   const { digest, isProven } = image;
   const proven = { ...request, isProven };
-  const job = { request: proven, digest, depth: chooseDepth(request, before), isOfTag: isOfTag(image) };
+  const depth = chooseDepth(request, before);
+  const job = { request: proven, digest, depth, isOfTag: isOfTag(image), onMissing };
   const copy = await ensureCopy(deps, job, signal);
   if (!copy) {
     return { state: missProof(deps, request) };
@@ -123,6 +129,7 @@ async function verify(deps: CopyReconcilerDeps, request: CopyRequest, signal: Ab
     phase: 'verified',
     digest,
     image: copy.image,
+    provenAtMs: deps.nowMs(),
     ...toIdentityFields(image),
     ...toCopiedFields(copy, wasVerified, deps.nowMs()),
     ...(sourceChange && { sourceChange }),
@@ -170,25 +177,50 @@ function wasNotAsked({ reason, retryAtMs }: RegistryError): boolean {
   return reason === 'Timeout' && retryAtMs !== undefined;
 }
 
-function settleFailure(
-  deps: CopyReconcilerDeps,
-  request: CopyRequest,
-  error: RegistryError,
-): { requeueAfterMs: number } {
-  const { reason, side, message } = error;
+interface Failure {
+  readonly request: CopyRequest;
+  readonly error: RegistryError;
+  /** The backup has said that it does not have the copy. */
+  readonly isMissing: boolean;
+}
+
+/** @throws {RegistryError} when the queue is to back off. */
+function settleFailure(deps: CopyReconcilerDeps, failure: Failure): { requeueAfterMs: number } {
+  const { request, error, isMissing } = failure;
   const before = deps.copies.findLast(request);
   const requeueAfterMs = planSecondLookMs(error, deps.nowMs());
   if (before?.phase === 'failed' && requeueAfterMs !== undefined && wasNotAsked(error)) {
     return { requeueAfterMs };
   }
-  deps.onCopied('failed', 0);
-  const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
-  deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !error.retryable, sinceMs });
+  const proven = isMissing ? undefined : findProof(before);
+  if (!proven) {
+    settleFailed(deps, failure, before);
+  }
   if (requeueAfterMs === undefined) {
     throw error;
   }
-  deps.log.warn({ source: formatReference(request.source), err: error, requeueAfterMs }, 'image not copied');
+  const facts = { source: formatReference(request.source), err: error, requeueAfterMs, ...proven };
+  deps.log.warn(facts, proven ? 'copy not checked' : 'image not copied');
   return { requeueAfterMs };
+}
+
+/** For the log. What was proven stays so until the backup itself says that it is not there. */
+function findProof(before: CopyState | undefined): { copy: string; provenAt?: string } | undefined {
+  if (before?.phase !== 'verified') {
+    return undefined;
+  }
+  const { image: copy, provenAtMs } = before;
+  return { copy, ...(provenAtMs !== undefined && { provenAt: new Date(provenAtMs).toISOString() }) };
+}
+
+function settleFailed(
+  deps: CopyReconcilerDeps,
+  { request, error: { reason, side, message, retryable } }: Failure,
+  before: CopyState | undefined,
+): void {
+  const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
+  deps.onCopied('failed', 0);
+  deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !retryable, sinceMs });
 }
 
 /**
@@ -210,10 +242,14 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
     }
     // What nobody wants any more when the pass ends makes no appointment.
     const planNext = (next: { requeueAfterMs?: number }) => (copies.findRequest(key) ? next : {});
+    let isMissing = false;
+    const onMissing = (): void => {
+      isMissing = true;
+    };
     try {
       const found: Finding = request.isRescue
-        ? { state: await findRescueCopy(deps, request, signal) }
-        : await verify(deps, request, signal);
+        ? { state: await findRescueCopy(deps, { request, onMissing }, signal) }
+        : await verify(deps, { request, onMissing }, signal);
       copies.settle(request, found.state);
       return planNext(found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {});
     } catch (error) {
@@ -225,7 +261,7 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       if (!(error instanceof RegistryError) || signal.aborted) {
         throw error;
       }
-      return planNext(settleFailure(deps, request, error));
+      return planNext(settleFailure(deps, { request, error, isMissing }));
     }
   };
 }

@@ -40,6 +40,8 @@ export type SourceChange =
 
 export interface VerifiedCopy extends Copy {
   readonly phase: 'verified';
+  /** When the backup was last seen to have it. Another time does not make it another outcome. */
+  readonly provenAtMs?: number;
   /** Of the digests that pods report, those that are neither this image nor a part of it. */
   readonly unlike?: readonly string[];
   /** It is the manifest of one platform, and nobody knows the index that it belongs to. */
@@ -48,6 +50,8 @@ export interface VerifiedCopy extends Copy {
   readonly copiedAtMs?: number;
   /** Only a part of it was missing at that time. */
   readonly isCompleted?: boolean;
+  /** The backup did not say what it had before this process made the copy. */
+  readonly isUnseen?: boolean;
   readonly sourceChange?: SourceChange;
   /** Known of a copy that is to rescue: whether everybody could read the image at its source, or ready pods run it. */
   readonly isPublic?: boolean;

@@ -85,7 +85,8 @@ function covers(
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  const toText = (state: CopyState): string => JSON.stringify({ ...state, provenAtMs: undefined });
+  return toText(a) === toText(b);
 }
 
 export interface CopyListeners {
@@ -201,10 +202,10 @@ export class CopyStore {
     }
     const isSame = entry.settledFor === request && isSameOutcome(entry.state, state);
     entry.settledFor = request;
+    entry.state = state;
     if (isSame) {
       return;
     }
-    entry.state = state;
     for (const workloadKey of entry.workloadKeys) {
       this.#onSettled(workloadKey);
     }

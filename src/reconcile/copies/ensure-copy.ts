@@ -5,6 +5,7 @@ import { RegistryError } from '../../errors.ts';
 import type { Platforms } from '../../images/platforms.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
 import type { Settings } from '../../settings/settings.ts';
+import { askBackup } from './backup-look.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
 import { type CopyStore, copyKey } from './copy-store.ts';
 import type { CopyProgress, ImageRegistry } from '../ports.ts';
@@ -41,9 +42,9 @@ function planNames(deps: EnsureCopyDeps, { request, digest, platforms }: Omit<Co
 
 /**
  * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
- * means an image whose digest begins alike.
+ * means an image whose digest begins alike. `unseen`: it refuses to say.
  */
-type Found = 'all' | 'part' | 'nothing' | 'another';
+type Found = 'all' | 'part' | 'nothing' | 'another' | 'unseen';
 
 async function makeCopy(
   deps: EnsureCopyDeps,
@@ -61,7 +62,7 @@ async function makeCopy(
   };
   const share = deps.copies.findShare(copyKey(plan.request));
   const amounts = await deps.registry.copy(
-    { source, copy, platforms, share, isRepair: found === 'part', onProgress },
+    { source, copy, platforms, share, isRepair: found === 'part', isUnseen: found === 'unseen', onProgress },
     signal,
   );
   if (platforms !== 'all') {
@@ -92,12 +93,15 @@ async function lacksProof(
 export interface EnsuredCopy extends Copy {
   /** What of it was copied just now; `before`: the backup had it already. */
   readonly made: 'before' | 'in part' | 'whole';
+  /** The backup did not say what it had before. */
+  readonly isUnseen?: boolean;
 }
 
 const MADE: Readonly<Record<Exclude<Found, 'another'>, EnsuredCopy['made']>> = {
   all: 'before',
   part: 'in part',
   nothing: 'whole',
+  unseen: 'whole',
 };
 
 /**
@@ -119,6 +123,8 @@ export interface EnsureCopyJob extends FindCopyJob {
   readonly depth?: LookDepth;
   /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
   readonly isOfTag: boolean;
+  /** Told when the backup says that it does not have the copy, or not all of it. */
+  readonly onMissing?: () => void;
 }
 
 async function findMissingPart(
@@ -148,7 +154,12 @@ async function lookUp(
   { plan, depth }: { readonly plan: CopyPlan; readonly depth: LookDepth },
   signal: AbortSignal,
 ): Promise<Found> {
-  const there = await deps.registry.fetchDigest(plan.names.immutable, 'backup', signal);
+  const answer = await askBackup(() => deps.registry.fetchDigest(plan.names.immutable, 'backup', signal));
+  if (answer.is === 'refused') {
+    deps.log.debug({ copy: plan.names.image, err: answer.error }, 'the backup does not say what it has');
+    return 'unseen';
+  }
+  const there = answer.value;
   if (there !== plan.digest) {
     const isTwin = there !== undefined && isSameName(planNames(deps, { ...plan, digest: there }), plan.names);
     return isTwin ? 'another' : 'nothing';
@@ -162,13 +173,10 @@ async function lookUp(
   return 'all';
 }
 
-/** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
-async function checkImage(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
-  const { image } = plan.names;
-  if ((await deps.registry.fetchDigest(parseReference(image), 'backup', signal)) !== plan.digest) {
-    const message = `the backup has the tag of the copy, but not ${image}`;
-    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
-  }
+/** Whether the backup knows the image that pods are pointed at, and not only the tag of the copy. */
+async function isImageThere(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<boolean> {
+  const image = parseReference(plan.names.image);
+  return (await deps.registry.fetchDigest(image, 'backup', signal)) === plan.digest;
 }
 
 /**
@@ -198,6 +206,30 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
   return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
 }
 
+interface MissingCopy {
+  readonly plan: CopyPlan;
+  readonly found: Exclude<Found, 'all' | 'another'>;
+  readonly isOfTag: boolean;
+  readonly onMissing: () => void;
+}
+
+/** @returns false when it must not be copied yet. */
+async function make(
+  deps: EnsureCopyDeps,
+  { onMissing, ...missing }: MissingCopy,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { plan, found } = missing;
+  if (found !== 'unseen') {
+    onMissing();
+  }
+  if (await lacksProof(deps, plan, signal)) {
+    return false;
+  }
+  await makeCopy(deps, missing, signal);
+  return true;
+}
+
 /**
  * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
  * may read the image.
@@ -206,25 +238,26 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, depth = 'tag', isOfTag }: EnsureCopyJob,
+  { request, digest, depth = 'tag', isOfTag, onMissing = () => {} }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
   const plan = planCopy(deps, request, digest);
   const { image } = plan.names;
   const found = await lookUp(deps, { plan, depth }, signal);
   if (found === 'another') {
+    onMissing();
     throw createTwinError(plan);
   }
   if (found === 'all') {
     deps.log.debug({ source: formatReference(request.source), copy: image }, 'copy found');
     deps.onCopied('found', 0);
-  } else if (await lacksProof(deps, plan, signal)) {
+  } else if (!(await make(deps, { plan, found, isOfTag, onMissing }, signal))) {
     return undefined;
-  } else {
-    await makeCopy(deps, { plan, found, isOfTag }, signal);
   }
-  if (depth === 'image') {
-    await checkImage(deps, plan, signal);
+  if (depth === 'image' && !(await isImageThere(deps, plan, signal))) {
+    onMissing();
+    const message = `the backup has the tag of the copy, but not ${image}`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
-  return { digest, image, made: MADE[found] };
+  return { digest, image, made: MADE[found], ...(found === 'unseen' && { isUnseen: true }) };
 }

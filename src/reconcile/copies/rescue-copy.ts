@@ -1,6 +1,7 @@
 import { RegistryError } from '../../errors.ts';
 import { type CopyRepository, copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
+import { findInBackup } from './backup-look.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import { type EnsureCopyDeps, type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
@@ -31,7 +32,8 @@ async function fetchPlain(
   { host, repository, tag }: CopyRepository & { readonly tag: string | undefined },
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  return registry.fetchDigest({ host, repository, ...(tag && { tag }) }, 'backup', signal);
+  const plain = { host, repository, ...(tag && { tag }) };
+  return findInBackup(() => registry.fetchDigest(plain, 'backup', signal));
 }
 
 /**
@@ -60,10 +62,17 @@ async function findLastKnown(
   return copy && { ...copy, isShown, unlike };
 }
 
+/** A copy that is to rescue pods. */
+export interface RescueJob {
+  readonly request: CopyRequest;
+  /** Told when the backup says that it has none. */
+  readonly onMissing: () => void;
+}
+
 /** What the source gives out now, copied if need be; undefined when it may not be, or gives out nothing. */
 async function findCurrent(
   deps: EnsureCopyDeps,
-  request: CopyRequest,
+  { request, onMissing }: RescueJob,
   signal: AbortSignal,
 ): Promise<RescueCopy | undefined> {
   const image = await identifyImage(deps, { request }, signal);
@@ -74,7 +83,7 @@ async function findCurrent(
     return undefined;
   }
   const depth: LookDepth = request.isDoubted ? 'parts' : 'tag';
-  const job = { request: { ...request, isProven }, digest, depth, isOfTag: isOfTag(image) };
+  const job = { request: { ...request, isProven }, digest, depth, isOfTag: isOfTag(image), onMissing };
   const copy = await ensureCopy(deps, job, signal);
   return copy && { ...copy, isShown: isProven, isOnePlatform, unlike };
 }
@@ -97,10 +106,11 @@ async function isPublic(
 
 function toVerified(
   { digest, image, isShown, isOnePlatform, unlike = [] }: RescueCopy,
-  isForAll: boolean,
+  { isForAll, provenAtMs }: { readonly isForAll: boolean; readonly provenAtMs: number },
 ): VerifiedCopy {
   return {
     phase: 'verified',
+    provenAtMs,
     digest,
     image,
     isPublic: isForAll,
@@ -118,15 +128,16 @@ function toVerified(
  */
 export async function findRescueCopy(
   deps: EnsureCopyDeps,
-  request: CopyRequest,
+  job: RescueJob,
   signal: AbortSignal,
 ): Promise<VerifiedCopy> {
+  const { request, onMissing } = job;
   const { source } = request;
   const message = `${formatReference(source)} does not exist, or may not be read, and the backup has no copy of it`;
   let failure = new RegistryError(message, { reason: 'NotFound', side: 'source' });
   let copy: RescueCopy | undefined;
   try {
-    copy = await findCurrent(deps, request, signal);
+    copy = await findCurrent(deps, job, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || error.side === 'backup' || signal.aborted) {
       throw error;
@@ -135,7 +146,9 @@ export async function findRescueCopy(
   }
   copy ??= await findLastKnown(deps, request, signal);
   if (!copy) {
+    onMissing();
     throw failure;
   }
-  return toVerified(copy, await isPublic(deps, withDigest(source, copy.digest), signal));
+  const isForAll = await isPublic(deps, withDigest(source, copy.digest), signal);
+  return toVerified(copy, { isForAll, provenAtMs: deps.nowMs() });
 }

@@ -31,7 +31,7 @@ export interface LayerMounter {
 }
 
 export interface LayerMounterDeps {
-  readonly client: LayerClient;
+  readonly client: Pick<LayerClient, 'hasLayer' | 'mountLayer'>;
   readonly manners: MountManners;
   readonly places: LayerPlaces;
 }

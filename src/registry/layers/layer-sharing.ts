@@ -45,7 +45,7 @@ export interface SharedLayers {
 const MOST_FAILED = 1_000;
 
 export interface LayerSharingDeps {
-  readonly client: LayerClient;
+  readonly client: Pick<LayerClient, 'hasLayer' | 'mountLayer'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 

@@ -35,6 +35,12 @@ export interface LayerClient {
    * @throws {RegistryError} when it gives no answer, or asks to be left alone.
    */
   mountLayer(image: ImageAccess, layer: MountedLayer): Promise<MountResult>;
+  /**
+   * Begins an upload into the repository of the image, and ends it.
+   *
+   * @throws {RegistryError} when the registry does not take one.
+   */
+  tryUpload(image: ImageAccess): Promise<void>;
 }
 
 /** Nobody waits for long for what is only tidy. */
@@ -69,7 +75,7 @@ export function createLayerClient(deps: RegistryDeps, authorizer: Authorizer): L
 
   return {
     async hasLayer(image, digest) {
-      const { origin, ...access } = createAccess(image, digest);
+      const { origin, ...access } = createAccess(image, describeSearch(image, digest));
       const url = new URL(`/v2/${access.repository}/blobs/${digest}`, origin);
       const request: RegistryRequest = {
         method: 'HEAD',
@@ -83,16 +89,8 @@ export function createLayerClient(deps: RegistryDeps, authorizer: Authorizer): L
       return answer.status === 200;
     },
 
-    async mountLayer(image, { digest, from }) {
-      const { origin, ...access } = createAccess(image, digest);
-      const url = new URL(`/v2/${access.repository}/blobs/uploads/`, origin);
-      url.searchParams.set('mount', digest);
-      url.searchParams.set('from', from);
-      const request: RegistryRequest = {
-        method: 'POST',
-        url,
-        access: { ...access, origin, actions: 'pull,push', from },
-      };
+    async mountLayer(image, layer) {
+      const request = createUpload(image, describeSearch(image, layer.digest), layer);
       const answer = await ask(request);
       if (answer.status === 429) {
         throw fail(request, answer);
@@ -103,12 +101,37 @@ export function createLayerClient(deps: RegistryDeps, authorizer: Authorizer): L
       }
       return result;
     },
+
+    async tryUpload(image) {
+      const request = createUpload(image, `beginning to write ${formatReference(image.reference)}`);
+      const answer = await ask(request);
+      if (answer.status !== 202) {
+        throw fail(request, answer);
+      }
+      await endUpload(request, answer);
+    },
   };
 }
 
-function createAccess(image: ImageAccess, digest: string): Omit<Access, 'actions'> {
+/** The request that begins an upload, or takes a layer from another repository instead. */
+function createUpload(image: ImageAccess, doing: string, layer?: MountedLayer): RegistryRequest {
+  const { origin, ...rest } = createAccess(image, doing);
+  const url = new URL(`/v2/${rest.repository}/blobs/uploads/`, origin);
+  const access: Access = { ...rest, origin, actions: 'pull,push' };
+  if (!layer) {
+    return { method: 'POST', url, access };
+  }
+  url.searchParams.set('mount', layer.digest);
+  url.searchParams.set('from', layer.from);
+  return { method: 'POST', url, access: { ...access, from: layer.from } };
+}
+
+function describeSearch({ reference }: ImageAccess, digest: string): string {
+  return `looking for the layer ${digest} of ${formatReference(reference)}`;
+}
+
+function createAccess(image: ImageAccess, doing: string): Omit<Access, 'actions'> {
   const { reference, side, credential, insecureRegistries, signal } = image;
-  const doing = `looking for the layer ${digest} of ${formatReference(reference)}`;
   const origin = toApiOrigin(reference.host, insecureRegistries);
   const shown = new Set(listSecrets(credential));
   return { origin, repository: reference.repository, credential, side, doing, signal, shown };

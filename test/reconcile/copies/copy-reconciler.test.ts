@@ -50,6 +50,7 @@ it('copies an image under a tag that stays and under the tag that people know', 
     phase: 'verified',
     digest: DIGEST,
     image: `${COPY}:1.27@${DIGEST}`,
+    provenAtMs: NOW_MS,
     copiedAtMs: NOW_MS,
   });
 });
@@ -160,6 +161,7 @@ describe('a copy to the rescue', () => {
     await reconcile(RESCUE);
     expect(copies.get(RESCUE)).toEqual({
       phase: 'verified',
+      provenAtMs: NOW_MS,
       digest: OTHER_DIGEST,
       image: `${COPY}:1.27@${OTHER_DIGEST}`,
       isPublic: true,
@@ -267,9 +269,9 @@ describe('a copy to the rescue', () => {
   });
 });
 
-describe('a re-check', () => {
-  const RUNNING: CopyRequest = { ...NGINX, digest: DIGEST, isProven: true };
+const RUNNING: CopyRequest = { ...NGINX, digest: DIGEST, isProven: true };
 
+describe('a re-check', () => {
   beforeEach(async () => {
     await reconcile(RUNNING);
   });
@@ -361,6 +363,70 @@ describe('a re-check', () => {
     registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
     await reconcile(RUNNING);
     expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified' });
+  });
+});
+
+describe('a copy that was proven', () => {
+  const down = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'backup' });
+  beforeEach(() => reconcile(RUNNING));
+
+  it('stays proven while the backup cannot be asked, and is checked when it can', async () => {
+    const proven = copies.get(RUNNING);
+    registry.failure = down;
+    await expect(reconcile(RUNNING)).rejects.toThrow('down');
+    expect(copies.get(RUNNING)).toBe(proven);
+    expect(outcomes).toEqual(['copied']);
+    registry.failure = undefined;
+    await reconcile(RUNNING);
+    expect(outcomes).toEqual(['copied', 'found']);
+  });
+
+  it('stays proven when the backup does not let us in, and the log says since when it is known', async () => {
+    registry.failure = new RegistryError('401', { reason: 'Unauthorized', side: 'backup' });
+    registry.isPushRefused = true;
+    expect(await reconcile(RUNNING)).toEqual({ requeueAfterMs: 3_600_000 });
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified', provenAtMs: NOW_MS });
+    const provenAt = new Date(NOW_MS).toISOString();
+    expect(logged).toContainEqual(expect.objectContaining({ msg: 'copy not checked', provenAt }));
+  });
+
+  it('is lost when the backup says so, and it cannot be made again', async () => {
+    registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
+    registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
+    await reconcile(RUNNING);
+    expect(copies.get(RUNNING)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
+  });
+});
+
+describe('a backup that refuses to say what it has before the first push', () => {
+  beforeEach(() => {
+    registry.failure = new RegistryError('401', { reason: 'Unauthorized', side: 'backup' });
+  });
+
+  it('is pushed to, and tried before anything is fetched', async () => {
+    await reconcile(NGINX);
+    expect(registry.lastJob).toMatchObject({ isUnseen: true });
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', copiedAtMs: NOW_MS });
+  });
+
+  it('fails with what it says to the push', async () => {
+    registry.isPushRefused = true;
+    await reconcile(NGINX);
+    expect(copies.get(NGINX)).toMatchObject({
+      phase: 'failed',
+      reason: 'Unauthorized',
+      message: 'not pushed',
+    });
+  });
+
+  it('is asked for no copy to the rescue that it could not tell of', async () => {
+    const request = { ...NGINX, isRescue: true };
+    await reconcile(request);
+    expect(copies.get(request)).toMatchObject({ phase: 'verified' });
+    registry.digests.clear();
+    copies.clear();
+    await reconcile(request);
+    expect(copies.get(request)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
   });
 });
 

@@ -74,6 +74,31 @@ describe('a layer', () => {
   });
 });
 
+describe('a repository that nobody can look into', () => {
+  it('is tried by beginning an upload, which is ended again', async () => {
+    const location = '/v2/backup/app/blobs/uploads/7';
+    const server = await startServer(({ method }) => ({
+      status: method === 'POST' ? 202 : 204,
+      headers: { location },
+    }));
+    await createClient().tryUpload(anImage(server, ME));
+    expect(server.lines()).toEqual(['POST /v2/backup/app/blobs/uploads/', `DELETE ${location}`]);
+  });
+
+  it.each([
+    [403, 'Unauthorized'],
+    [404, 'NotFound'],
+    [503, 'RegistryUnavailable'],
+  ])('says with %i that it takes none', async (status, reason) => {
+    const server = await startServer(() => ({ status }));
+    const tried = createClient().tryUpload(anImage(server));
+    await expect(tried).rejects.toMatchObject({ reason, side: 'backup' });
+    await expect(tried).rejects.toThrow(
+      /^beginning to write \S+\/backup\/app:1: backup registry .* to POST layer/,
+    );
+  });
+});
+
 describe('an upload that a registry begins instead of a mount', () => {
   async function mountAt(location: string): Promise<readonly string[]> {
     const server: TestServer = await startServer(({ method }): Answer =>
