@@ -103,4 +103,11 @@ export class WriteDeniedError extends ControllerError {
   override readonly name = 'WriteDeniedError';
   override readonly retryable = false;
   override readonly reason = 'WriteDenied';
+  /** The annotations of the object have no room for what was to be written. */
+  readonly isFull: boolean;
+
+  constructor(message: string, { isFull = false, ...options }: ErrorOptions & { isFull?: boolean } = {}) {
+    super(message, options);
+    this.isFull = isFull;
+  }
 }

@@ -52,6 +52,9 @@ function toUrl(host: string, isInsecure: boolean): string {
   return `${isInsecure ? 'http' : 'https'}://${host}`;
 }
 
+/** A backup that is down must not hold up every pull for the 30 s that containerd would give it (containerd 2.1 and newer). */
+const DIAL_TIMEOUT = '5s';
+
 /** Where containerd itself goes for images of Docker Hub. */
 function toServer({ host, isSourceInsecure }: Mirror): string {
   return toUrl(host === 'docker.io' ? 'registry-1.docker.io' : host, isSourceInsecure);
@@ -66,6 +69,7 @@ export function formatHostsToml(mirror: Mirror): string {
     `[host.${quoteToml(mirrored)}]`,
     '  capabilities = ["pull", "resolve"]',
     '  override_path = true',
+    `  dial_timeout = ${quoteToml(DIAL_TIMEOUT)}`,
     '',
   ].join('\n');
 }

@@ -12,6 +12,16 @@ function isOtherIdentity(error: ApiError): boolean {
   );
 }
 
+/** All annotations together may have 256 KiB. */
+function isFull(error: ApiError): boolean {
+  const details = error.cause as StatusDetails | undefined;
+  return (
+    details?.causes.some(
+      ({ field, message }) => field === 'metadata.annotations' && /too long/iu.test(message),
+    ) === true
+  );
+}
+
 /** The error of a refused write, by what the caller does next; other errors stay what they are. */
 export function explainRefusal(error: unknown): unknown {
   if (!(error instanceof ApiError)) {
@@ -20,5 +30,7 @@ export function explainRefusal(error: unknown): unknown {
   if ([404, 409].includes(error.status) || isOtherIdentity(error)) {
     return new ConflictError(error.message, { cause: error });
   }
-  return [403, 422].includes(error.status) ? new WriteDeniedError(error.message, { cause: error }) : error;
+  return [403, 422].includes(error.status)
+    ? new WriteDeniedError(error.message, { cause: error, isFull: isFull(error) })
+    : error;
 }

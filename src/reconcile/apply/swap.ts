@@ -95,10 +95,10 @@ function recordSwapped(
 }
 
 function recordSwapDenied(deps: SwapDeps, workload: Workload, error: WriteDeniedError): void {
-  const note =
-    `Not swapped, the pods go on as they are. The copies are in the backup, but admission does not let them be used: ` +
-    `${error.message}. Let the policy or webhook leave images of the backup registry as they are. It is tried again ` +
-    'within the hour.';
+  const why = error.isFull
+    ? `the annotations of the workload have no room for its original images: ${error.message}. Remove some that are not needed.`
+    : `admission does not let them be used: ${error.message}. Let the policy or webhook leave images of the backup registry as they are.`;
+  const note = `Not swapped, the pods go on as they are. The copies are in the backup, but ${why} It is tried again within the hour.`;
   deps.events.record(workload, createEvent('SwapDenied', note));
   deps.onSwapped(workload.kind, 'denied');
 }

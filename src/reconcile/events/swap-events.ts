@@ -85,11 +85,11 @@ export const SWAP_EVENTS = {
     action: 'SwapImage',
     about: 'workload',
     meaning:
-      'The API server refuses the copies, or admission would make other images of them. Nothing was changed, and the ' +
-      'pods go on as they are.',
+      'The API server refuses the copies, or admission would make other images of them, or the annotations of the workload ' +
+      'have no room for its original images. Nothing was changed, and the pods go on as they are.',
     remedy:
       'Let the policy or webhook that the note names leave images of the backup registry as they are; if a permission is ' +
-      'missing, apply config/default/rbac.yaml again. It is tried again within the hour, or at once with an edit of the ' +
+      'missing, apply config/default/rbac.yaml again; if the annotations are full (256 KiB), remove some. It is tried again within the hour, or at once with an edit of the ' +
       'settings.',
   },
   SwapReverted: {

@@ -30,13 +30,21 @@ it('leads containerd to the backup for every repository of a host', () => {
     {
       server: 'https://registry-1.docker.io',
       host: {
-        'https://backup.example/v2/p/docker.io': { capabilities: ['pull', 'resolve'], override_path: true },
+        'https://backup.example/v2/p/docker.io': {
+          capabilities: ['pull', 'resolve'],
+          override_path: true,
+          dial_timeout: '5s',
+        },
       },
     },
     {
       server: 'https://ghcr.io',
       host: {
-        'https://backup.example/v2/p/ghcr.io': { capabilities: ['pull', 'resolve'], override_path: true },
+        'https://backup.example/v2/p/ghcr.io': {
+          capabilities: ['pull', 'resolve'],
+          override_path: true,
+          dial_timeout: '5s',
+        },
       },
     },
   ]);
@@ -61,7 +69,7 @@ it('speaks plain HTTP where the settings say so, and knows a port', () => {
   expect(mirror && hostsTomlPath(mirror)).toBe('localhost:5000/hosts.toml');
   expect(mirror && parse(formatHostsToml(mirror))).toMatchObject({
     server: 'http://localhost:5000',
-    host: { 'http://backup.example:5001/v2/localhost_5000': { override_path: true } },
+    host: { 'http://backup.example:5001/v2/localhost_5000': { override_path: true, dial_timeout: '5s' } },
   });
   expect(parse(formatRegistriesConf(mirrors))).toEqual({
     registry: [
