@@ -31,6 +31,6 @@ export async function decideWithHistory(
     return decision;
   }
   const formers = await client.listFormerTemplates(facts.workload, signal);
-  const record = findFormerRecord(facts.workload, formers, facts.nowMs);
+  const record = findFormerRecord(facts, formers);
   return record ? decide({ ...facts, record, isRecordLost: true }) : decision;
 }

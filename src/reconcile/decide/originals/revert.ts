@@ -18,6 +18,8 @@ export interface RevertFacts {
   readonly record: SwapRecord;
   /** The workload does not have the record any more: whoever put the originals back has taken it off. */
   readonly isRecordLost?: boolean;
+  /** Workloads are rolled to what their tags mean by now: an earlier copy that somebody has put back is not what a deploy left. */
+  readonly followsTags?: boolean;
   readonly nowMs: number;
 }
 
@@ -41,13 +43,33 @@ export function findFormerCopy(slot: Slot, uid: string, record: SwapRecord): Ref
   return copy && source && isNamedAsCopyOf(copy, source) ? copy : undefined;
 }
 
-/** Slots in which the recorded original is back. None when any slot has something new: then it is a deploy. */
-export function findPutBack({ uid, slots }: Workload, record: SwapRecord): readonly Slot[] {
+/** True for another copy of the recorded original than the newest: what the tag meant before. */
+function isOtherCopy(slot: Slot, uid: string, record: SwapRecord): boolean {
+  const original = record.originals.get(slotKey(slot));
+  if (record.uid !== uid || original === undefined) {
+    return false;
+  }
+  const [image, source] = [findReference(slot.image), findReference(original)];
+  return image?.digest !== undefined && source !== undefined && isNamedAsCopyOf(image, source);
+}
+
+/**
+ * Slots in which the recorded original is back or, where tags are followed, another copy of it. None when any slot has
+ * something new: then it is a deploy.
+ */
+export function findPutBack(
+  { uid, slots }: Workload,
+  record: SwapRecord,
+  { followsTags }: Pick<RevertFacts, 'followsTags'>,
+): readonly Slot[] {
   const byKey = new Map(slots.map((slot) => [slotKey(slot), slot]));
+  const isBack = (slot: Slot): boolean =>
+    findFormerCopy(slot, uid, record) !== undefined ||
+    (followsTags === true && isOtherCopy(slot, uid, record));
   const back: Slot[] = [];
   for (const [key, copy] of record.copies) {
     const slot = byKey.get(key);
-    if (!slot || (slot.image !== copy && !findFormerCopy(slot, uid, record))) {
+    if (!slot || (slot.image !== copy && !isBack(slot))) {
       return [];
     }
     if (slot.image !== copy) {
@@ -55,6 +77,19 @@ export function findPutBack({ uid, slots }: Workload, record: SwapRecord): reado
     }
   }
   return back;
+}
+
+/** An earlier copy that is back is none of those that the record names: without this nobody would know its original. */
+function keepOriginals(record: SwapRecord, slots: readonly Slot[]): Pick<SwapRecord, 'former'> {
+  const former = new Map(record.former);
+  for (const slot of slots) {
+    const key = slotKey(slot);
+    const original = record.originals.get(key);
+    if (original !== undefined && slot.image !== original) {
+      former.set(key, new Map([...(former.get(key) ?? []), [slot.image, original]]));
+    }
+  }
+  return former.size > 0 ? { former } : {};
 }
 
 /** Ways in which a person with kubectl changes an image by hand; `kubectl` alone is what `rollout undo` calls itself. */
@@ -98,7 +133,8 @@ function planHold(
   const untilMs = nowMs + Math.min(FIRST_HOLD_MS * 2 ** reverts.holds, LONGEST_HOLD_MS);
   const refresh = readRefresh(workload.annotations);
   const held = { ...reverts, holds: reverts.holds + 1, untilMs, refresh };
-  const annotations = formatRecord({ ...record, reverts: held, uid: workload.uid });
+  const kept = keepOriginals(record, cause.slots);
+  const annotations = formatRecord({ ...record, ...kept, reverts: held, uid: workload.uid });
   const event = planRevertedEvent({ ...cause, count: reverts.count, untilMs });
   return { is: 'to be held', hold: { is: 'hold', patch: { slots: [], annotations }, event } };
 }
@@ -119,7 +155,7 @@ function judge(facts: RevertFacts, slots: readonly Slot[]): Revert {
  */
 export function planRevert(facts: RevertFacts): Revert | undefined {
   const { workload, record } = facts;
-  const slots = findPutBack(workload, record);
+  const slots = findPutBack(workload, record, facts);
   if (slots.length === 0 || workload.imageOwners?.[0]?.manager === FIELD_MANAGER) {
     return undefined;
   }
@@ -133,14 +169,15 @@ export function planRevert(facts: RevertFacts): Revert | undefined {
 
 /** What a swap that is made now writes down of earlier reverts; a deploy has ended them. */
 export function planReverts(
-  { workload, record }: RevertFacts,
+  { workload, record, followsTags }: RevertFacts,
   revert: Revert | undefined,
 ): Reverts | undefined {
   if (revert?.is === 'to be swapped again') {
     return revert.reverts;
   }
-  const isOurs = ({ image, ...slot }: Slot): boolean =>
-    [record.originals.get(slotKey(slot)), record.copies.get(slotKey(slot))].includes(image);
+  const isOurs = (slot: Slot): boolean =>
+    [record.originals.get(slotKey(slot)), record.copies.get(slotKey(slot))].includes(slot.image) ||
+    (followsTags === true && isOtherCopy(slot, workload.uid, record));
   return workload.slots.filter((slot) => record.copies.has(slotKey(slot))).every(isOurs)
     ? record.reverts
     : undefined;

@@ -27,7 +27,9 @@ const undone = aWorkload({ slots: [aSlot('nginx:1.27')] });
 const swapped = aFormer(copyOf('1.27'), aRecord('1.27'));
 
 it('finds the record that an undo has taken off', () => {
-  expect(findFormerRecord(undone, [aFormer('nginx:1.27'), swapped], NOW_MS)).toEqual(aRecord('1.27'));
+  expect(findFormerRecord({ workload: undone, nowMs: NOW_MS }, [aFormer('nginx:1.27'), swapped])).toEqual(
+    aRecord('1.27'),
+  );
 });
 
 it('finds a later record than that of the revision that has come back', () => {
@@ -36,7 +38,9 @@ it('finds a later record than that of the revision that has come back', () => {
     reverts: { count: 1, sinceMs: 1, ofMs: NOW_MS - 9_000_000, holds: 1 },
   });
   const workload = aWorkload({ ...undone, annotations: annotationsOf(held) });
-  expect(findFormerRecord(workload, [aFormer('nginx:1.27', held), swapped], NOW_MS)).toEqual(aRecord('1.27'));
+  expect(findFormerRecord({ workload, nowMs: NOW_MS }, [aFormer('nginx:1.27', held), swapped])).toEqual(
+    aRecord('1.27'),
+  );
 });
 
 it('finds a hold that was taken off', () => {
@@ -44,7 +48,9 @@ it('finds a hold that was taken off', () => {
   const held = aRecord('1.27', {
     reverts: { count: 1, sinceMs: 1_000, ofMs: swappedAtMs, holds: 1, untilMs: NOW_MS + 1_000 },
   });
-  expect(findFormerRecord(undone, [swapped, aFormer('nginx:1.27', held)], NOW_MS)).toEqual(held);
+  expect(
+    findFormerRecord({ workload: undone, nowMs: NOW_MS }, [swapped, aFormer('nginx:1.27', held)]),
+  ).toEqual(held);
 });
 
 it.each<[string, readonly FormerTemplate[]]>([
@@ -64,10 +70,19 @@ it.each<[string, readonly FormerTemplate[]]>([
     [aFormer('evil/x:1', aRecord('1.27', { copies: new Map([['app', 'evil/x:1']]) }))],
   ],
 ])('finds none when %s', (_, formers) => {
-  expect(findFormerRecord(undone, formers, NOW_MS)).toBeUndefined();
+  expect(findFormerRecord({ workload: undone, nowMs: NOW_MS }, formers)).toBeUndefined();
 });
 
 it('finds none when the workload has the newest itself', () => {
   const workload = aWorkload({ ...undone, annotations: annotationsOf(aRecord('1.27')) });
-  expect(findFormerRecord(workload, [swapped], NOW_MS)).toBeUndefined();
+  expect(findFormerRecord({ workload, nowMs: NOW_MS }, [swapped])).toBeUndefined();
+});
+
+it('finds the record of a newer copy of the same tag only where tags are followed', () => {
+  const older = `${copyOf('1.27').slice(0, -64)}${'c'.repeat(64)}`;
+  const own = aRecord('1.27', { copies: new Map([['app', older]]), swappedAtMs: NOW_MS - 120_000 });
+  const workload = aWorkload({ slots: [aSlot(older)], annotations: annotationsOf(own) });
+  const facts = { workload, nowMs: NOW_MS };
+  expect(findFormerRecord({ ...facts, followsTags: true }, [swapped])).toEqual(aRecord('1.27'));
+  expect(findFormerRecord(facts, [swapped])).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import {
   planRevert,
   planReverts,
 } from '../../../../src/reconcile/decide/originals/revert.ts';
+import { findOriginal } from '../../../../src/reconcile/decide/slots/slot-plan.ts';
 import { type Reverts, type SwapRecord, parseRecord } from '../../../../src/workloads/record.ts';
 import type { Slot, Workload } from '../../../../src/workloads/workload.ts';
 import { DIGEST, aSlot, aWorkload } from '../../../support/builders.ts';
@@ -250,5 +251,43 @@ describe('what the next swap writes down', () => {
     expect(
       planReverts(aCase({ slots: [aSlot('nginx:1.28')], record: { reverts } }), undefined),
     ).toBeUndefined();
+  });
+});
+
+describe('an earlier copy of the same tag, put back', () => {
+  const EARLIER = `backup.example/p/docker.io/library/nginx:1.27@sha256:${'c'.repeat(64)}`;
+  const undone: Case = {
+    slots: [aSlot(EARLIER)],
+    by: 'Update kubectl-rollout',
+    facts: { followsTags: true },
+  };
+
+  it('by a person is respected where tags are followed, and its original stays known', () => {
+    const { workload, record } = hold(undone, 0);
+    expect(planRevert({ workload, record, nowMs: NOW_MS, followsTags: true })).toEqual({
+      is: 'held',
+      untilMs: NOW_MS + DAY_MS,
+    });
+    expect(findOriginal(aSlot(EARLIER), record)?.text).toBe(ORIGINAL);
+  });
+
+  it('by a program is swapped again, until that has done it too often', () => {
+    const byProgram = { ...undone, by: 'Apply argocd-controller' };
+    expect(plan(byProgram)?.is).toBe('to be swapped again');
+    expect(plan({ ...byProgram, record: { reverts: { ...REVERTS, count: 3 } } })?.is).toBe('to be held');
+  });
+
+  it('makes the next hold longer', () => {
+    const facts = hold(undone, DAY_MS);
+    expect(planReverts({ ...facts, followsTags: true }, undefined)).toMatchObject({ holds: 1 });
+  });
+
+  it.each<[string, Case]>([
+    ['tags are not followed', { ...undone, facts: {} }],
+    ['it is a copy of another tag', { ...undone, slots: [aSlot(EARLIER.replace(':1.27@', ':1.26@'))] }],
+    ['it is an image of its own', { ...undone, slots: [aSlot(`nginx:1.27@sha256:${'c'.repeat(64)}`)] }],
+    ['it is the record of another workload', { ...undone, record: { uid: 'uid-2' } }],
+  ])('is a deploy like any other when %s', (_, one) => {
+    expect(plan(one)).toBeUndefined();
   });
 });
