@@ -95,7 +95,7 @@ export async function applyAction(
       recheckCopies(deps, action);
       break;
     case 'free pod':
-      await freePod(deps, { workload, patch: action.patch }, signal);
+      await freePod(deps, { workload, memory, patch: action.patch }, signal);
       break;
     case 'confirm swap':
       confirmSwap(deps, { workload, memory, action });

@@ -53,12 +53,17 @@ function mayRescue(facts: WorkloadFacts): boolean {
   return !terminating && !paused && findLastingReason(facts, 'rescue') === undefined;
 }
 
+/** A pod starts only with all of its images: the copies of several that are gone are waited for, and used in one patch. */
+function isRescueToCome({ plan, copy }: PlannedSlot): boolean {
+  return needsRescue(plan) && (copy === undefined || copy.phase === 'pending');
+}
+
 /**
  * Slots whose originals the nodes cannot pull, and that need not wait for anything. Only these: of the others nothing
  * proves yet that the workload may read their copies.
  */
 function findRescues(facts: WorkloadFacts): readonly SlotSwap[] {
-  if (!mayRescue(facts) || hasUncoveredPlatform(facts)) {
+  if (!mayRescue(facts) || hasUncoveredPlatform(facts) || facts.slots.some(isRescueToCome)) {
     return [];
   }
   // What a swap has put there and no node can pull is not to be rescued, but to be undone.

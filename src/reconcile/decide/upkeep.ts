@@ -2,6 +2,7 @@ import { keepsStuckPods } from '../../workloads/rollout.ts';
 import type { FreePod, RecheckCopies } from './action.ts';
 import type { WorkloadFacts } from './decision.ts';
 import { planStuckPods } from './pods/stuck-pods.ts';
+import { isIgnored } from './policy.ts';
 import { isCopied } from './slots/planned-slot.ts';
 import { makesCopies } from './wanted-copies.ts';
 
@@ -18,9 +19,15 @@ function planRecheck(facts: WorkloadFacts): readonly RecheckCopies[] {
   return requests.length === 0 ? [] : [{ is: 'recheck copies', requests }];
 }
 
+/** What is to be ignored is left alone in pods as well; a restore is for all. */
 function planFreePods(facts: WorkloadFacts): readonly FreePod[] {
-  const { workload, destination } = facts;
-  const patches = keepsStuckPods(workload) ? planStuckPods({ ...facts, prefix: destination.prefix }) : [];
+  const { workload, destination, mode, policy } = facts;
+  const slots =
+    mode === 'restore' ? workload.slots : workload.slots.filter((slot) => !isIgnored(slot, policy));
+  if (slots.length === 0 || !keepsStuckPods(workload)) {
+    return [];
+  }
+  const patches = planStuckPods({ ...facts, workload: { ...workload, slots }, prefix: destination.prefix });
   return patches.map((patch) => ({ is: 'free pod', patch }));
 }
 

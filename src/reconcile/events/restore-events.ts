@@ -10,6 +10,16 @@ export const RESTORE_EVENTS = {
       'MODE is restore, and the originals are in the template again. The pods are replaced by one rollout.',
     remedy: 'Nothing has to be done.',
   },
+  PodNotRestored: {
+    type: 'Warning',
+    action: 'RestoreImage',
+    about: 'workload',
+    meaning:
+      'A pod waits for an image that the template does not name any more, nothing would replace it, and admission does not ' +
+      'let it have the image of the template. It does not start.',
+    remedy:
+      'Delete the pod, or let the policy that the note names allow the images of the template. It is tried again within the hour.',
+  },
   PodRestored: {
     type: 'Normal',
     action: 'RestoreImage',

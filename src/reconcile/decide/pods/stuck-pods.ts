@@ -96,8 +96,10 @@ function waitsInVain(
   if (!isPullFailure(container) || container.imageId !== '') {
     return false;
   }
-  // Where pods are replaced on deletion only, a new image is for the pods to come.
-  const mayGet = !facts.workload.rollout.onDelete || facts.areOfOneSource(container.image, slot);
+  // Where pods are replaced on deletion only, and of runs, a new image is for the pods to come.
+  const { kind, rollout } = facts.workload;
+  const mayGetAny = !rollout.onDelete && kind !== 'CronJob';
+  const mayGet = mayGetAny || facts.areOfOneSource(container.image, slot);
   // What it has from us in place may be of a template that was older than we knew.
   const isOurs = pod.replacedAtMs !== undefined || facts.isTakenOut(container.image, slot);
   return mayGet && isOurs;
@@ -180,5 +182,14 @@ export function planFreedEvent({ name }: PodPatch): ObjectEvent {
     'PodRestored',
     `The pod ${name} still waited for an image that the template does not name any more, or did not become ready ` +
       'with it, and nothing would have replaced it: it has the image of the template now.',
+  );
+}
+
+/** Says that one may not have them. */
+export function planNotFreedEvent({ name }: PodPatch, why: string): ObjectEvent {
+  return createEvent(
+    'PodNotRestored',
+    `The pod ${name} still waits for an image that the template does not name any more, and may not have that of the ` +
+      `template: ${why}. Delete it, or let the policy allow it; it is tried again within the hour.`,
   );
 }

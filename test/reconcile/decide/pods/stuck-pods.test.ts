@@ -125,6 +125,8 @@ describe('a pod that waits for a copy after the undo', () => {
 
   it('of a Job of a CronJob, too', () => {
     expect(plan(aStuckPod({ by: 'uid-job' }), { ...db, kind: 'CronJob' })).toHaveLength(1);
+    const other = { ...db, kind: 'CronJob' as const, slots: [aSlot('redis:7')] };
+    expect(plan(aStuckPod({ by: 'uid-job' }), other)).toEqual([]);
   });
 });
 

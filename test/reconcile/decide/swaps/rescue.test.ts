@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../../../src/images/copy-name.ts';
 import { copyKey } from '../../../../src/reconcile/copies/copy-store.ts';
-import type { VerifiedCopy } from '../../../../src/reconcile/copies/copy-state.ts';
+import type { CopyState, VerifiedCopy } from '../../../../src/reconcile/copies/copy-state.ts';
 import { decide } from '../../../../src/reconcile/decide/decide.ts';
 import type { Decision, WorkloadFacts } from '../../../../src/reconcile/decide/decision.ts';
 import { findPolicy } from '../../../../src/reconcile/decide/policy.ts';
@@ -97,6 +97,30 @@ describe('a workload whose original cannot be pulled', () => {
     ],
   ])('is not rescued when it is %s', (_, workload, facts) => {
     expect(byKind(decideOn(workload, facts)).swap).toBeUndefined();
+  });
+
+  it('whose images are gone waits for the copies of all of them, and gets them in one patch', () => {
+    const workload = aWorkload({
+      ...STUCK,
+      slots: [aSlot('nginx:1.27'), aSlot('redis:7', { name: 'side' })],
+    });
+    const unfinishedPods = [aStuckPod(workload)];
+    const redis = { ...VERIFIED, image: COPY.replace('nginx:1.27', 'redis:7') };
+    const decideWith = (ofRedis: CopyState): Decision => {
+      const copyOf = (_: unknown, index: number): CopyState => (index === 1 ? ofRedis : VERIFIED);
+      return decide(factsOf(workload, { copyOf, unfinishedPods }));
+    };
+    expect(byKind(decideWith({ phase: 'pending' }))).toMatchObject({ wait: { reason: 'copying' } });
+    expect(byKind(decideWith(redis)).swap?.patch.slots).toHaveLength(2);
+    const failed: CopyState = {
+      phase: 'failed',
+      reason: 'NotFound',
+      side: 'source',
+      message: 'gone',
+      isFinal: true,
+      sinceMs: NOW_MS,
+    };
+    expect(byKind(decideWith(failed)).swap?.patch.slots).toHaveLength(1);
   });
 
   it('is rescued although it is held because its pods did not become ready: nodes could pull the copy', () => {
