@@ -24,6 +24,8 @@ export type RegistrySide = 'source' | 'backup';
 
 export type RegistryFailure =
   | 'NotFound'
+  /** The image is there, and parts that it names are not. */
+  | 'Incomplete'
   | 'Unauthorized'
   | 'RateLimited'
   | 'QuotaExceeded'
@@ -36,6 +38,7 @@ export type RegistryFailure =
 /** These wait for a change of spec, settings or credentials; the others back off and try again. */
 const FINAL_FAILURES: ReadonlySet<RegistryFailure> = new Set([
   'NotFound',
+  'Incomplete',
   'Unauthorized',
   'QuotaExceeded',
   'ImmutableTag',
@@ -60,6 +63,24 @@ export class RegistryError extends ControllerError {
     this.retryable = !FINAL_FAILURES.has(options.reason);
     this.side = options.side;
     this.retryAtMs = options.retryAtMs;
+  }
+}
+
+/** Of an index that a registry has, without all that it names. */
+export interface AbsentParts {
+  /** Of what is there, as PLATFORMS would name it. */
+  readonly platforms: readonly string[];
+  /** What is not there, with its platforms: a clause. */
+  readonly missing: string;
+}
+
+/** An image names parts that its source does not have. */
+export class IncompleteImageError extends RegistryError {
+  readonly parts: AbsentParts;
+
+  constructor(message: string, parts: AbsentParts) {
+    super(message, { reason: 'Incomplete', side: 'source' });
+    this.parts = parts;
   }
 }
 

@@ -39,6 +39,12 @@ export function isWantedPlatform(platform: Platform | undefined, platforms: Plat
   return platforms.includes(normalize([os, architecture, variant].filter(Boolean).join('/')));
 }
 
+/** `linux/arm/v7`, as PLATFORMS names it; undefined for what it has no name for. */
+export function namePlatform({ os, architecture, variant }: Platform): string | undefined {
+  const name = normalize([os, architecture, variant].filter(Boolean).join('/'));
+  return PLATFORM.test(name) ? name : undefined;
+}
+
 /**
  * Those of the nodes' platforms (`linux/arm64`: what a node tells has no variant) that are not copied. A pod that
  * comes to such a node could not start from a copy.

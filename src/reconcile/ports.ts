@@ -1,4 +1,4 @@
-import type { RegistrySide } from '../errors.ts';
+import type { AbsentParts, RegistrySide } from '../errors.ts';
 import type { Platforms } from '../images/platforms.ts';
 import type { Reference } from '../images/reference.ts';
 import type { WorkloadName } from '../workloads/kinds.ts';
@@ -21,6 +21,7 @@ export interface ImageRegistry {
   /**
    * Copies one image, digest preserved; returns once the backup has acknowledged that digest.
    *
+   * @throws {IncompleteImageError} when the source does not have all that the image names.
    * @throws {RegistryError}
    */
   copy(job: CopyJob, signal: AbortSignal): Promise<CopyAmounts>;
@@ -35,6 +36,17 @@ export interface ImageRegistry {
     platforms: Platforms,
     signal: AbortSignal,
   ): Promise<string | undefined>;
+  /**
+   * What a registry does not have of an index that it has; undefined when it has everything, or no such index. A HEAD for each
+   * part.
+   *
+   * @throws {RegistryError}
+   */
+  findAbsentParts(
+    image: Reference & { readonly digest: string },
+    side: RegistrySide,
+    signal: AbortSignal,
+  ): Promise<AbsentParts | undefined>;
   /**
    * What an image consists of; undefined when the registry does not have it. Content never changes, so it is read once.
    *

@@ -1,4 +1,4 @@
-import { RegistryError } from '../errors.ts';
+import { IncompleteImageError, RegistryError } from '../errors.ts';
 import { formatReference, type Reference } from '../images/reference.ts';
 import type { CopyAmounts, CopyInFlight, CopyJob } from '../reconcile/ports.ts';
 import { inspectSource } from './inspect-source.ts';
@@ -140,7 +140,7 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
     if (isTagTaken(error) && (await findCopy()) === job.source.digest) {
       return job.source.digest;
     }
-    throw error;
+    throw (await findAbsence(context, copying, error)) ?? error;
   });
   const digest = pushed ?? (await findCopy());
   if (digest !== job.source.digest) {
@@ -148,6 +148,25 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
   return { layers: meter.listDone(), amounts: { layersSent: sent.length, bytesSent: sumBytes(sent) } };
+}
+
+/** "Not found" may be about a part of the image, which the source has: such an image is not gone. */
+async function findAbsence(
+  context: RegistryContext,
+  { job, source }: Copying,
+  error: unknown,
+): Promise<IncompleteImageError | undefined> {
+  const { digest } = job.source;
+  const isNotFound = error instanceof RegistryError && error.reason === 'NotFound' && error.side === 'source';
+  if (!isNotFound || digest === undefined) {
+    return undefined;
+  }
+  const image = { ...source, reference: { ...source.reference, digest } };
+  const parts = await context.findAbsentParts(image, job.platforms ?? 'all');
+  const message =
+    `${describeCopy(job)}: the source has this image, but not all that it names: ${parts?.missing}. ` +
+    'Push it there again with all its platforms, or deploy an image that names only those which are there';
+  return parts && new IncompleteImageError(message, parts);
 }
 
 /** Lets be seen how far the engine is while it runs. */

@@ -4,10 +4,11 @@ import type { Clock } from '../clock.ts';
 import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
+import { createAbsenceFinder } from './content/absent-parts.ts';
 import { createContentMemory } from './content/content-memory.ts';
 import { type ContentReaderDeps, createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
-import { createCopyEngine, planEngineMemory } from './engine/regctl.ts';
+import { type CopyEngine, createCopyEngine, planEngineMemory } from './engine/regctl.ts';
 import { createHostAllowances, type HostAllowances } from './limits/host-allowances.ts';
 import { createHostSilences } from './limits/host-silences.ts';
 import { createHostPauses } from './limits/host-pauses.ts';
@@ -74,7 +75,7 @@ const PROGRESS_INTERVAL_MS = 10_000;
 /** Registries as the reconcilers see them: look-ups are made in process, copies by the copy engine. */
 export function createImageRegistry(options: ImageRegistryOptions): BackupImageRegistry {
   const environment = dropUnset(options.environment);
-  const { clock, settings, configFolder, program, killAfterMs, onProblem = () => {} } = options;
+  const { clock, settings, configFolder, onProblem = () => {} } = options;
   const http = createHttpClient({ environment, timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS });
   const allowances = createHostAllowances(clock);
   const silences = createHostSilences(clock);
@@ -82,18 +83,10 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
   const authorizer = createAuthorizer(requests);
   const manifests = createManifests({ requests, authorizer, allowances, onProblem });
   const layers = createLayerClient(requests, authorizer);
-  const engine = createCopyEngine({
-    program,
-    environment,
-    temporaryFolder: options.temporaryFolder ?? tmpdir(),
-    clock,
-    memoryLimits: () => planEngineMemory(settings().copyConcurrency),
-    ...(killAfterMs !== undefined && { killAfterMs }),
-  });
   const content = createContent({ manifests, allowances, clock });
   const context: RegistryContext = {
     settings,
-    engine,
+    engine: createEngine(options, environment),
     manifests,
     ...content,
     layers,
@@ -121,6 +114,8 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
       askPinned(context, { reference, side: 'backup', signal }, (image) =>
         content.finder.findMissingPart(image, platforms),
       ),
+    findAbsentParts: (reference, side, signal) =>
+      askPinned(context, { reference, side, signal }, (image) => content.findAbsentParts(image, 'all')),
     listParts: (reference, side, signal) =>
       askPinned(context, { reference, side, signal }, (image) => content.finder.listParts(image)),
     tag: (reference, movingTag, signal) => tag(context, { reference, side: 'backup', signal }, movingTag),
@@ -131,6 +126,20 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
     }),
     close: () => http.close(),
   };
+}
+
+function createEngine(
+  { program, temporaryFolder = tmpdir(), settings, clock, killAfterMs }: ImageRegistryOptions,
+  environment: Readonly<Record<string, string>>,
+): CopyEngine {
+  return createCopyEngine({
+    program,
+    environment,
+    temporaryFolder,
+    clock,
+    memoryLimits: () => planEngineMemory(settings().copyConcurrency),
+    ...(killAfterMs !== undefined && { killAfterMs }),
+  });
 }
 
 interface ManifestDeps {
@@ -163,6 +172,7 @@ function createContent(deps: Omit<ContentReaderDeps, 'memory'> & { readonly cloc
     read,
     isRead: (digest: string) => memory.recall(digest) !== undefined,
     checkSize: createSizeCheck({ read, clock }),
+    findAbsentParts: createAbsenceFinder({ read, manifests, clock }),
     listLayers: createLayerLister({ read, clock }),
     finder: createPartFinder({ read, manifests, clock }),
   };

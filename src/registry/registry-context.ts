@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts';
 import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { CopyInFlight } from '../reconcile/ports.ts';
+import type { FindAbsentParts } from './content/absent-parts.ts';
 import type { ReadContent } from './content/content-reader.ts';
 import type { ListLayers } from './content/image-layers.ts';
 import type { CheckSize } from './content/image-size.ts';
@@ -35,6 +36,7 @@ export interface RegistryContext {
   /** A manifest of this digest needs no request to be read. */
   readonly isRead: (digest: string) => boolean;
   readonly checkSize: CheckSize;
+  readonly findAbsentParts: FindAbsentParts;
   readonly listLayers: ListLayers;
   readonly layers: Pick<LayerClient, 'tryUpload'>;
   readonly sharing: LayerSharing;

@@ -260,6 +260,7 @@ export class ControllerModel {
           registries.assertUp('backup');
           return registries.findMissingPart(copy);
         }),
+      findAbsentParts: async () => undefined,
       listParts: ({ host, repository, digest }, side, signal) =>
         this.#send(`parts of ${repository}@${digest}`, signal, () => {
           registries.assertUp(side);

@@ -1,4 +1,4 @@
-import { RegistryError } from '../../src/errors.ts';
+import { type AbsentParts, IncompleteImageError, RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import type { Reference } from '../../src/images/reference.ts';
 import type { CopyAmounts, CopyJob, ImageParts, ImageRegistry } from '../../src/reconcile/ports.ts';
@@ -16,11 +16,15 @@ export class MemoryRegistry implements ImageRegistry {
   failure: RegistryError | undefined;
   /** What a copy runs into whose target could not be seen. */
   isPushRefused = false;
+  /** The backup refuses an index of which it does not have all parts. */
+  takesWholeOnly = false;
   uploads = 0;
   /** Of every copy. */
   amounts = NOTHING_COPIED;
   /** What the backup lacks of an image, by the digest of the whole. */
   readonly missingParts = new Map<string, string>();
+  /** What no registry has of an image, by the digest of the whole: a copy is made of what there is, if that is asked for. */
+  readonly absentParts = new Map<string, AbsentParts>();
   /** What an image consists of, by its digest; nothing that anybody has named, for all others. */
   readonly parts = new Map<string, ImageParts>();
   /** The last copy that was ordered. */
@@ -51,6 +55,13 @@ export class MemoryRegistry implements ImageRegistry {
     if (digest === undefined) {
       throw new RegistryError('gone', { reason: 'NotFound', side: 'source' });
     }
+    const absent = this.absentParts.get(digest);
+    if (absent && job.platforms?.toString() !== absent.platforms.toString()) {
+      throw new IncompleteImageError(`the source lacks ${absent.missing}`, absent);
+    }
+    if (absent && this.takesWholeOnly) {
+      throw new RegistryError('whole images only', { reason: 'Unsupported', side: 'backup' });
+    }
     this.uploads += 1;
     if (job.isRepair) {
       this.missingParts.delete(digest);
@@ -61,6 +72,15 @@ export class MemoryRegistry implements ImageRegistry {
 
   async findMissingPart({ digest }: { readonly digest: string }): Promise<string | undefined> {
     return this.missingParts.get(digest);
+  }
+
+  async findAbsentParts(
+    image: Reference & { readonly digest: string },
+    side: 'source' | 'backup',
+  ): Promise<AbsentParts | undefined> {
+    return (await this.fetchDigest(image, side)) === undefined
+      ? undefined
+      : this.absentParts.get(image.digest);
   }
 
   async listParts(

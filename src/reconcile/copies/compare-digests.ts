@@ -3,7 +3,7 @@ import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, withDigest } from '../../images/reference.ts';
 import type { ImageParts } from '../ports.ts';
 import { findInBackup } from './backup-look.ts';
-import type { EnsureCopyDeps } from './ensure-copy.ts';
+import type { EnsureCopyDeps } from './copy-plan.ts';
 
 /** What an image consists of. What the backup has is asked there: it counts no downloads. */
 export async function fetchParts(

@@ -1,9 +1,10 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
 import { findUnlike } from './compare-digests.ts';
-import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
+import type { CopyRequest, CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
-import { type EnsureCopyDeps, type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
+import type { EnsureCopyDeps } from './copy-plan.ts';
+import { type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
 import { correctPlainTag } from './plain-tag.ts';
 import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
@@ -46,7 +47,9 @@ async function checkSource(
     return undefined;
   }
   // What the pods run proves nothing about what the tag means by now.
-  const job = { request: { ...request, isProven: false }, digest: current, isOfTag: true };
+  // That there is none yet says nothing of the copy in use.
+  const onMissing = (): void => {};
+  const job = { request: { ...request, isProven: false }, digest: current, isOfTag: true, onMissing };
   const copy = await ensureCopy(deps, job, signal);
   if (copy?.made === 'before') {
     await correctPlainTag(deps, { source, digest: current }, signal);
@@ -118,7 +121,8 @@ async function verify(
   const { digest, isProven } = image;
   const proven = { ...request, isProven };
   const depth = chooseDepth(request, before);
-  const job = { request: proven, digest, depth, isOfTag: isOfTag(image), onMissing };
+  const absent = wasVerified?.digest === digest ? wasVerified.absent : undefined;
+  const job = { request: proven, digest, depth, isOfTag: isOfTag(image), absent, onMissing };
   const copy = await ensureCopy(deps, job, signal);
   if (!copy) {
     return { state: missProof(deps, request) };
@@ -132,6 +136,7 @@ async function verify(
     provenAtMs: deps.nowMs(),
     ...toIdentityFields(image),
     ...toCopiedFields(copy, wasVerified, deps.nowMs()),
+    ...(copy.absent && { absent: copy.absent }),
     ...(sourceChange && { sourceChange }),
   };
   return { state, isBehind: !wasVerified && isBehind(deps, image) };
@@ -215,12 +220,13 @@ function findProof(before: CopyState | undefined): { copy: string; provenAt?: st
 
 function settleFailed(
   deps: CopyReconcilerDeps,
-  { request, error: { reason, side, message, retryable } }: Failure,
+  { request, error: { reason, side, message, retryable }, isMissing }: Failure,
   before: CopyState | undefined,
 ): void {
   const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
   deps.onCopied('failed', 0);
-  deps.copies.settle(request, { phase: 'failed', reason, side, message, isFinal: !retryable, sinceMs });
+  const failed: FailedCopy = { phase: 'failed', reason, side, message, isFinal: !retryable, sinceMs };
+  deps.copies.settle(request, { ...failed, ...(isMissing && { isMissing }) });
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { RegistryFailure, RegistrySide } from '../../errors.ts';
+import type { AbsentParts, RegistryFailure, RegistrySide } from '../../errors.ts';
 import type { Reference } from '../../images/reference.ts';
 
 /** A copy that a workload needs. */
@@ -52,6 +52,8 @@ export interface VerifiedCopy extends Copy {
   readonly isCompleted?: boolean;
   /** The backup did not say what it had before this process made the copy. */
   readonly isUnseen?: boolean;
+  /** What the source does not have of the image, nor the copy: it is for some platforms only. */
+  readonly absent?: AbsentParts;
   readonly sourceChange?: SourceChange;
   /** Known of a copy that is to rescue: whether everybody could read the image at its source, or ready pods run it. */
   readonly isPublic?: boolean;
@@ -70,6 +72,8 @@ export interface FailedCopy {
   readonly message: string;
   /** Waits for somebody to change something; another failure may pass by itself. */
   readonly isFinal: boolean;
+  /** The backup itself has said that it does not have the copy, or not all of it. */
+  readonly isMissing?: boolean;
   /** Of the first failure in a row. */
   readonly sinceMs: number;
 }

@@ -223,7 +223,8 @@ export class CopyStore {
     const entry = this.#entries.get(copyKey(request));
     if (entry) {
       const message = 'the copy was not there any more when it was to be used';
-      entry.state = { phase: 'failed', reason: 'Unknown', side: 'backup', message, isFinal: false, sinceMs };
+      const failed = { phase: 'failed', reason: 'Unknown', side: 'backup', message, isFinal: false } as const;
+      entry.state = { ...failed, isMissing: true, sinceMs };
       this.#onWanted(copyKey(request));
     }
   }

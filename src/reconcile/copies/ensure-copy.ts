@@ -1,83 +1,15 @@
-import type { Logger } from 'pino';
-
-import { type CopyNames, planCopyNames } from '../../images/copy-name.ts';
-import { RegistryError } from '../../errors.ts';
-import type { Platforms } from '../../images/platforms.ts';
+import { type AbsentParts, RegistryError } from '../../errors.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
-import type { Settings } from '../../settings/settings.ts';
 import { askBackup } from './backup-look.ts';
+import { type CopyPlan, type EnsureCopyDeps, isSameName, planCopy } from './copy-plan.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
-import { type CopyStore, copyKey } from './copy-store.ts';
-import type { CopyProgress, ImageRegistry } from '../ports.ts';
-import { setPlainTag } from './plain-tag.ts';
-
-export interface EnsureCopyDeps {
-  readonly registry: ImageRegistry;
-  /** Knows for whom copies are. */
-  readonly copies: Pick<CopyStore, 'findShare'>;
-  readonly settings: () => Settings;
-  readonly log: Logger;
-  readonly nowMs: () => number;
-  /** Told of every outcome; the time is that of the copy itself, 0 when none was made. */
-  readonly onCopied: (result: 'copied' | 'found' | 'failed', durationMs: number) => void;
-}
-
-/** One copy, with everything that is known of it before it is made. */
-interface CopyPlan {
-  readonly request: CopyRequest;
-  readonly digest: string;
-  readonly names: CopyNames;
-  readonly platforms: Platforms;
-}
-
-function planCopy(deps: EnsureCopyDeps, request: CopyRequest, digest: string): CopyPlan {
-  const { PLATFORMS: platforms } = deps.settings();
-  return { request, digest, names: planNames(deps, { request, digest, platforms }), platforms };
-}
-
-function planNames(deps: EnsureCopyDeps, { request, digest, platforms }: Omit<CopyPlan, 'names'>): CopyNames {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
-  return planCopyNames({ source: request.source, digest, prefix, naming, isPartial: platforms !== 'all' });
-}
+import { type MissingCopy, findMissingPart, makeCopy } from './make-copy.ts';
 
 /**
  * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
  * means an image whose digest begins alike. `unseen`: it refuses to say.
  */
 type Found = 'all' | 'part' | 'nothing' | 'another' | 'unseen';
-
-async function makeCopy(
-  deps: EnsureCopyDeps,
-  { plan, found, isOfTag }: { readonly plan: CopyPlan; readonly found: Found; readonly isOfTag: boolean },
-  signal: AbortSignal,
-): Promise<void> {
-  const source = withDigest(plan.request.source, plan.digest);
-  const copy = plan.names.immutable;
-  const startedAtMs = deps.nowMs();
-  deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
-  const { platforms } = plan;
-  const onProgress = (progress: CopyProgress): void => {
-    const facts = { source: formatReference(source), copy: formatReference(copy), ...progress };
-    deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
-  };
-  const share = deps.copies.findShare(copyKey(plan.request));
-  const amounts = await deps.registry.copy(
-    { source, copy, platforms, share, isRepair: found === 'part', isUnseen: found === 'unseen', onProgress },
-    signal,
-  );
-  if (platforms !== 'all') {
-    await checkParts(deps, plan, signal);
-  }
-  if (isOfTag) {
-    await setPlainTag(deps, plan, signal);
-  }
-  const durationMs = deps.nowMs() - startedAtMs;
-  deps.log.info(
-    { source: formatReference(source), copy: formatReference(copy), durationMs, ...amounts },
-    'copy verified',
-  );
-  deps.onCopied('copied', durationMs);
-}
 
 /** True for an image that not everybody may read, unless a pod has shown that the workload's owner may. */
 async function lacksProof(
@@ -95,14 +27,9 @@ export interface EnsuredCopy extends Copy {
   readonly made: 'before' | 'in part' | 'whole';
   /** The backup did not say what it had before. */
   readonly isUnseen?: boolean;
+  /** What the source does not have of the image, nor the copy. */
+  readonly absent?: AbsentParts;
 }
-
-const MADE: Readonly<Record<Exclude<Found, 'another'>, EnsuredCopy['made']>> = {
-  all: 'before',
-  part: 'in part',
-  nothing: 'whole',
-  unseen: 'whole',
-};
 
 /**
  * How closely the backup is looked at. `tag`: one HEAD for the tag of the copy, and for the parts where not all platforms are
@@ -123,29 +50,10 @@ export interface EnsureCopyJob extends FindCopyJob {
   readonly depth?: LookDepth;
   /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
   readonly isOfTag: boolean;
+  /** What the copy was made without. */
+  readonly absent?: AbsentParts | undefined;
   /** Told when the backup says that it does not have the copy, or not all of it. */
-  readonly onMissing?: () => void;
-}
-
-async function findMissingPart(
-  { registry }: EnsureCopyDeps,
-  { names, digest, platforms }: CopyPlan,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  return registry.findMissingPart(withDigest(names.immutable, digest), platforms, signal);
-}
-
-/** A backup may take an index whose parts it does not have: only who looks knows what a copy of some platforms is worth. */
-async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
-  const missing = await findMissingPart(deps, plan, signal);
-  if (missing !== undefined) {
-    const message = `the backup has taken ${plan.names.image}, but does not have ${missing} of it`;
-    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
-  }
-}
-
-function isSameName({ immutable: a }: CopyNames, { immutable: b }: CopyNames): boolean {
-  return formatReference(a) === formatReference(b);
+  readonly onMissing: () => void;
 }
 
 /** One HEAD, unless the parts matter, too. */
@@ -161,7 +69,7 @@ async function lookUp(
   }
   const there = answer.value;
   if (there !== plan.digest) {
-    const isTwin = there !== undefined && isSameName(planNames(deps, { ...plan, digest: there }), plan.names);
+    const isTwin = there !== undefined && isSameName(planCopy(deps, { ...plan, digest: there }), plan);
     return isTwin ? 'another' : 'nothing';
   }
   const isAsked = depth !== 'tag' || plan.platforms !== 'all';
@@ -173,10 +81,18 @@ async function lookUp(
   return 'all';
 }
 
-/** Whether the backup knows the image that pods are pointed at, and not only the tag of the copy. */
-async function isImageThere(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<boolean> {
-  const image = parseReference(plan.names.image);
-  return (await deps.registry.fetchDigest(image, 'backup', signal)) === plan.digest;
+/** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
+async function checkImage(
+  deps: EnsureCopyDeps,
+  { plan, onMissing }: { readonly plan: CopyPlan; readonly onMissing: () => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const { image } = plan.names;
+  if ((await deps.registry.fetchDigest(parseReference(image), 'backup', signal)) !== plan.digest) {
+    onMissing();
+    const message = `the backup has the tag of the copy, but not ${image}`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
 }
 
 /**
@@ -190,8 +106,8 @@ export async function findCopy(
   { request, digest }: FindCopyJob,
   signal: AbortSignal,
 ): Promise<Copy | undefined> {
-  const plan = planCopy(deps, request, digest);
-  const whole = { ...plan, names: planNames(deps, { request, digest, platforms: 'all' }) };
+  const plan = planCopy(deps, { request, digest });
+  const whole = { ...plan, names: planCopy(deps, { request, digest, platforms: 'all' }).names };
   for (const candidate of plan.platforms === 'all' ? [plan] : [plan, whole]) {
     if ((await lookUp(deps, { plan: candidate, depth: 'tag' }, signal)) === 'all') {
       return { digest, image: plan.names.image };
@@ -206,28 +122,32 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
   return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
 }
 
-interface MissingCopy {
-  readonly plan: CopyPlan;
-  readonly found: Exclude<Found, 'all' | 'another'>;
-  readonly isOfTag: boolean;
-  readonly onMissing: () => void;
+function noteFound(
+  deps: EnsureCopyDeps,
+  { request, names }: CopyPlan,
+  absent: AbsentParts | undefined,
+): Pick<EnsuredCopy, 'made' | 'absent'> {
+  deps.log.debug({ source: formatReference(request.source), copy: names.image }, 'copy found');
+  deps.onCopied('found', 0);
+  return { made: 'before', ...(absent && { absent }) };
 }
 
-/** @returns false when it must not be copied yet. */
+/** Undefined: it must not be copied yet. */
 async function make(
   deps: EnsureCopyDeps,
-  { onMissing, ...missing }: MissingCopy,
+  missing: MissingCopy,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Pick<EnsuredCopy, 'made' | 'absent' | 'isUnseen'> | undefined> {
   const { plan, found } = missing;
-  if (found !== 'unseen') {
-    onMissing();
-  }
   if (await lacksProof(deps, plan, signal)) {
-    return false;
+    return undefined;
   }
-  await makeCopy(deps, missing, signal);
-  return true;
+  const absent = await makeCopy(deps, missing, signal);
+  return {
+    made: found === 'part' ? 'in part' : 'whole',
+    ...(absent && { absent }),
+    ...(found === 'unseen' && { isUnseen: true }),
+  };
 }
 
 /**
@@ -238,26 +158,21 @@ async function make(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, depth = 'tag', isOfTag, onMissing = () => {} }: EnsureCopyJob,
+  { request, digest, depth = 'tag', isOfTag, absent, onMissing }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const plan = planCopy(deps, request, digest);
-  const { image } = plan.names;
+  const plan = planCopy(deps, { request, digest, platforms: absent?.platforms });
   const found = await lookUp(deps, { plan, depth }, signal);
-  if (found === 'another') {
+  if (found !== 'all' && found !== 'unseen') {
     onMissing();
+  }
+  if (found === 'another') {
     throw createTwinError(plan);
   }
-  if (found === 'all') {
-    deps.log.debug({ source: formatReference(request.source), copy: image }, 'copy found');
-    deps.onCopied('found', 0);
-  } else if (!(await make(deps, { plan, found, isOfTag, onMissing }, signal))) {
-    return undefined;
+  const outcome =
+    found === 'all' ? noteFound(deps, plan, absent) : await make(deps, { plan, found, isOfTag }, signal);
+  if (outcome && depth === 'image') {
+    await checkImage(deps, { plan, onMissing }, signal);
   }
-  if (depth === 'image' && !(await isImageThere(deps, plan, signal))) {
-    onMissing();
-    const message = `the backup has the tag of the copy, but not ${image}`;
-    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
-  }
-  return { digest, image, made: MADE[found], ...(found === 'unseen' && { isUnseen: true }) };
+  return outcome && { digest, image: plan.names.image, ...outcome };
 }

@@ -3,7 +3,8 @@ import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
 import { fetchParts, findUnlike, findUnrelated } from './compare-digests.ts';
 import type { CopyRequest, VerifiedCopy } from './copy-state.ts';
-import { type EnsureCopyDeps, findCopy } from './ensure-copy.ts';
+import type { EnsureCopyDeps } from './copy-plan.ts';
+import { findCopy } from './ensure-copy.ts';
 
 /** Which image a request is about, and what follows from what pods report of it. */
 export interface IdentifiedImage {

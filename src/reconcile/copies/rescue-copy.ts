@@ -4,7 +4,8 @@ import { type Reference, formatReference, withDigest } from '../../images/refere
 import { findInBackup } from './backup-look.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
-import { type EnsureCopyDeps, type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
+import type { EnsureCopyDeps } from './copy-plan.ts';
+import { type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
 import { identifyImage, isOfTag } from './identify-image.ts';
 
 interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {

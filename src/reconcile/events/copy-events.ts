@@ -12,6 +12,17 @@ export const COPY_EVENTS = {
       'The note names the registry error: correct the image name, the credentials in config.json or the registry. ' +
       'It is tried again by itself.',
   },
+  CopyIncomplete: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'The source of an image does not have all platforms that the image names, as in a mirror that was made for one. What ' +
+      'there is was copied, and the workload is swapped where that will do for all nodes.',
+    remedy:
+      'Push the image to its source again with all its platforms, or deploy one that names only those which are there. ' +
+      'The note says what is missing.',
+  },
   CopyMissing: {
     type: 'Warning',
     action: 'CopyImage',
@@ -23,6 +34,16 @@ export const COPY_EVENTS = {
     remedy:
       'Find out what deletes images in the backup registry and exclude these. If it could not be copied again, do not ' +
       'drain nodes: push the image into the backup from another place, or deploy one that can be pulled.',
+  },
+  CopyNotChecked: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'Since it was started, the controller could not look whether the backup still has a copy that the workload runs from. ' +
+      'Nothing says that it is lost, and the pods go on.',
+    remedy:
+      'The note names the registry error: correct the credentials in config.json or the registry. It is tried again by itself.',
   },
   InvalidImage: {
     type: 'Warning',

@@ -11,7 +11,10 @@ function pinned({ host, repository }: Reference, digest: string): string {
  * from it.
  */
 export function createLookOnlyRegistry(
-  registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>,
+  registry: Pick<
+    ImageRegistry,
+    'fetchDigest' | 'findMissingPart' | 'findAbsentParts' | 'listParts' | 'isPrivate'
+  >,
 ): ImageRegistry {
   const made = new Set<string>();
   return {
@@ -24,6 +27,7 @@ export function createLookOnlyRegistry(
       const isMade = made.has(pinned(copy, copy.digest));
       return isMade ? undefined : registry.findMissingPart(copy, platforms, signal);
     },
+    findAbsentParts: (image, side, signal) => registry.findAbsentParts(image, side, signal),
     listParts: (image, side, signal) => registry.listParts(image, side, signal),
     isPrivate: (reference, side, signal) => registry.isPrivate(reference, side, signal),
     async copy({ source, copy }, signal) {

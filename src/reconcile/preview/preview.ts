@@ -29,7 +29,7 @@ export interface PreviewDeps {
   readonly workloads: Pick<WorkloadStore, 'findNamespacePolicy'>;
   readonly pods: PodStore;
   readonly client: Pick<WorkloadClient, 'listPods' | 'listNodePlatforms' | 'listFormerTemplates'>;
-  readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'findMissingPart' | 'listParts' | 'isPrivate'>;
+  readonly registry: Omit<ImageRegistry, 'copy' | 'tag'>;
   readonly settings: Settings;
   readonly log: Logger;
   readonly nowMs: () => number;

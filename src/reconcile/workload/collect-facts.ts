@@ -23,26 +23,37 @@ function listPodSecrets({ running, unfinished }: SeenPods): readonly string[] {
   return [...new Set(names)].toSorted();
 }
 
+/** What the copies of a workload are limited to: some of the platforms that PLATFORMS names, or one. */
+function readLimits({ copies, settings }: FactDeps, { plans }: SeenWorkload) {
+  const wanted = listWantedCopies(settings().MODE, plans).map((request) => copies.get(request));
+  return {
+    isAny: wanted.length > 0,
+    isForOne: wanted.some((copy) => isForOnePlatform(copy)),
+    lists: wanted.flatMap((copy) =>
+      copy?.phase === 'verified' && copy.absent ? [copy.absent.platforms] : [],
+    ),
+  };
+}
+
 /** No node is asked for as long as everything is copied, and each copy is for all platforms. */
 async function findPlatforms(
-  { client, copies, settings }: FactDeps,
-  { workload, plans }: SeenWorkload,
+  deps: FactDeps,
+  seen: SeenWorkload,
   signal: AbortSignal,
 ): Promise<Pick<WorkloadFacts, 'uncoveredPlatforms' | 'nodePlatforms'>> {
-  const { PLATFORMS: platforms, MODE: mode } = settings();
-  const wanted = listWantedCopies(mode, plans);
-  const isForOne = wanted.some((request) => isForOnePlatform(copies.get(request)));
-  if (wanted.length === 0 || (platforms === 'all' && !isForOne)) {
+  const { PLATFORMS: platforms } = deps.settings();
+  const { isAny, isForOne, lists } = readLimits(deps, seen);
+  if (!isAny || (platforms === 'all' && !isForOne && lists.length === 0)) {
     return {};
   }
-  const all = await client.listNodePlatforms(signal);
-  const { architecture } = workload;
-  return {
-    uncoveredPlatforms: listUncoveredPlatforms(all, platforms),
-    ...(isForOne && {
-      nodePlatforms: all.filter((one) => architecture === undefined || one.endsWith(`/${architecture}`)),
-    }),
-  };
+  const all = await deps.client.listNodePlatforms(signal);
+  const { architecture } = seen.workload;
+  const own = all.filter((one) => architecture === undefined || one.endsWith(`/${architecture}`));
+  const uncovered = [
+    ...listUncoveredPlatforms(all, platforms),
+    ...lists.flatMap((list) => listUncoveredPlatforms(own, list)),
+  ];
+  return { uncoveredPlatforms: [...new Set(uncovered)], ...(isForOne && { nodePlatforms: own }) };
 }
 
 /** Lists ReplicaSets until they tell, once for each generation of the workload that its controller has seen. */

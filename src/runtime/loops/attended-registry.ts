@@ -117,6 +117,10 @@ export function attendRegistry(deps: AttendedRegistryDeps): AttendedRegistry {
       attend({ doing: `looking at ${formatReference(copy)}`, side: 'backup', signal }, (own) =>
         registry.findMissingPart(copy, platforms, own),
       ),
+    findAbsentParts: (image, side, signal) =>
+      attend({ doing: `looking at ${formatReference(image)}`, side, signal }, (own) =>
+        registry.findAbsentParts(image, side, own),
+      ),
     listParts: (image, side, signal) =>
       attend({ doing: `looking at ${formatReference(image)}`, side, signal }, (own) =>
         registry.listParts(image, side, own),

@@ -430,6 +430,53 @@ describe('a backup that refuses to say what it has before the first push', () =>
   });
 });
 
+describe('an image of which its source lacks a part', () => {
+  const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
+  beforeEach(() => {
+    registry.absentParts.set(DIGEST, absent);
+  });
+
+  it('is copied for the platforms that are there, under the name of a copy of some', async () => {
+    await reconcile(NGINX);
+    expect(registry.lastJob).toMatchObject({ platforms: ['linux/amd64'] });
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e-partial`)).toBe(DIGEST);
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', image: `${COPY}:1.27@${DIGEST}`, absent });
+  });
+
+  it('is found again, and not copied again', async () => {
+    await reconcile(NGINX);
+    await reconcile(NGINX);
+    expect(registry.uploads).toBe(1);
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', absent });
+  });
+
+  it('is known to the next process although the source is gone', async () => {
+    const held = { ...NGINX, digest: DIGEST };
+    await reconcile(held);
+    copies.clear();
+    registry.digests.delete('docker.io/library/nginx:1.27');
+    registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
+    await reconcile(held);
+    expect(copies.get(held)).toMatchObject({ phase: 'verified', absent });
+  });
+
+  it('is not copied by a backup that takes whole images only: what is missing is told, and both ways out', async () => {
+    registry.takesWholeOnly = true;
+    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 3_600_000 });
+    expect(copies.get(NGINX)).toMatchObject({
+      phase: 'failed',
+      reason: 'Incomplete',
+      message: expect.stringMatching(/linux\/s390x.* or allow images of which not all platforms are there/),
+    });
+  });
+
+  it('is not copied when nothing is left of it that a node could run', async () => {
+    registry.absentParts.set(DIGEST, { ...absent, platforms: [] });
+    await reconcile(NGINX);
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', reason: 'Incomplete' });
+  });
+});
+
 describe('a copy of some platforms', () => {
   beforeEach(() => {
     data = { PLATFORMS: 'linux/amd64' };

@@ -269,7 +269,18 @@ describe('a workload that runs from the backup', () => {
   });
 
   it('says that its copy is gone for good', () => {
-    expect(tell(FAILED)).toEqual(['Warning CopyMissing']);
+    expect(tell({ ...FAILED, isMissing: true })).toEqual(['Warning CopyMissing']);
+  });
+
+  it('does not say so when the backup was not asked, or does not answer', () => {
+    expect(tell(FAILED)).toEqual(['Warning CopyNotChecked']);
+  });
+
+  it('says what its source lacks', () => {
+    const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
+    expect(tell({ phase: 'verified', digest: DIGEST, image: COPY, absent })).toEqual([
+      'Warning CopyIncomplete',
+    ]);
   });
 
   it('has nothing to say while the backup cannot be asked', () => {

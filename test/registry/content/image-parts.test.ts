@@ -476,3 +476,48 @@ describe('what is known of an image', () => {
     expect(source.received.length).toBe(1);
   });
 });
+
+describe('what a registry lacks of an image', () => {
+  const S390X = { os: 'linux', architecture: 's390x' };
+  const top = anIndex([
+    entryOf(ONE, { platform: AMD64 }),
+    entryOf(TWO, { platform: S390X }),
+    entryOf(HUNDREDS[0] as Stored, { platform: UNKNOWN }),
+    entryOf(HUNDREDS[1] as Stored, { platform: ARM64 }),
+  ]);
+
+  async function findAbsentParts(held: readonly Stored[], image = top): Promise<unknown> {
+    const server = await startHolding(held);
+    return createRegistry().findAbsentParts(pin(server, image), 'source', signal);
+  }
+
+  it('is named with its platform, and so are the platforms that are there', async () => {
+    expect(await findAbsentParts([top, ONE, HUNDREDS[1] as Stored])).toEqual({
+      platforms: ['linux/amd64', 'linux/arm64'],
+      missing: `${TWO.digest} (linux/s390x), ${HUNDREDS[0]?.digest} (unknown/unknown)`,
+    });
+  });
+
+  it('is found at any depth', async () => {
+    const nested = anIndex([entryOf(top)]);
+    expect(await findAbsentParts([nested, top, ONE], nested)).toMatchObject({ platforms: ['linux/amd64'] });
+  });
+
+  it('is told in short when it is much, and without what no platform is called', async () => {
+    const odd = { os: 'linux', architecture: 'a'.repeat(100) };
+    const image = anIndex(HUNDREDS.map((part) => entryOf(part, { platform: odd })));
+    expect(await findAbsentParts([image], image)).toEqual({
+      platforms: [],
+      missing: expect.stringMatching(
+        /^(?:sha256:\S+ \(a platform without a proper name\),? ?){3}and 297 more$/,
+      ),
+    });
+  });
+
+  it('is nothing of an image that is whole, is no index, or is not there', async () => {
+    const all = [top, ONE, TWO, HUNDREDS[0] as Stored, HUNDREDS[1] as Stored];
+    expect(await findAbsentParts(all)).toBeUndefined();
+    expect(await findAbsentParts([ONE], ONE)).toBeUndefined();
+    expect(await findAbsentParts([])).toBeUndefined();
+  });
+});

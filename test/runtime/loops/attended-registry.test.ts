@@ -24,6 +24,7 @@ function attend(registry: Partial<ImageRegistry>): AttendedRegistry {
       fetchDigest: (...ask) => whole.fetchDigest(...ask),
       copy: (...ask) => whole.copy(...ask),
       findMissingPart: (...ask) => whole.findMissingPart(...ask),
+      findAbsentParts: (...ask) => whole.findAbsentParts(...ask),
       listParts: (...ask) => whole.listParts(...ask),
       tag: (...ask) => whole.tag(...ask),
       isPrivate: (...ask) => whole.isPrivate(...ask),

@@ -14,11 +14,18 @@ import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './p
 /** A registry that cannot be asked for a while says nothing about a copy in use. */
 function planFailedEvent(
   { is, slot }: CopiedSlot,
-  { reason, message, isFinal }: FailedCopy,
+  { reason, message, isFinal, isMissing = false }: FailedCopy,
 ): ObjectEvent | undefined {
   const name = slotKey(slot);
   if (is === 'backed up' && !isFinal) {
     return undefined;
+  }
+  if (is === 'backed up' && !isMissing) {
+    return createEvent(
+      'CopyNotChecked',
+      `Whether the backup still has the copy that ${name} runs from cannot be told (${reason}): ${message}. The pods go on. ` +
+        'It is tried again when config.json changes, and within the hour.',
+    );
   }
   if (is === 'backed up') {
     return createEvent(
@@ -60,13 +67,29 @@ function planSourceChangeEvent({ slot, request }: CopiedSlot, change: SourceChan
   return createEvent('TagMoved', note);
 }
 
+/** The source lacks a part of the image, and so does the copy. */
+function planIncompleteEvents(
+  { slot, request }: CopiedSlot,
+  { absent }: VerifiedCopy,
+): readonly ObjectEvent[] {
+  if (!absent) {
+    return [];
+  }
+  const note =
+    `The source of ${slotKey(slot)} has ${formatReference(request.source)}, but not all that it names: ${absent.missing}. ` +
+    `What there is was copied, for ${absent.platforms.join(', ')}. A pod on a node of another platform could not start, with ` +
+    'or without the backup. Push the image there again with all its platforms.';
+  return [createEvent('CopyIncomplete', note)];
+}
+
 function planVerifiedEvents(
   plan: CopiedSlot,
   copy: VerifiedCopy,
   record: SwapRecord,
 ): readonly ObjectEvent[] {
+  const incomplete = planIncompleteEvents(plan, copy);
   if (plan.is !== 'backed up') {
-    return [];
+    return incomplete;
   }
   const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
   const missing = copy.isCompleted ? 'A part of the copy' : 'The copy';
@@ -76,6 +99,7 @@ function planVerifiedEvents(
       'See what cleans up there.',
   );
   return [
+    ...incomplete,
     ...(isRepaired ? [repair] : []),
     ...(copy.sourceChange ? [planSourceChangeEvent(plan, copy.sourceChange)] : []),
   ];
@@ -94,7 +118,10 @@ export function planUncoveredEvents(
     ? 'a pod there could not start from the backup, so the workload stays as it is.'
     : 'a pod of this workload that comes there may not start.';
   const nodes = `The cluster has nodes of ${uncoveredPlatforms.join(', ')}, for which nothing is copied`;
-  return [createEvent('PlatformNotCopied', `${nodes}: ${next} Add that to PLATFORMS.`)];
+  // What its source does not have, no setting can add.
+  const isLacking = copied.some(({ copy }) => copy?.phase === 'verified' && copy.absent !== undefined);
+  const remedy = isLacking ? 'See what the source of the image lacks.' : 'Add that to PLATFORMS.';
+  return [createEvent('PlatformNotCopied', `${nodes}: ${next} ${remedy}`)];
 }
 
 /** Copies that are the manifest of one platform, in a cluster of several. */

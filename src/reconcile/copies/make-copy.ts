@@ -1,0 +1,139 @@
+import { type AbsentParts, IncompleteImageError, RegistryError } from '../../errors.ts';
+import { formatReference, withDigest } from '../../images/reference.ts';
+import type { CopyProgress } from '../ports.ts';
+import { type CopyPlan, type EnsureCopyDeps, planCopy } from './copy-plan.ts';
+import { copyKey } from './copy-store.ts';
+import { setPlainTag } from './plain-tag.ts';
+
+/** A copy that the backup does not have, or not all of it. */
+export interface MissingCopy {
+  readonly plan: CopyPlan;
+  /** `unseen`: the backup refuses to say. */
+  readonly found: 'part' | 'nothing' | 'unseen';
+  /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
+  readonly isOfTag: boolean;
+}
+
+/** Digest of a manifest that the backup lacks, although it has the index that names it. */
+export async function findMissingPart(
+  { registry }: EnsureCopyDeps,
+  { names, digest, platforms }: CopyPlan,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return registry.findMissingPart(withDigest(names.immutable, digest), platforms, signal);
+}
+
+/** A backup may take an index whose parts it does not have: only who looks knows what a copy of some platforms is worth. */
+async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSignal): Promise<void> {
+  const missing = await findMissingPart(deps, plan, signal);
+  if (missing !== undefined) {
+    const message = `the backup has taken ${plan.names.image}, but does not have ${missing} of it`;
+    throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
+  }
+}
+
+async function copyAndProve(
+  deps: EnsureCopyDeps,
+  { plan, found, isOfTag }: MissingCopy,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = withDigest(plan.request.source, plan.digest);
+  const copy = plan.names.immutable;
+  const startedAtMs = deps.nowMs();
+  deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
+  const { platforms } = plan;
+  const onProgress = (progress: CopyProgress): void => {
+    const facts = { source: formatReference(source), copy: formatReference(copy), ...progress };
+    deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
+  };
+  const share = deps.copies.findShare(copyKey(plan.request));
+  const amounts = await deps.registry.copy(
+    { source, copy, platforms, share, isRepair: found === 'part', isUnseen: found === 'unseen', onProgress },
+    signal,
+  );
+  if (platforms !== 'all') {
+    await checkParts(deps, plan, signal);
+  }
+  if (isOfTag) {
+    await setPlainTag(deps, plan, signal);
+  }
+  const durationMs = deps.nowMs() - startedAtMs;
+  deps.log.info(
+    { source: formatReference(source), copy: formatReference(copy), durationMs, ...amounts },
+    'copy verified',
+  );
+  deps.onCopied('copied', durationMs);
+}
+
+/** What there is of an image, under the name of a copy of some platforms. */
+async function makeOfParts(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  { cause, signal }: { readonly cause: IncompleteImageError; readonly signal: AbortSignal },
+): Promise<AbsentParts> {
+  const { plan } = missing;
+  const { parts } = cause;
+  deps.log.warn(
+    { source: formatReference(plan.request.source), ...parts },
+    'source lacks a part of the image',
+  );
+  if (parts.platforms.length === 0) {
+    throw cause;
+  }
+  try {
+    await copyAndProve(
+      deps,
+      { ...missing, plan: planCopy(deps, { ...plan, platforms: parts.platforms }) },
+      signal,
+    );
+    return parts;
+  } catch (error) {
+    if (error instanceof RegistryError && error.side === 'backup' && error.reason === 'Unsupported') {
+      const way =
+        'or allow images of which not all platforms are there in the backup registry, for what there is to be copied';
+      throw new IncompleteImageError(`${cause.message}, ${way}`, parts);
+    }
+    throw error;
+  }
+}
+
+/** What an earlier process has copied of an image whose source lacked a part then, and may be gone now. */
+async function findOfParts(
+  { registry, ...deps }: EnsureCopyDeps,
+  { plan, found }: MissingCopy,
+  signal: AbortSignal,
+): Promise<AbsentParts | undefined> {
+  if (plan.platforms !== 'all' || found !== 'nothing') {
+    return undefined;
+  }
+  const { immutable } = planCopy(deps, { ...plan, platforms: [] }).names;
+  const isThere = (await registry.fetchDigest(immutable, 'backup', signal)) === plan.digest;
+  return isThere ? registry.findAbsentParts(withDigest(immutable, plan.digest), 'backup', signal) : undefined;
+}
+
+/**
+ * Makes a copy and proves it. Of an image whose source does not have all that it names, what there is.
+ *
+ * @returns what the copy lacks; undefined when it has everything that is to be copied.
+ * @throws {RegistryError}
+ */
+export async function makeCopy(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  signal: AbortSignal,
+): Promise<AbsentParts | undefined> {
+  try {
+    await copyAndProve(deps, missing, signal);
+    return undefined;
+  } catch (error) {
+    if (error instanceof IncompleteImageError) {
+      return makeOfParts(deps, missing, { cause: error, signal });
+    }
+    const isOfSource = error instanceof RegistryError && error.side === 'source';
+    const known = isOfSource ? await findOfParts(deps, missing, signal) : undefined;
+    if (known) {
+      return known;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import type { AbsentParts } from '../../errors.ts';
+import { namePlatform, type Platform, type Platforms } from '../../images/platforms.ts';
+import type { PinnedAccess } from '../manifests/image-access.ts';
+import type { IndexEntry } from '../manifests/manifest-content.ts';
+import type { ManifestClient } from '../manifests/manifests.ts';
+import { startTimer, toPart, type WalkDeps, walkParts } from './part-walk.ts';
+
+interface AbsenceDeps extends WalkDeps {
+  readonly manifests: Pick<ManifestClient, 'fetchDigest'>;
+}
+
+/** Of many, these are told. */
+const MOST_TOLD = 3;
+
+/**
+ * What of an index its registry does not have: mirrors that were made for one platform have the index of all of them.
+ * Undefined when it has everything, or the image is none or no index. Costs a HEAD for each part.
+ */
+export type FindAbsentParts = (image: PinnedAccess, platforms: Platforms) => Promise<AbsentParts | undefined>;
+
+export function createAbsenceFinder(deps: AbsenceDeps): FindAbsentParts {
+  return async (image, platforms) => {
+    const top = await deps.read(image);
+    if (top?.is !== 'index') {
+      return undefined;
+    }
+    const { wanted } = await walkParts(deps, { image, top, platforms });
+    const checkTime = startTimer(deps.clock, image);
+    const absent = new Set<string>();
+    for (const digest of new Set(wanted.map((entry) => entry.digest))) {
+      checkTime();
+      if ((await deps.manifests.fetchDigest(toPart(image, digest))) === undefined) {
+        absent.add(digest);
+      }
+    }
+    return absent.size === 0 ? undefined : toAbsentParts(wanted, absent);
+  };
+}
+
+function toAbsentParts(wanted: readonly IndexEntry[], absent: ReadonlySet<string>): AbsentParts {
+  const isAbsent = ({ digest }: IndexEntry): boolean => absent.has(digest);
+  const lost = new Set(wanted.filter(isAbsent).flatMap(toNames));
+  const kept = wanted.filter((entry) => !isAbsent(entry)).flatMap(toNames);
+  const platforms = [...new Set(kept)].filter((name) => !lost.has(name)).toSorted();
+  return { platforms, missing: describe(wanted.filter(isAbsent)) };
+}
+
+function toNames({ platform }: IndexEntry): readonly string[] {
+  const name = platform && namePlatform(platform);
+  return name === undefined ? [] : [name];
+}
+
+function describe(entries: readonly IndexEntry[]): string {
+  const told = new Map(entries.map(({ digest, platform }) => [digest, describePlatform(platform)]));
+  const first = [...told].slice(0, MOST_TOLD).map(([digest, platform]) => `${digest}${platform}`);
+  const more = told.size - first.length;
+  return `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Of a document that anybody may have written. */
+function describePlatform(platform: Platform | undefined): string {
+  const { os = '', architecture = '', variant = '' } = platform ?? {};
+  const text = [os, architecture, variant].filter(Boolean).join('/');
+  return text === '' ? '' : ` (${/^[\w./-]{1,60}$/.test(text) ? text : 'a platform without a proper name'})`;
+}
