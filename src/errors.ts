@@ -66,6 +66,23 @@ export class RegistryError extends ControllerError {
   }
 }
 
+/** The backup does not take a manifest. */
+export class RefusedManifestError extends RegistryError {
+  /** The tag or digest under which it was to be written. */
+  readonly manifest: string;
+  /** The message without what a person can do about it: there may be more to say. */
+  readonly said: string;
+
+  constructor(
+    message: string,
+    refusal: { readonly reason: RegistryFailure; readonly manifest: string; readonly said: string },
+  ) {
+    super(message, { reason: refusal.reason, side: 'backup' });
+    this.manifest = refusal.manifest;
+    this.said = refusal.said;
+  }
+}
+
 /** Of an index that a registry has, without all that it names. */
 export interface AbsentParts {
   /** Of what is there, as PLATFORMS would name it. */

@@ -1,4 +1,4 @@
-import { IncompleteImageError, RegistryError } from '../errors.ts';
+import { IncompleteImageError, RefusedManifestError, RegistryError } from '../errors.ts';
 import { formatReference, type Reference } from '../images/reference.ts';
 import type { CopyAmounts, CopyInFlight, CopyJob } from '../reconcile/ports.ts';
 import { inspectSource } from './inspect-source.ts';
@@ -127,7 +127,10 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
       job,
       namespace: copying.namespace,
       credentials: { source: source.credential, copy: backup.credential },
-      insecureRegistries: backup.insecureRegistries,
+      manners: {
+        insecureRegistries: backup.insecureRegistries,
+        refusesHead: (name) => refusesHead(context, name),
+      },
       withReferrers: context.settings().copyReferrers,
       timeoutMs: context.settings().copyTimeoutMs,
       signal: backup.signal,
@@ -140,7 +143,9 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
     if (isTagTaken(error) && (await findCopy()) === job.source.digest) {
       return job.source.digest;
     }
-    throw (await findAbsence(context, copying, error)) ?? error;
+    throw (
+      (await findAbsence(context, copying, error)) ?? (await findForeign(context, copying, error)) ?? error
+    );
   });
   const digest = pushed ?? (await findCopy());
   if (digest !== job.source.digest) {
@@ -167,6 +172,34 @@ async function findAbsence(
     `${describeCopy(job)}: the source has this image, but not all that it names: ${parts?.missing}. ` +
     'Push it there again with all its platforms, or deploy an image that names only those which are there';
   return parts && new IncompleteImageError(message, parts);
+}
+
+/** A refusal that reads like an outage or a broken image, and is about layers that are kept elsewhere. */
+async function findForeign(
+  context: RegistryContext,
+  { job, source }: Copying,
+  error: unknown,
+): Promise<RegistryError | undefined> {
+  const { digest } = job.source;
+  if (!(error instanceof RefusedManifestError) || digest === undefined) {
+    return undefined;
+  }
+  const image = { ...source, reference: { ...source.reference, digest } };
+  const { manifest } = error;
+  const { platforms = 'all' } = job;
+  const message =
+    `${error.said}. The image has layers that are kept at an address of their vendor (foreign layers, as those of ` +
+    'Windows), and the backup refuses such manifests. Allow these addresses there (distribution: ' +
+    'validation.manifests.urls.allow), or set PLATFORMS to the platforms of the nodes, with a backup that takes images of ' +
+    'which not all platforms are there';
+  return (await context.hasForeignLayers({ image, platforms, manifest }))
+    ? new RegistryError(message, { reason: 'Unsupported', side: 'backup' })
+    : undefined;
+}
+
+/** What is answered with 404 costs the engine no time, and layers may be answered rightly. */
+function refusesHead({ manifests }: RegistryContext, host: string): boolean {
+  return (manifests.findWrongHeadStatus(host) ?? 404) !== 404;
 }
 
 /** Lets be seen how far the engine is while it runs. */

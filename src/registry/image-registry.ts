@@ -5,6 +5,7 @@ import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
 import { createAbsenceFinder } from './content/absent-parts.ts';
+import { createForeignFinder } from './content/foreign-layers.ts';
 import { createContentMemory } from './content/content-memory.ts';
 import { type ContentReaderDeps, createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
@@ -158,7 +159,7 @@ function createManifests({ requests, authorizer, allowances, onProblem }: Manife
     onDownload: (host, doing) => allowances.check(host, doing),
     onHeadWrong: (host, status) =>
       onProblem(
-        `registry ${host} answers ${status} to HEAD of a manifest that it has: it is asked with GET for a day`,
+        `registry ${host} answers ${status} to HEAD of a manifest, and something else to GET: it is asked with GET for a day`,
       ),
   });
 }
@@ -173,6 +174,7 @@ function createContent(deps: Omit<ContentReaderDeps, 'memory'> & { readonly cloc
     isRead: (digest: string) => memory.recall(digest) !== undefined,
     checkSize: createSizeCheck({ read, clock }),
     findAbsentParts: createAbsenceFinder({ read, manifests, clock }),
+    hasForeignLayers: createForeignFinder(read),
     listLayers: createLayerLister({ read, clock }),
     finder: createPartFinder({ read, manifests, clock }),
   };

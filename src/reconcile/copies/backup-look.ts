@@ -1,9 +1,11 @@
-import { RegistryError } from '../../errors.ts';
+import { RegistryError, type RegistryFailure } from '../../errors.ts';
 
 /** What the backup says of one of its repositories, or that it does not say anything. */
 export type BackupAnswer<T> =
   | { readonly is: 'told'; readonly value: T }
   | { readonly is: 'refused'; readonly error: RegistryError };
+
+const REFUSALS: ReadonlySet<RegistryFailure> = new Set(['Unauthorized', 'NotFound']);
 
 /**
  * Asks the backup what it has. Registries that create a repository on its first push (Quay, Artifactory) refuse to be asked
@@ -15,7 +17,7 @@ export async function askBackup<T>(ask: () => Promise<T>): Promise<BackupAnswer<
   try {
     return { is: 'told', value: await ask() };
   } catch (error) {
-    if (error instanceof RegistryError && error.side === 'backup' && error.reason === 'Unauthorized') {
+    if (error instanceof RegistryError && error.side === 'backup' && REFUSALS.has(error.reason)) {
       return { is: 'refused', error };
     }
     throw error;

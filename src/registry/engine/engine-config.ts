@@ -10,6 +10,16 @@ export interface EngineInput {
   readonly references: readonly [source: string, copy: string];
 }
 
+/** How registries are to be spoken to. */
+export interface RegistryManners {
+  /** Hosts, with their port, that are spoken to in plain http. */
+  readonly insecureRegistries: readonly string[];
+  /**
+   * True for those that refuse HEAD: the engine would repeat each for a minute. By host and port of the registry API.
+   */
+  readonly refusesHead: (host: string) => boolean;
+}
+
 const SOURCE_ALIAS = 'source.internal';
 const BACKUP_ALIAS = 'backup.internal';
 
@@ -22,7 +32,7 @@ const BACKUP_ALIAS = 'backup.internal';
 export function createEngineInput(
   { source, copy }: CopyJob,
   credentials: { readonly source: Credential | undefined; readonly copy: Credential | undefined },
-  insecureRegistries: readonly string[],
+  { insecureRegistries, refusesHead }: RegistryManners,
 ): EngineInput {
   const isShared = toApiOrigin(source.host, []).host === toApiOrigin(copy.host, []).host;
   const needsAliases = isShared && JSON.stringify(credentials.source) !== JSON.stringify(credentials.copy);
@@ -34,6 +44,7 @@ export function createEngineInput(
     return {
       hostname: origin.host,
       tls: origin.protocol === 'http:' ? 'disabled' : 'enabled',
+      ...(refusesHead(origin.host) && { apiOpts: { disableHead: 'true' } }),
       ...toLogin(credential),
     };
   };

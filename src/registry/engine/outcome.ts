@@ -1,4 +1,9 @@
-import { RegistryError, type RegistryFailure, type RegistrySide } from '../../errors.ts';
+import {
+  RefusedManifestError,
+  RegistryError,
+  type RegistryFailure,
+  type RegistrySide,
+} from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { readBackupRefusal } from '../manifests/backup-refusal.ts';
@@ -59,16 +64,60 @@ function describeRun(
   const reason = toRunReason({ ...request, status }, trace.finalText);
   const body = trace.finalText;
   const answer = { doing, side, host, status, operation: describeOperation(request), retryAfter, body };
-  if (isPartRefused(job, { ...request, status }, reason)) {
-    return createAnswerError({ ...answer, reason: 'Unsupported', hint: PART_REFUSED }, nowMs);
+  const known = findKnownRefusal(job, { ...request, status, reason }, trace.finalText);
+  const error = createAnswerError({ ...answer, reason, ...known }, nowMs);
+  const manifest = findRefusedManifest({ ...request, status });
+  const said = createAnswerError({ ...answer, reason, hint: '' }, nowMs).message;
+  return manifest === undefined
+    ? error
+    : new RefusedManifestError(error.message, { reason: error.reason, manifest, said });
+}
+
+/** What is known about it when the backup refuses an image for what it is. */
+function findKnownRefusal(
+  job: CopyJob,
+  request: FailedRequest & { readonly status: number; readonly reason: RegistryFailure },
+  text: string,
+): { readonly reason: RegistryFailure; readonly hint: string } | undefined {
+  if (isPartRefused(job, request, request.reason)) {
+    return { reason: 'Unsupported', hint: PART_REFUSED };
   }
-  return createAnswerError({ ...answer, reason }, nowMs);
+  return isAlgorithmRefused(job, request, text)
+    ? { reason: 'Unsupported', hint: ALGORITHM_REFUSED }
+    : undefined;
+}
+
+/** What was to be written, where the backup refused a manifest as such: it was not busy, and knows who we are. */
+function findRefusedManifest({
+  method,
+  side,
+  path,
+  status,
+}: FailedRequest & { readonly status: number }): string | undefined {
+  const isRefusal = side === 'backup' && method === 'PUT' && REFUSED_STATUSES.has(status);
+  return isRefusal ? /\/manifests\/([^/]+)$/.exec(path)?.[1] : undefined;
+}
+
+const ALGORITHM_REFUSED =
+  '; it knows no images by another digest than sha256: pin the image to its sha256 digest, or to a tag';
+
+/** An image that is pinned by sha512, say, and that the backup would know by no such digest. */
+function isAlgorithmRefused(
+  { source }: CopyJob,
+  { method, side, status }: FailedRequest & { readonly status: number },
+  text: string,
+): boolean {
+  const isOther = source.digest !== undefined && !source.digest.startsWith('sha256:');
+  const isRefusal = side === 'backup' && method === 'PUT' && status === 400;
+  return isOther && isRefusal && /DIGEST_INVALID|UNSUPPORTED|algorithm/i.test(text);
 }
 
 const PART_REFUSED =
   '; it takes no image of which it has not all platforms: allow that in the registry, or set PLATFORMS=all';
 /** Registries do not agree about which one it is, nor about the words. */
-const REFUSED_STATUSES: ReadonlySet<number> = new Set([400, 404, 412, 422]);
+const PART_REFUSED_STATUSES: ReadonlySet<number> = new Set([400, 404, 412, 422]);
+/** With 500, the distribution registry refuses layers that are kept elsewhere. */
+const REFUSED_STATUSES: ReadonlySet<number> = new Set([...PART_REFUSED_STATUSES, 500]);
 
 /** A part of an image that the backup takes only whole: its layers were taken, and its index is not. */
 function isPartRefused(
@@ -78,7 +127,7 @@ function isPartRefused(
 ): boolean {
   const isIndex = method === 'PUT' && side === 'backup' && path.endsWith(`/manifests/${copy.tag}`);
   const isSaid = reason === 'ImmutableTag' || reason === 'QuotaExceeded';
-  return platforms !== 'all' && isIndex && REFUSED_STATUSES.has(status) && !isSaid;
+  return platforms !== 'all' && isIndex && PART_REFUSED_STATUSES.has(status) && !isSaid;
 }
 
 function describeUnanswered(

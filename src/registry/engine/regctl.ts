@@ -8,7 +8,7 @@ import { formatReference } from '../../images/reference.ts';
 import type { CopyJob } from '../../reconcile/ports.ts';
 import { listSecrets, type Credential } from '../credentials/credentials.ts';
 import type { CopyMeter } from './copy-meter.ts';
-import { createEngineInput } from './engine-config.ts';
+import { createEngineInput, type RegistryManners } from './engine-config.ts';
 import { describeFailedRun } from './outcome.ts';
 import { createReadingGuard } from './reading-guard.ts';
 import { createContentError } from '../manifests/manifest-content.ts';
@@ -39,7 +39,7 @@ export interface EngineCopy {
   /** Whose turn it is; empty for nobody that is known. */
   readonly namespace: string;
   readonly credentials: { readonly source: Credential | undefined; readonly copy: Credential | undefined };
-  readonly insecureRegistries: readonly string[];
+  readonly manners: RegistryManners;
   /** Signatures, attestations and SBOMs too, whether they refer to the image or have tags as cosign writes them. */
   readonly withReferrers: boolean;
   readonly timeoutMs: number;
@@ -128,7 +128,7 @@ async function runEngine(
   onErrorLine: (line: string) => 'stop' | undefined,
 ): Promise<ProgramResult> {
   const { program, temporaryFolder, environment, killAfterMs } = options;
-  const { config, references } = createEngineInput(copy.job, copy.credentials, copy.insecureRegistries);
+  const { config, references } = createEngineInput(copy.job, copy.credentials, copy.manners);
   const file = await createPrivateFile(temporaryFolder, config);
   try {
     return await runProgram({

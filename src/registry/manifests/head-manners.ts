@@ -3,15 +3,16 @@ import { keepNewest } from '../../keep-newest.ts';
 
 /**
  * Which registries answer HEAD as they answer GET. Proxies in front of some know only GET, and answer the other with 404 or
- * a refusal, as if there were no such image.
+ * a refusal, as if there were no such image. By host and port of the registry API.
  */
 export interface HeadManners {
-  /** `unknown` until it has answered one way or the other, and again after a day. By host and port of the registry API. */
+  /** `unknown` until it has answered one way or the other, and again after a day. */
   find(host: string): HeadManner;
   note(host: string, manner: Exclude<HeadManner, 'unknown'>): void;
 }
 
-export type HeadManner = 'right' | 'wrong' | 'unknown';
+/** With what status it answers wrongly. */
+export type HeadManner = 'right' | 'unknown' | { readonly wrong: number };
 
 const KEPT_MS = 24 * 60 * 60_000;
 /** Workloads name the hosts: of any number of them, the oldest are forgotten. */

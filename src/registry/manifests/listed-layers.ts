@@ -53,6 +53,17 @@ export function keepLargest(layers: readonly Layer[]): readonly Layer[] {
     .slice(0, MOST_SHARED);
 }
 
+/** Whether a layer is kept elsewhere: at an address of its vendor, who does not let others give it out. */
+export function namesForeignLayer(body: Buffer): boolean {
+  if (hasMoreValues(body, MOST_VALUES)) {
+    return false;
+  }
+  return parseDocument(body).layers.some((entry) => {
+    const { success, data } = DESCRIPTOR.safeParse(entry);
+    return success && !isOwn(data);
+  });
+}
+
 function isOwn({ mediaType, urls }: z.infer<typeof DESCRIPTOR>): boolean {
   return (urls ?? []).length === 0 && !/foreign|nondistributable/.test(mediaType);
 }

@@ -5,7 +5,7 @@ import type { Platform } from '../../images/platforms.ts';
 import { formatReference, isDigest, type Reference } from '../../images/reference.ts';
 import { findExcess } from './image-limits.ts';
 import { countListed, hasMoreValues } from './listed-elements.ts';
-import { type Layer, listLargeLayers } from './listed-layers.ts';
+import { type Layer, listLargeLayers, namesForeignLayer } from './listed-layers.ts';
 import type { Manifest } from './registry-request.ts';
 import { MANIFEST_KINDS, type ManifestKind } from './media-types.ts';
 
@@ -17,6 +17,8 @@ interface SingleManifest {
   readonly layers: number;
   /** Those that are worth a request, the configuration among them if it is. */
   readonly large: readonly Layer[];
+  /** Some of them are kept elsewhere, as those of Windows are. */
+  readonly hasForeign?: boolean;
 }
 
 interface ManifestIndex {
@@ -80,8 +82,14 @@ export function parseManifestContent(manifest: Manifest, reference: Reference): 
 
 function parseSingle(body: Buffer): SingleManifest {
   const layers = countListed(body);
-  const large = findExcess({ layers }) === undefined ? listLargeLayers(body) : [];
-  return { is: 'manifest', sizeBytes: body.length, layers, large };
+  const isKnown = findExcess({ layers }) === undefined;
+  return {
+    is: 'manifest',
+    sizeBytes: body.length,
+    layers,
+    large: isKnown ? listLargeLayers(body) : [],
+    ...(isKnown && namesForeignLayer(body) && { hasForeign: true }),
+  };
 }
 
 /**

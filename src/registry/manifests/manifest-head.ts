@@ -20,8 +20,14 @@ interface HeadDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
+export interface HeadFetcher {
+  fetchHead(request: RegistryRequest, image: ImageAccess): Promise<ManifestHead | undefined>;
+  /** With what status a registry answers HEAD wrongly; by host and port of its API. */
+  findWrongStatus(host: string): number | undefined;
+}
+
 /** Asks for a manifest with HEAD, and with GET where that says too little, or has turned out to be answered wrongly. */
-export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: HeadListeners) {
+export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: HeadListeners): HeadFetcher {
   const manners = createHeadManners(deps.clock);
 
   async function fetchWhole(request: RegistryRequest, image: ImageAccess): Promise<ManifestHead | undefined> {
@@ -38,12 +44,9 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     );
   }
 
-  return async function fetchHead(
-    request: RegistryRequest,
-    image: ImageAccess,
-  ): Promise<ManifestHead | undefined> {
+  async function fetchHead(request: RegistryRequest, image: ImageAccess): Promise<ManifestHead | undefined> {
     const { host } = request.url;
-    if (manners.find(host) === 'wrong') {
+    if (typeof manners.find(host) === 'object') {
       return fetchWhole(request, image);
     }
     const answer = await deps.ask(request, image);
@@ -53,8 +56,9 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     }
     if (isHeadDoubted(answer.status, manners.find(host))) {
       const whole = await fetchWhole(request, image);
-      if (whole) {
-        manners.note(host, 'wrong');
+      // Whatever it says to GET, it does not say the same to HEAD.
+      if (whole || answer.status !== 404) {
+        manners.note(host, { wrong: answer.status });
         onHeadWrong?.(host, answer.status);
       }
       return whole;
@@ -63,5 +67,13 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
       return undefined;
     }
     throw deps.fail(request, answer);
+  }
+
+  return {
+    fetchHead,
+    findWrongStatus(host) {
+      const manner = manners.find(host);
+      return typeof manner === 'object' ? manner.wrong : undefined;
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { RegistryError } from '../../errors.ts';
+import { RegistryError, type RegistryFailure } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
 import type { RegistryDeps } from './access.ts';
 import { type Authorizer, createAuthorizer } from './authorizer.ts';
@@ -22,6 +22,8 @@ export interface ManifestClient {
   fetchHead(image: ImageAccess): Promise<ManifestHead | undefined>;
   /** The digest of that alone. */
   fetchDigest(image: ImageAccess): Promise<string | undefined>;
+  /** With what status a registry answers HEAD, and GET otherwise; undefined when that was not seen. By host and port of its API. */
+  findWrongHeadStatus(host: string): number | undefined;
   /** The bytes that the digest of the reference stands for, checked; undefined when it has no such manifest. */
   fetchManifest(image: PinnedAccess): Promise<Manifest | undefined>;
   /** Writes a manifest, whose parts the repository has, under the tag of the reference. */
@@ -45,7 +47,7 @@ export function createManifestClient(
 
   async function fetchBody(request: RegistryRequest, image: ImageAccess): Promise<HttpAnswer | undefined> {
     const answer = await ask({ ...request, method: 'GET' }, image);
-    if (answer.status === 404 || isUnknownName(answer)) {
+    if (answer.status === 404 || (image.side === 'source' && isUnknownName(answer))) {
       return undefined;
     }
     if (answer.status !== 200) {
@@ -54,11 +56,12 @@ export function createManifestClient(
     return answer;
   }
 
-  const fetchHead = createHeadFetcher({ ask, fail, fetchBody, clock: deps.clock }, options);
+  const heads = createHeadFetcher({ ask, fail, fetchBody, clock: deps.clock }, options);
 
   return {
-    fetchHead: (image) => fetchHead(createRequest('HEAD', image), image),
-    fetchDigest: async (image) => (await fetchHead(createRequest('HEAD', image), image))?.digest,
+    fetchHead: (image) => heads.fetchHead(createRequest('HEAD', image), image),
+    fetchDigest: async (image) => (await heads.fetchHead(createRequest('HEAD', image), image))?.digest,
+    findWrongHeadStatus: (host) => heads.findWrongStatus(host),
 
     async fetchManifest(image) {
       const { mostBytes } = image;
@@ -129,10 +132,15 @@ function createRequest(method: RegistryRequest['method'], image: ImageAccess): R
   return { method, url, access: { origin, repository, actions, credential, side, doing, signal, shown } };
 }
 
+/** The backup may make the repository when it is pushed to. */
+function readUnknownName(answer: HttpAnswer): RegistryFailure | undefined {
+  return isUnknownName(answer) ? 'NotFound' : undefined;
+}
+
 function describeAnswer(request: RegistryRequest, answer: HttpAnswer): FailedAnswer {
   const { access, method, url } = request;
   const body = hideSecrets(answer.body.toString('utf8', 0, LONGEST_QUOTED), [...access.shown]);
-  const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : undefined;
+  const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : readUnknownName(answer);
   return {
     doing: access.doing,
     side: access.side,

@@ -16,7 +16,10 @@ function create(
   const { source = `a.io/x:1@${DIGEST}`, copy = 'b.io/backup/x:1--aaaa' } = images;
   const job = { source: parseReference(source), copy: parseReference(copy) };
   const sides = { source: credentials.source, copy: credentials.copy };
-  const { config, references } = createEngineInput(job, sides, insecureRegistries);
+  const { config, references } = createEngineInput(job, sides, {
+    insecureRegistries,
+    refusesHead: (host) => host === 'headless.io',
+  });
   expect(JSON.parse(config)).toMatchObject({ version: 1, incDockerCred: false, incDockerCert: false });
   return { hosts: (JSON.parse(config) as { readonly hosts: unknown }).hosts, references };
 }
@@ -56,4 +59,11 @@ it('turns encryption off for listed hosts only', () => {
 
 it('writes a tag and never a digest', () => {
   expect(create({ copy: `b.io/x:1@${DIGEST}` }).references[1]).toBe('b.io/x:1');
+});
+
+it('asks no questions that a registry refuses', () => {
+  expect(create({ copy: 'headless.io/x:1' })).toMatchObject({
+    hosts: { 'headless.io': { apiOpts: { disableHead: 'true' } } },
+  });
+  expect(create({}).hosts).not.toHaveProperty(['a.io', 'apiOpts']);
 });

@@ -45,7 +45,7 @@ function copyWith(
     job: JOB,
     namespace: 'team',
     credentials: { source: SOURCE, copy: BACKUP },
-    insecureRegistries: [],
+    manners: { insecureRegistries: [], refusesHead: () => false },
     withReferrers: false,
     timeoutMs: 20_000,
     signal: new AbortController().signal,
