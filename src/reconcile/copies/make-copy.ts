@@ -77,9 +77,6 @@ async function makeOfParts(
     { source: formatReference(plan.request.source), ...parts },
     'source lacks a part of the image',
   );
-  if (parts.platforms.length === 0) {
-    throw cause;
-  }
   try {
     await copyAndProve(
       deps,
@@ -126,7 +123,7 @@ export async function makeCopy(
     await copyAndProve(deps, missing, signal);
     return undefined;
   } catch (error) {
-    if (error instanceof IncompleteImageError) {
+    if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
       return makeOfParts(deps, missing, { cause: error, signal });
     }
     const isOfSource = error instanceof RegistryError && error.side === 'source';

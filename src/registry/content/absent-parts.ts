@@ -20,7 +20,9 @@ export type FindAbsentParts = (image: PinnedAccess, platforms: Platforms) => Pro
 
 export function createAbsenceFinder(deps: AbsenceDeps): FindAbsentParts {
   return async (image, platforms) => {
-    const top = await deps.read(image);
+    // What it consists of may be remembered of an image that is gone.
+    const isThere = (await deps.manifests.fetchDigest(image)) !== undefined;
+    const top = isThere ? await deps.read(image) : undefined;
     if (top?.is !== 'index') {
       return undefined;
     }
