@@ -24,7 +24,7 @@ export interface ImageRegistry {
    * @throws {IncompleteImageError} when the source does not have all that the image names.
    * @throws {RegistryError}
    */
-  copy(job: CopyJob, signal: AbortSignal): Promise<CopyAmounts>;
+  copy(job: CopyJob, signal: AbortSignal): Promise<CopyResult>;
   /**
    * Digest of a platform's manifest that the backup does not have, although it has the index that names it; undefined
    * when it has all that are wanted, or the image has only one. Costs a HEAD for each platform, and once a GET.
@@ -91,6 +91,12 @@ export interface CopyAmounts {
   /** Taken by the backup from another of its repositories. */
   readonly layersMounted: number;
   readonly bytesMounted: number;
+}
+
+/** A copy that was made. */
+export interface CopyResult extends CopyAmounts {
+  /** Why its signatures, attestations and SBOMs were not copied along; undefined when they were, or are not wanted. */
+  readonly referrersProblem?: string;
 }
 
 /** A copy that is being made now. */

@@ -1,6 +1,7 @@
-import { IncompleteImageError, RefusedManifestError, RegistryError } from '../errors.ts';
-import { formatReference, type Reference } from '../images/reference.ts';
-import type { CopyAmounts, CopyInFlight, CopyJob } from '../reconcile/ports.ts';
+import { RegistryError, type RegistryFailure } from '../errors.ts';
+import type { Reference } from '../images/reference.ts';
+import type { CopyAmounts, CopyInFlight, CopyJob, CopyResult } from '../reconcile/ports.ts';
+import { describeCopy, explainFailure } from './explain-failure.ts';
 import { inspectSource } from './inspect-source.ts';
 import { type CopyMeter, createCopyMeter } from './engine/copy-meter.ts';
 import type { TracedRequest } from './engine/trace-line.ts';
@@ -16,12 +17,12 @@ export async function copyImage(
   context: RegistryContext,
   job: CopyJob,
   signal: AbortSignal,
-): Promise<CopyAmounts> {
+): Promise<CopyResult> {
   const source = { reference: job.source, side: 'source', signal } as const;
   const backup = { reference: job.copy, side: 'backup', signal } as const;
   const repository = `${toApiHost(job.copy.host)}/${job.copy.repository}`.toLowerCase();
   const turn = { share: job.share, host: toApiHost(job.source.host), repository };
-  const inTurn = async (): Promise<CopyAmounts> => {
+  const inTurn = async (): Promise<CopyResult> => {
     const layers = await context.looks.run(turn, () => look(context, job, signal), signal);
     const lookedAtMs = context.clock.monotonicMs();
     return context.turns.run(
@@ -69,7 +70,7 @@ async function copyNow(
   context: RegistryContext,
   { job, namespace, layers: large, lookedAtMs }: InspectedJob,
   signal: AbortSignal,
-): Promise<CopyAmounts> {
+): Promise<CopyResult> {
   const doing = describeCopy(job);
   job.onTurn?.();
   context.pauses.check(job.source.host, 'source', doing);
@@ -87,9 +88,10 @@ async function copyNow(
   try {
     const copying: Copying = { job, source, backup, namespace, shared, host };
     const mounted = await mount(context, shared, large);
-    const { layers, amounts } = await runEngine(context, copying);
+    const { layers, amounts, referrersProblem } = await copyWithReferrers(context, copying);
     shared.learn(layers);
-    return { ...amounts, layersMounted: mounted.length, bytesMounted: sumBytes(mounted) };
+    const ofMounts = { layersMounted: mounted.length, bytesMounted: sumBytes(mounted) };
+    return { ...amounts, ...ofMounts, ...(referrersProblem !== undefined && { referrersProblem }) };
   } finally {
     shared.close();
   }
@@ -108,9 +110,41 @@ interface EngineWork {
   /** All that are in the backup now. */
   readonly layers: readonly Layer[];
   readonly amounts: Pick<CopyAmounts, 'layersSent' | 'bytesSent'>;
+  readonly referrersProblem?: string;
 }
 
-async function runEngine(context: RegistryContext, copying: Copying): Promise<EngineWork> {
+/** The image first of all: that its signatures cannot be had does not keep it from being backed up. */
+async function copyWithReferrers(context: RegistryContext, copying: Copying): Promise<EngineWork> {
+  if (!context.settings().copyReferrers) {
+    return runEngine(context, copying, { withReferrers: false });
+  }
+  try {
+    return await runEngine(context, copying, { withReferrers: true });
+  } catch (error) {
+    if (!(error instanceof RegistryError) || !mayBeOfReferrers(error)) {
+      throw error;
+    }
+    const work = await runEngine(context, copying, { withReferrers: false });
+    return { ...work, referrersProblem: error.message };
+  }
+}
+
+/** A registry that asks to be left alone, or is down, is not asked once more. */
+function mayBeOfReferrers({ reason, side }: RegistryError): boolean {
+  return !PASSING_FAILURES.has(reason) || (reason === 'RegistryUnavailable' && side === 'source');
+}
+
+const PASSING_FAILURES: ReadonlySet<RegistryFailure> = new Set([
+  'RateLimited',
+  'Timeout',
+  'RegistryUnavailable',
+]);
+
+async function runEngine(
+  context: RegistryContext,
+  copying: Copying,
+  { withReferrers }: { readonly withReferrers: boolean },
+): Promise<EngineWork> {
   const { job, source, backup, shared, host } = copying;
   const sent: Layer[] = [];
   const meter = createCopyMeter({
@@ -120,8 +154,6 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
     },
     onChange: (digest, state) => shared.note(digest, state),
   });
-  const findCopy = (): Promise<string | undefined> =>
-    context.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
   const pushing = runMetered(context, { job, meter }, () =>
     context.engine.copy({
       job,
@@ -131,70 +163,37 @@ async function runEngine(context: RegistryContext, copying: Copying): Promise<En
         insecureRegistries: backup.insecureRegistries,
         refusesHead: (name) => refusesHead(context, name),
       },
-      withReferrers: context.settings().copyReferrers,
+      withReferrers,
       timeoutMs: context.settings().copyTimeoutMs,
       signal: backup.signal,
       meter,
       onAnswer: (request) => noteAllowance(context, host, request),
     }),
   );
+  await checkPushed(context, copying, pushing);
+  return { layers: meter.listDone(), amounts: { layersSent: sent.length, bytesSent: sumBytes(sent) } };
+}
+
+/** @throws {RegistryError} unless the backup has the digest of the source under the tag of the copy. */
+async function checkPushed(
+  context: RegistryContext,
+  { job, source, backup }: Copying,
+  pushing: Promise<string | undefined>,
+): Promise<void> {
+  const findCopy = (): Promise<string | undefined> =>
+    context.manifests.fetchDigest({ ...backup, reference: toTagged(job.copy) });
   const pushed = await pushing.catch(async (error: unknown) => {
     // Another replica was faster, or the answer to the first try got lost: the tag that is taken may hold the copy.
     if (isTagTaken(error) && (await findCopy()) === job.source.digest) {
       return job.source.digest;
     }
-    throw (
-      (await findAbsence(context, copying, error)) ?? (await findForeign(context, copying, error)) ?? error
-    );
+    throw await explainFailure(context, { job, source }, error);
   });
   const digest = pushed ?? (await findCopy());
   if (digest !== job.source.digest) {
     const message = `${describeCopy(job)}: the backup has ${digest ?? 'nothing'} under the tag of the copy`;
     throw new RegistryError(message, { reason: 'Unknown', side: 'backup' });
   }
-  return { layers: meter.listDone(), amounts: { layersSent: sent.length, bytesSent: sumBytes(sent) } };
-}
-
-/** "Not found" may be about a part of the image, which the source has: such an image is not gone. */
-async function findAbsence(
-  context: RegistryContext,
-  { job, source }: Copying,
-  error: unknown,
-): Promise<IncompleteImageError | undefined> {
-  const { digest } = job.source;
-  const isNotFound = error instanceof RegistryError && error.reason === 'NotFound' && error.side === 'source';
-  if (!isNotFound || digest === undefined) {
-    return undefined;
-  }
-  const image = { ...source, reference: { ...source.reference, digest } };
-  const parts = await context.findAbsentParts(image, job.platforms ?? 'all');
-  const message =
-    `${describeCopy(job)}: the source has this image, but not all that it names: ${parts?.missing}. ` +
-    'Push it there again with all its platforms, or deploy an image that names only those which are there';
-  return parts && new IncompleteImageError(message, parts);
-}
-
-/** A refusal that reads like an outage or a broken image, and is about layers that are kept elsewhere. */
-async function findForeign(
-  context: RegistryContext,
-  { job, source }: Copying,
-  error: unknown,
-): Promise<RegistryError | undefined> {
-  const { digest } = job.source;
-  if (!(error instanceof RefusedManifestError) || digest === undefined) {
-    return undefined;
-  }
-  const image = { ...source, reference: { ...source.reference, digest } };
-  const { manifest } = error;
-  const { platforms = 'all' } = job;
-  const message =
-    `${error.said}. The image has layers that are kept at an address of their vendor (foreign layers, as those of ` +
-    'Windows), and the backup refuses such manifests. Allow these addresses there (distribution: ' +
-    'validation.manifests.urls.allow), or set PLATFORMS to the platforms of the nodes, with a backup that takes images of ' +
-    'which not all platforms are there';
-  return (await context.hasForeignLayers({ image, platforms, manifest }))
-    ? new RegistryError(message, { reason: 'Unsupported', side: 'backup' })
-    : undefined;
 }
 
 /** What is answered with 404 costs the engine no time, and layers may be answered rightly. */
@@ -233,10 +232,6 @@ function noteAllowance({ allowances }: RegistryContext, host: string, { url, hea
 
 function isTagTaken(error: unknown): boolean {
   return error instanceof RegistryError && error.reason === 'ImmutableTag';
-}
-
-function describeCopy({ source, copy: target }: CopyJob): string {
-  return `copying ${formatReference(source)} to ${formatReference(target)}`;
 }
 
 function toTagged({ host, repository, tag: name = 'latest' }: Reference): Reference {

@@ -37,11 +37,13 @@ beforeEach(async () => {
     spec: { format: 'oci-index', content: 'odd', attestation: true },
   });
   image = `${source.host}/team/app:1.0`;
-  copying = startCopying({
-    program: tools.regctl,
-    settings: { REGISTRY_PREFIX: `${backup.host}/p`, INSECURE_REGISTRIES: `${source.host},${backup.host}` },
-  });
+  copying = copyWith({});
 });
+
+function copyWith(settings: Readonly<Record<string, string>>): Copying {
+  const hosts = { REGISTRY_PREFIX: `${backup.host}/p`, INSECURE_REGISTRIES: `${source.host},${backup.host}` };
+  return startCopying({ program: tools.regctl, settings: { ...hosts, ...settings } });
+}
 
 async function expectCopied(): Promise<void> {
   const repository = `p/${source.host.replace(':', '_')}/team/app`;
@@ -149,4 +151,19 @@ describe('a copy that was proven', () => {
       isMissing: true,
     });
   });
+});
+
+it('a source that does not let tags be listed (Azure) keeps an image from its signatures, not from the backup', async () => {
+  const withReferrers = copyWith({ COPY_REFERRERS: 'true' });
+  const mend = source.misbehave({ when: requestsTo({ path: /\/tags\/list/ }), does: REFUSALS.forbidden });
+  expect(await withReferrers.pass(image)).toMatchObject({
+    phase: 'verified',
+    digest: pushed.digest,
+    referrersProblem: expect.stringContaining('403'),
+  });
+  await expectCopied();
+  mend();
+  const state = await withReferrers.pass(image);
+  expect(state).toMatchObject({ phase: 'verified' });
+  expect(state).not.toHaveProperty('referrersProblem');
 });

@@ -1,7 +1,13 @@
 import { type AbsentParts, IncompleteImageError, RegistryError } from '../../src/errors.ts';
 import { formatReference, withDigest } from '../../src/images/reference.ts';
 import type { Reference } from '../../src/images/reference.ts';
-import type { CopyAmounts, CopyJob, ImageParts, ImageRegistry } from '../../src/reconcile/ports.ts';
+import type {
+  CopyAmounts,
+  CopyJob,
+  CopyResult,
+  ImageParts,
+  ImageRegistry,
+} from '../../src/reconcile/ports.ts';
 
 export const NOTHING_COPIED: CopyAmounts = { layersSent: 0, bytesSent: 0, layersMounted: 0, bytesMounted: 0 };
 
@@ -20,7 +26,7 @@ export class MemoryRegistry implements ImageRegistry {
   takesWholeOnly = false;
   uploads = 0;
   /** Of every copy. */
-  amounts = NOTHING_COPIED;
+  amounts: CopyResult = NOTHING_COPIED;
   /** What the backup lacks of an image, by the digest of the whole. */
   readonly missingParts = new Map<string, string>();
   /** What no registry has of an image, by the digest of the whole: a copy is made of what there is, if that is asked for. */
@@ -45,7 +51,7 @@ export class MemoryRegistry implements ImageRegistry {
     return this.digests.get(formatReference(reference));
   }
 
-  async copy(job: CopyJob): Promise<CopyAmounts> {
+  async copy(job: CopyJob): Promise<CopyResult> {
     const { source, copy } = job;
     this.lastJob = job;
     if (job.isUnseen && this.isPushRefused) {

@@ -6,6 +6,7 @@ import type { CopyStore } from './copy-store.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import { type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
+import type { MadeCopy } from './make-copy.ts';
 import { correctPlainTag } from './plain-tag.ts';
 import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
 
@@ -91,6 +92,15 @@ function toIdentityFields({ unlike, isOnePlatform }: IdentifiedImage): Partial<V
   return { ...(unlike.length > 0 && { unlike }), ...(isOnePlatform && { isOnePlatform }) };
 }
 
+/** What is known of the copy of this digest, and of no other. */
+function knownAs(digest: string, before: VerifiedCopy | undefined): MadeCopy | undefined {
+  return before?.digest === digest ? toMadeFields(before) : undefined;
+}
+
+function toMadeFields({ absent, referrersProblem }: MadeCopy): MadeCopy {
+  return { ...(absent && { absent }), ...(referrersProblem !== undefined && { referrersProblem }) };
+}
+
 function chooseDepth({ isDoubted }: CopyRequest, before: CopyState | undefined): LookDepth {
   if (before?.phase === 'failed') {
     return 'image';
@@ -121,8 +131,14 @@ async function verify(
   const { digest, isProven } = image;
   const proven = { ...request, isProven };
   const depth = chooseDepth(request, before);
-  const absent = wasVerified?.digest === digest ? wasVerified.absent : undefined;
-  const job = { request: proven, digest, depth, isOfTag: isOfTag(image), absent, onMissing };
+  const job = {
+    request: proven,
+    digest,
+    depth,
+    isOfTag: isOfTag(image),
+    before: knownAs(digest, wasVerified),
+    onMissing,
+  };
   const copy = await ensureCopy(deps, job, signal);
   if (!copy) {
     return { state: missProof(deps, request) };
@@ -136,7 +152,7 @@ async function verify(
     provenAtMs: deps.nowMs(),
     ...toIdentityFields(image),
     ...toCopiedFields(copy, wasVerified, deps.nowMs()),
-    ...(copy.absent && { absent: copy.absent }),
+    ...toMadeFields(copy),
     ...(sourceChange && { sourceChange }),
   };
   return { state, isBehind: !wasVerified && isBehind(deps, image) };

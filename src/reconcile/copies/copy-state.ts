@@ -54,6 +54,8 @@ export interface VerifiedCopy extends Copy {
   readonly isUnseen?: boolean;
   /** What the source does not have of the image, nor the copy: it is for some platforms only. */
   readonly absent?: AbsentParts;
+  /** Why its signatures, attestations and SBOMs were not copied along: tried again with every look. */
+  readonly referrersProblem?: string;
   readonly sourceChange?: SourceChange;
   /** Known of a copy that is to rescue: whether everybody could read the image at its source, or ready pods run it. */
   readonly isPublic?: boolean;

@@ -1,9 +1,9 @@
-import { type AbsentParts, RegistryError } from '../../errors.ts';
+import { RegistryError } from '../../errors.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
 import { askBackup } from './backup-look.ts';
 import { type CopyPlan, type EnsureCopyDeps, isSameName, planCopy } from './copy-plan.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
-import { type MissingCopy, findMissingPart, makeCopy } from './make-copy.ts';
+import { type MadeCopy, type MissingCopy, addReferrers, findMissingPart, makeCopy } from './make-copy.ts';
 
 /**
  * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
@@ -22,13 +22,11 @@ async function lacksProof(
   );
 }
 
-export interface EnsuredCopy extends Copy {
+export interface EnsuredCopy extends Copy, MadeCopy {
   /** What of it was copied just now; `before`: the backup had it already. */
   readonly made: 'before' | 'in part' | 'whole';
   /** The backup did not say what it had before. */
   readonly isUnseen?: boolean;
-  /** What the source does not have of the image, nor the copy. */
-  readonly absent?: AbsentParts;
 }
 
 /**
@@ -50,8 +48,8 @@ export interface EnsureCopyJob extends FindCopyJob {
   readonly depth?: LookDepth;
   /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
   readonly isOfTag: boolean;
-  /** What the copy was made without. */
-  readonly absent?: AbsentParts | undefined;
+  /** What is known of the copy since it was made. */
+  readonly before?: MadeCopy | undefined;
   /** Told when the backup says that it does not have the copy, or not all of it. */
   readonly onMissing: () => void;
 }
@@ -122,14 +120,24 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
   return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
 }
 
-function noteFound(
+/** Of a copy that was made without some platforms, the others are looked for. */
+function planKnown(
   deps: EnsureCopyDeps,
-  { request, names }: CopyPlan,
-  absent: AbsentParts | undefined,
-): Pick<EnsuredCopy, 'made' | 'absent'> {
-  deps.log.debug({ source: formatReference(request.source), copy: names.image }, 'copy found');
+  { request, digest, before }: Pick<EnsureCopyJob, 'request' | 'digest' | 'before'>,
+): CopyPlan {
+  return planCopy(deps, { request, digest, platforms: before?.absent?.platforms });
+}
+
+async function confirm(
+  deps: EnsureCopyDeps,
+  { plan, before = {} }: { readonly plan: CopyPlan; readonly before: MadeCopy | undefined },
+  signal: AbortSignal,
+): Promise<Pick<EnsuredCopy, 'made' | keyof MadeCopy>> {
+  const { absent, referrersProblem: problem } = before;
+  deps.log.debug({ source: formatReference(plan.request.source), copy: plan.names.image }, 'copy found');
   deps.onCopied('found', 0);
-  return { made: 'before', ...(absent && { absent }) };
+  const referrers = problem === undefined ? {} : await addReferrers(deps, { plan, problem }, signal);
+  return { made: 'before', ...(absent && { absent }), ...referrers };
 }
 
 /** Undefined: it must not be copied yet. */
@@ -137,15 +145,15 @@ async function make(
   deps: EnsureCopyDeps,
   missing: MissingCopy,
   signal: AbortSignal,
-): Promise<Pick<EnsuredCopy, 'made' | 'absent' | 'isUnseen'> | undefined> {
+): Promise<Pick<EnsuredCopy, 'made' | 'isUnseen' | keyof MadeCopy> | undefined> {
   const { plan, found } = missing;
   if (await lacksProof(deps, plan, signal)) {
     return undefined;
   }
-  const absent = await makeCopy(deps, missing, signal);
+  const copy = await makeCopy(deps, missing, signal);
   return {
     made: found === 'part' ? 'in part' : 'whole',
-    ...(absent && { absent }),
+    ...copy,
     ...(found === 'unseen' && { isUnseen: true }),
   };
 }
@@ -158,10 +166,10 @@ async function make(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, depth = 'tag', isOfTag, absent, onMissing }: EnsureCopyJob,
+  { request, digest, depth = 'tag', isOfTag, before, onMissing }: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const plan = planCopy(deps, { request, digest, platforms: absent?.platforms });
+  const plan = planKnown(deps, { request, digest, before });
   const found = await lookUp(deps, { plan, depth }, signal);
   if (found !== 'all' && found !== 'unseen') {
     onMissing();
@@ -170,7 +178,9 @@ export async function ensureCopy(
     throw createTwinError(plan);
   }
   const outcome =
-    found === 'all' ? noteFound(deps, plan, absent) : await make(deps, { plan, found, isOfTag }, signal);
+    found === 'all'
+      ? await confirm(deps, { plan, before }, signal)
+      : await make(deps, { plan, found, isOfTag }, signal);
   if (outcome && depth === 'image') {
     await checkImage(deps, { plan, onMissing }, signal);
   }

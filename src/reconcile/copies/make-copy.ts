@@ -1,5 +1,5 @@
 import { type AbsentParts, IncompleteImageError, RegistryError } from '../../errors.ts';
-import { formatReference, withDigest } from '../../images/reference.ts';
+import { formatReference, type Reference, withDigest } from '../../images/reference.ts';
 import type { CopyProgress } from '../ports.ts';
 import { type CopyPlan, type EnsureCopyDeps, planCopy } from './copy-plan.ts';
 import { copyKey } from './copy-store.ts';
@@ -12,6 +12,14 @@ export interface MissingCopy {
   readonly found: 'part' | 'nothing' | 'unseen';
   /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
   readonly isOfTag: boolean;
+}
+
+/** What there is to know of a copy that was just made. */
+export interface MadeCopy {
+  /** What the source does not have of the image, nor the copy. */
+  readonly absent?: AbsentParts;
+  /** Why its signatures and the like were not copied along. */
+  readonly referrersProblem?: string;
 }
 
 /** Digest of a manifest that the backup lacks, although it has the index that names it. */
@@ -36,7 +44,7 @@ async function copyAndProve(
   deps: EnsureCopyDeps,
   { plan, found, isOfTag }: MissingCopy,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<MadeCopy> {
   const source = withDigest(plan.request.source, plan.digest);
   const copy = plan.names.immutable;
   const startedAtMs = deps.nowMs();
@@ -47,7 +55,7 @@ async function copyAndProve(
     deps.log.info({ ...facts, durationMs: deps.nowMs() - startedAtMs }, 'copy under way');
   };
   const share = deps.copies.findShare(copyKey(plan.request));
-  const amounts = await deps.registry.copy(
+  const { referrersProblem, ...amounts } = await deps.registry.copy(
     { source, copy, platforms, share, isRepair: found === 'part', isUnseen: found === 'unseen', onProgress },
     signal,
   );
@@ -63,6 +71,19 @@ async function copyAndProve(
     'copy verified',
   );
   deps.onCopied('copied', durationMs);
+  return noteReferrers(deps, source, referrersProblem);
+}
+
+function noteReferrers(
+  { log }: Pick<EnsureCopyDeps, 'log'>,
+  source: Reference,
+  problem: string | undefined,
+): Pick<MadeCopy, 'referrersProblem'> {
+  if (problem === undefined) {
+    return {};
+  }
+  log.warn({ source: formatReference(source), problem }, 'image copied without its referrers');
+  return { referrersProblem: problem };
 }
 
 /** What there is of an image, under the name of a copy of some platforms. */
@@ -70,7 +91,7 @@ async function makeOfParts(
   deps: EnsureCopyDeps,
   missing: MissingCopy,
   { cause, signal }: { readonly cause: IncompleteImageError; readonly signal: AbortSignal },
-): Promise<AbsentParts> {
+): Promise<MadeCopy> {
   const { plan } = missing;
   const { parts } = cause;
   deps.log.warn(
@@ -78,12 +99,8 @@ async function makeOfParts(
     'source lacks a part of the image',
   );
   try {
-    await copyAndProve(
-      deps,
-      { ...missing, plan: planCopy(deps, { ...plan, platforms: parts.platforms }) },
-      signal,
-    );
-    return parts;
+    const ofParts = { ...missing, plan: planCopy(deps, { ...plan, platforms: parts.platforms }) };
+    return { ...(await copyAndProve(deps, ofParts, signal)), absent: parts };
   } catch (error) {
     if (error instanceof RegistryError && error.side === 'backup' && error.reason === 'Unsupported') {
       const way =
@@ -111,25 +128,42 @@ async function findOfParts(
 /**
  * Makes a copy and proves it. Of an image whose source does not have all that it names, what there is.
  *
- * @returns what the copy lacks; undefined when it has everything that is to be copied.
  * @throws {RegistryError}
  */
 export async function makeCopy(
   deps: EnsureCopyDeps,
   missing: MissingCopy,
   signal: AbortSignal,
-): Promise<AbsentParts | undefined> {
+): Promise<MadeCopy & { readonly made?: 'before' }> {
   try {
-    await copyAndProve(deps, missing, signal);
-    return undefined;
+    return await copyAndProve(deps, missing, signal);
   } catch (error) {
     if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
       return makeOfParts(deps, missing, { cause: error, signal });
     }
     const isOfSource = error instanceof RegistryError && error.side === 'source';
-    const known = isOfSource ? await findOfParts(deps, missing, signal) : undefined;
-    if (known) {
-      return known;
+    const absent = isOfSource ? await findOfParts(deps, missing, signal) : undefined;
+    if (absent) {
+      return { absent, made: 'before' };
+    }
+    throw error;
+  }
+}
+
+/** Tries again what could not be copied along with a copy that is there. Best effort: pods do not depend on it. */
+export async function addReferrers(
+  deps: EnsureCopyDeps,
+  { plan, problem }: { readonly plan: CopyPlan; readonly problem: string },
+  signal: AbortSignal,
+): Promise<Pick<MadeCopy, 'referrersProblem'>> {
+  const source = withDigest(plan.request.source, plan.digest);
+  const share = deps.copies.findShare(copyKey(plan.request));
+  try {
+    const job = { source, copy: plan.names.immutable, platforms: plan.platforms, share };
+    return noteReferrers(deps, source, (await deps.registry.copy(job, signal)).referrersProblem);
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) {
+      return { referrersProblem: problem };
     }
     throw error;
   }

@@ -76,6 +76,17 @@ export const COPY_EVENTS = {
       'Add the platform that the note names to PLATFORMS. If the copy is for one platform only, deploy what the tag ' +
       'means now, or bind the workload to that platform with the nodeSelector kubernetes.io/arch.',
   },
+  ReferrersNotCopied: {
+    type: 'Warning',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'COPY_REFERRERS is set, and an image was copied without some of its signatures, attestations and SBOMs. The image itself ' +
+      'is backed up.',
+    remedy:
+      'The note names the registry error: let the credentials list the tags of the repository, or push the signature again. It is ' +
+      'tried again by itself; without COPY_REFERRERS nobody asks for them.',
+  },
   SourceGone: {
     type: 'Normal',
     action: 'CopyImage',

@@ -430,6 +430,36 @@ describe('a backup that refuses to say what it has before the first push', () =>
   });
 });
 
+describe('a copy without its signatures', () => {
+  const amounts = { layersSent: 1, bytesSent: 2, layersMounted: 0, bytesMounted: 0 };
+
+  it('is a copy, and they are tried again with the next look', async () => {
+    registry.amounts = { ...amounts, referrersProblem: 'tags/list: 401' };
+    await reconcile(NGINX);
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', referrersProblem: 'tags/list: 401' });
+    await reconcile(NGINX);
+    expect(copies.get(NGINX)).toMatchObject({ referrersProblem: 'tags/list: 401' });
+    registry.amounts = amounts;
+    await reconcile(NGINX);
+    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', copiedAtMs: NOW_MS });
+    expect(copies.get(NGINX)).not.toHaveProperty('referrersProblem');
+    const { uploads } = registry;
+    await reconcile(NGINX);
+    expect(registry.uploads).toBe(uploads);
+  });
+
+  it('stays one when they cannot be had at all', async () => {
+    registry.amounts = { ...amounts, referrersProblem: 'tags/list: 401' };
+    await reconcile({ ...NGINX, digest: DIGEST });
+    registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
+    await reconcile({ ...NGINX, digest: DIGEST });
+    expect(copies.get({ ...NGINX, digest: DIGEST })).toMatchObject({
+      phase: 'verified',
+      referrersProblem: 'tags/list: 401',
+    });
+  });
+});
+
 describe('an image of which its source lacks a part', () => {
   const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
   beforeEach(() => {
@@ -458,6 +488,7 @@ describe('an image of which its source lacks a part', () => {
     registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
     await reconcile(held);
     expect(copies.get(held)).toMatchObject({ phase: 'verified', absent });
+    expect(copies.get(held)).not.toHaveProperty('copiedAtMs');
   });
 
   it('is not copied by a backup that takes whole images only: what is missing is told, and both ways out', async () => {

@@ -82,12 +82,25 @@ function planIncompleteEvents(
   return [createEvent('CopyIncomplete', note)];
 }
 
+function planReferrersEvents(
+  { slot }: CopiedSlot,
+  { referrersProblem: problem }: VerifiedCopy,
+): readonly ObjectEvent[] {
+  if (problem === undefined) {
+    return [];
+  }
+  const note =
+    `The image of ${slotKey(slot)} is backed up, but not all of its signatures, attestations and SBOMs: ${problem}. ` +
+    'They are tried again with every re-check.';
+  return [createEvent('ReferrersNotCopied', note)];
+}
+
 function planVerifiedEvents(
   plan: CopiedSlot,
   copy: VerifiedCopy,
   record: SwapRecord,
 ): readonly ObjectEvent[] {
-  const incomplete = planIncompleteEvents(plan, copy);
+  const incomplete = [...planIncompleteEvents(plan, copy), ...planReferrersEvents(plan, copy)];
   if (plan.is !== 'backed up') {
     return incomplete;
   }

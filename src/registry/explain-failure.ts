@@ -1,0 +1,65 @@
+import { IncompleteImageError, RefusedManifestError, RegistryError } from '../errors.ts';
+import { formatReference } from '../images/reference.ts';
+import type { CopyJob } from '../reconcile/ports.ts';
+import type { ImageAccess } from './manifests/image-access.ts';
+import type { RegistryContext } from './registry-context.ts';
+
+export interface FailedCopy {
+  readonly job: CopyJob;
+  readonly source: ImageAccess;
+}
+
+/** An error that says more than that of the engine, where the image itself tells why it could not be copied. */
+export async function explainFailure(
+  context: RegistryContext,
+  failed: FailedCopy,
+  error: unknown,
+): Promise<unknown> {
+  return (await findAbsence(context, failed, error)) ?? (await findForeign(context, failed, error)) ?? error;
+}
+
+/** "Not found" may be about a part of the image, which the source has: such an image is not gone. */
+async function findAbsence(
+  context: RegistryContext,
+  { job, source }: FailedCopy,
+  error: unknown,
+): Promise<IncompleteImageError | undefined> {
+  const { digest } = job.source;
+  const isNotFound = error instanceof RegistryError && error.reason === 'NotFound' && error.side === 'source';
+  if (!isNotFound || digest === undefined) {
+    return undefined;
+  }
+  const image = { ...source, reference: { ...source.reference, digest } };
+  const parts = await context.findAbsentParts(image, job.platforms ?? 'all');
+  const message =
+    `${describeCopy(job)}: the source has this image, but not all that it names: ${parts?.missing}. ` +
+    'Push it there again with all its platforms, or deploy an image that names only those which are there';
+  return parts && new IncompleteImageError(message, parts);
+}
+
+/** A refusal that reads like an outage or a broken image, and is about layers that are kept elsewhere. */
+async function findForeign(
+  context: RegistryContext,
+  { job, source }: FailedCopy,
+  error: unknown,
+): Promise<RegistryError | undefined> {
+  const { digest } = job.source;
+  if (!(error instanceof RefusedManifestError) || digest === undefined) {
+    return undefined;
+  }
+  const image = { ...source, reference: { ...source.reference, digest } };
+  const { manifest } = error;
+  const { platforms = 'all' } = job;
+  const message =
+    `${error.said}. The image has layers that are kept at an address of their vendor (foreign layers, as those of ` +
+    'Windows), and the backup refuses such manifests. Allow these addresses there (distribution: ' +
+    'validation.manifests.urls.allow), or set PLATFORMS to the platforms of the nodes, with a backup that takes images of ' +
+    'which not all platforms are there';
+  return (await context.hasForeignLayers({ image, platforms, manifest }))
+    ? new RegistryError(message, { reason: 'Unsupported', side: 'backup' })
+    : undefined;
+}
+
+export function describeCopy({ source, copy: target }: CopyJob): string {
+  return `copying ${formatReference(source)} to ${formatReference(target)}`;
+}
