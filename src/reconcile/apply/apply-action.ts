@@ -10,6 +10,7 @@ import { isRolloutWait } from '../decide/rollout-wait.ts';
 import type { WorkloadClient } from '../ports.ts';
 import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 import { noteDenial } from '../memory/denial.ts';
+import { noteRecord } from '../memory/last-record.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 import { freePod } from './free-pod.ts';
 import { logObservation } from './log-observation.ts';
@@ -51,6 +52,9 @@ async function applySwap(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   const result = await swap(deps, { workload, swap: action }, signal);
+  if (result === 'swapped') {
+    noteRecord(memory, workload.kind, action.patch.annotations);
+  }
   if (result === 'denied') {
     const nowMs = deps.nowMs();
     return noteDenial(memory, workload, nowMs) - nowMs;
@@ -60,9 +64,10 @@ async function applySwap(
 
 async function applyRestore(
   deps: ApplyDeps,
-  { workload, action }: Job<Restore>,
+  { workload, memory, action }: Job<Restore>,
   signal: AbortSignal,
 ): Promise<number | undefined> {
+  memory.lastRecord = undefined;
   const isDone = await restoreWorkload(deps, { workload, restore: action }, signal);
   return isDone ? undefined : deps.settings().REQUEUE_AFTER;
 }
@@ -105,6 +110,7 @@ export async function applyAction(
       break;
     case 'hold':
       await holdWorkload(deps, { workload, action }, signal);
+      noteRecord(memory, workload.kind, action.patch.annotations);
       break;
     case 'swap':
       return applySwap(deps, { workload, memory, action }, signal);

@@ -53,6 +53,8 @@ export interface WorkloadMemory {
   unseenPodsSinceMs?: number | undefined;
   /** What pods of its newest template are called by, as its ReplicaSets have told of one generation. */
   newestTemplates?: { readonly generation: number; readonly templates: ReadonlySet<string> };
+  /** Annotations of ours, as they were last written or seen, of a kind whose revisions do not keep them. */
+  lastRecord?: Readonly<Record<string, string>> | undefined;
   /** By uid, until when a pod that waits in vain is left alone, because admission does not let it have other images. */
   deniedPods?: Map<string, number>;
   /** The watch of its pods was seen to be old: until then they are listed. */

@@ -1,10 +1,13 @@
 import type { Settings } from '../../settings/settings.ts';
 import { type SwapRecord, parseRecord } from '../../workloads/record.ts';
 import { isRolledOut } from '../../workloads/rollout.ts';
+import { FIELD_MANAGER } from '../../workloads/image-owner.ts';
 import { readRefresh } from '../../workloads/user-annotations.ts';
 import type { Workload } from '../../workloads/workload.ts';
 import type { WorkloadFacts } from '../decide/decision.ts';
+import { findPutBack } from '../decide/originals/revert.ts';
 import type { FlightFacts } from '../decide/swaps/swap-in-flight.ts';
+import { recallRecord } from '../memory/last-record.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
 /** Whether somebody or something asks for another look at the copies, as it was when the look began. */
@@ -33,8 +36,16 @@ function readRecheck(workload: Workload, memory: WorkloadMemory): Recheck {
   };
 }
 
+/** What is written on the workload, or was when somebody replaced all of it and brought the originals back. */
+function readRecord(workload: Workload, memory: WorkloadMemory): SwapRecord {
+  const [owner] = workload.imageOwners ?? [];
+  const lost = owner?.manager === FIELD_MANAGER ? undefined : recallRecord(memory, workload);
+  const isBack = lost !== undefined && findPutBack(workload, lost, {}).length > 0;
+  return isBack ? lost : parseRecord(workload.annotations);
+}
+
 export function knowWorkload(workload: Workload, memory: WorkloadMemory): KnownWorkload {
-  const record = parseRecord(workload.annotations);
+  const record = readRecord(workload, memory);
   return { workload, record, memory, recheck: readRecheck(workload, memory) };
 }
 

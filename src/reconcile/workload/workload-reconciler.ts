@@ -8,6 +8,7 @@ import { decideWithHistory } from './decide-with-history.ts';
 import { noteRechecked, knowWorkload } from './known-workload.ts';
 import { type LookDeps, lookTwice } from './look-twice.ts';
 import { leaveIfTooLarge } from './leave-if-too-large.ts';
+import { noteRecord } from '../memory/last-record.ts';
 import { recordNewEvents } from '../memory/record-new-events.ts';
 import type { WorkloadMemories } from '../memory/workload-memories.ts';
 import type { WorkloadMemory } from '../memory/workload-memory.ts';
@@ -68,6 +69,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const memory = deps.memories.of(workload);
+    noteRecord(memory, workload.kind, workload.annotations);
     const decision = await leaveIfTooLarge(workload, (one) =>
       lookAndDecide(deps, { workload: one, memory }, signal),
     );
