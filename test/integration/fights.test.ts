@@ -1,4 +1,7 @@
 /** Somebody puts back what was swapped, on the real API server: a tool that corrects drift, and a person with kubectl. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyOf, imagesOf, read, waitForImages } from '../support/backed-up.ts';
@@ -98,6 +101,29 @@ describe('a tool that corrects drift every 2 s', () => {
     await setImage(web, NEXT, 'kubectl-set');
     await waitForImages(kube, web, [NEXT_COPY]);
     expect(await statusOf(web)).not.toHaveProperty('reverts');
+  });
+});
+
+describe('kubectl replace, which takes everything of ours off', () => {
+  it('has won over a DaemonSet with the fourth time, although nothing on it tells of the swaps', async () => {
+    const namespace = await cluster.createNamespace();
+    const manifest = aDaemonSet({ namespace, images: [ORIGINAL] });
+    const agent = await swapped(manifest);
+    const file = join(await cluster.processes.createFolder('replace'), 'agent.json');
+    await writeFile(file, JSON.stringify(manifest));
+    for (let times = 1; times <= 3; times += 1) {
+      await kubectl(cluster, 'replace', '-f', file);
+      await waitForImages(kube, agent, [COPY]);
+    }
+    await kubectl(cluster, 'replace', '-f', file);
+    expect(await waitForEvent(kube, agent, 'SwapReverted')).toMatch(
+      /^kubectl-replace put back .* 4 times within an hour\. The workload is left alone until/,
+    );
+    await kubectl(cluster, 'replace', '-f', file);
+    const held = await read(kube, agent);
+    await lookAgain();
+    expect((await read(kube, agent)).metadata.generation).toBe(held.metadata.generation);
+    expect(imagesOf(held)).toEqual([ORIGINAL]);
   });
 });
 
