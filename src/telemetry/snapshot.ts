@@ -7,7 +7,7 @@ export interface CopyMeasures {
 }
 
 /** How far the copy of an image is. Closed set: a label. */
-type ImageState = 'pending' | 'verified' | 'failed';
+type ImageState = 'pending' | 'verified' | 'failed' | 'unexplained';
 
 /** How things are at one moment: the one model of the state for all that show it. */
 export interface Snapshot {
@@ -35,7 +35,7 @@ export type SnapshotReader = () => Snapshot;
 export const EMPTY_SNAPSHOT: Snapshot = {
   hasLease: false,
   areSettingsApplied: false,
-  images: { pending: 0, verified: 0, failed: 0 },
+  images: { pending: 0, verified: 0, failed: 0, unexplained: 0 },
   copiesInFlight: [],
   allowances: [],
   rollouts: 0,

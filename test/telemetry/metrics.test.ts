@@ -8,7 +8,7 @@ async function readOwn(): Promise<readonly string[]> {
   metrics.observe(() => ({
     hasLease: true,
     areSettingsApplied: true,
-    images: { pending: 2, verified: 1, failed: 0 },
+    images: { pending: 2, verified: 1, failed: 0, unexplained: 0 },
     copiesInFlight: [copy, copy],
     allowances: [{ host: 'registry-1.docker.io', remaining: 76 }],
     rollouts: 3,

@@ -23,6 +23,8 @@ export type SlotState =
   /** Not looked at: no reference, or of a host that may not be copied from. */
   | 'refused'
   | 'left alone'
+  /** Below REGISTRY_PREFIX, and no record says what it is a copy of: looked up, and left as it is. */
+  | 'unexplained'
   /** MODE says that nothing is copied, so nobody has looked. */
   | 'not looked up';
 
@@ -69,12 +71,20 @@ function rateCopied(
   return { state: plan.is === 'backed up' ? 'backed up' : 'copied', copy: image, ...problem };
 }
 
+function describeUnexplained(copy: CopyState | undefined): string {
+  const known = 'below REGISTRY_PREFIX, and nothing is recorded of what it is a copy of';
+  return copy?.phase === 'failed' ? `${known}; ${copy.reason}: ${copy.message}` : known;
+}
+
 /** Says how far one slot is. */
 export function toSlotRow({ plan, copy }: PlannedSlot): SlotRow {
   const { slot } = plan;
   const place = { slot: slotKey(slot), image: slot.image };
   if (isCopied(plan)) {
     return { ...place, source: formatReference(plan.request.source), ...rateCopied(plan, copy) };
+  }
+  if (plan.is === 'unexplained') {
+    return { ...place, state: 'unexplained', problem: describeUnexplained(copy) };
   }
   return plan.is === 'refused'
     ? { ...place, state: 'refused', problem: `${plan.reason}: ${plan.message}` }

@@ -7,6 +7,7 @@ import type { EnsureCopyDeps } from './copy-plan.ts';
 import { type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
 import type { MadeCopy } from './make-copy.ts';
+import { checkUnexplained } from './unexplained.ts';
 import { correctPlainTag } from './plain-tag.ts';
 import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
 
@@ -245,6 +246,14 @@ function settleFailed(
   deps.copies.settle(request, { ...failed, ...(isMissing && { isMissing }) });
 }
 
+async function look(deps: CopyReconcilerDeps, job: RescueJob, signal: AbortSignal): Promise<Finding> {
+  const { request } = job;
+  if (request.isUnexplained) {
+    return { state: await checkUnexplained(deps, job, signal) };
+  }
+  return request.isRescue ? { state: await findRescueCopy(deps, job, signal) } : verify(deps, job, signal);
+}
+
 /**
  * Brings one copy into the backup: finds the digest, looks whether the backup has it, copies when not, and
  * keeps the outcome for the workloads that wait for it. A verified copy is checked again from time to time, and made
@@ -269,9 +278,7 @@ export function createCopyReconciler(deps: CopyReconcilerDeps) {
       isMissing = true;
     };
     try {
-      const found: Finding = request.isRescue
-        ? { state: await findRescueCopy(deps, { request, onMissing }, signal) }
-        : await verify(deps, { request, onMissing }, signal);
+      const found = await look(deps, { request, onMissing }, signal);
       copies.settle(request, found.state);
       return planNext(found.state.phase === 'verified' ? { requeueAfterMs: planRecheckMs(deps, found) } : {});
     } catch (error) {

@@ -24,6 +24,8 @@ export interface CopyRequest {
   readonly isDoubted?: boolean;
   /** Nodes cannot pull the image: what the backup has of it will do, whatever the source says. */
   readonly isRescue?: boolean;
+  /** The source is an image below the prefix itself, of which nobody knows what it is a copy of. */
+  readonly isUnexplained?: boolean;
 }
 
 /** A digest in the backup, and the image text with which a pod runs it. */

@@ -23,15 +23,23 @@ const NONE: readonly string[] = [];
  * Queue key of a copy: thousand workloads with one image are one copy. What pods report counts only where nothing else says
  * which image it is: the key of a workload must not change with what is known of its pods.
  */
-export function copyKey({ source, digest, reported = [], isProven, isRescue = false }: CopyRequest): string {
+export function copyKey(request: CopyRequest): string {
+  const { source, digest, reported = [], isRescue = false } = request;
   // Whom a rescue may be given to follows from the very pods that prove it: not from those of a neighbour.
   const isKnown = !isRescue && (digest !== undefined || source.digest !== undefined);
   return [
     formatReference(source),
     ...(digest === undefined ? [] : [`holding ${digest}`]),
     ...(isKnown ? [] : reported.toSorted().map((one) => `running ${one}`)),
-    ...(isRescue ? [isProven ? 'shown, to the rescue' : 'to the rescue'] : []),
+    ...namePurpose(request),
   ].join(' ');
+}
+
+function namePurpose({ isProven, isRescue, isUnexplained }: CopyRequest): readonly string[] {
+  if (isUnexplained) {
+    return ['unexplained'];
+  }
+  return isRescue ? [isProven ? 'shown, to the rescue' : 'to the rescue'] : [];
 }
 
 /** Proof is more than knowing that there will be none, and that is more than not knowing. */
@@ -152,11 +160,11 @@ export class CopyStore {
     return [...this.#entries].filter(([, { state }]) => state.phase === 'failed').map(([key]) => key);
   }
 
-  /** Number of copies in each phase. */
-  countPhases(): Readonly<Record<CopyState['phase'], number>> {
-    const counts = { pending: 0, verified: 0, failed: 0 };
-    for (const { state } of this.#entries.values()) {
-      counts[state.phase] += 1;
+  /** Number of copies in each phase; what is there and no record explains is proven for nobody. */
+  countPhases(): Readonly<Record<CopyState['phase'] | 'unexplained', number>> {
+    const counts = { pending: 0, verified: 0, failed: 0, unexplained: 0 };
+    for (const { request, state } of this.#entries.values()) {
+      counts[request.isUnexplained && state.phase === 'verified' ? 'unexplained' : state.phase] += 1;
     }
     return counts;
   }

@@ -3,7 +3,7 @@ import type { FreePod, RecheckCopies } from './action.ts';
 import type { WorkloadFacts } from './decision.ts';
 import { planStuckPods } from './pods/stuck-pods.ts';
 import { isIgnored } from './policy.ts';
-import { isCopied } from './slots/planned-slot.ts';
+import { findRequest } from './slots/planned-slot.ts';
 import { makesCopies } from './wanted-copies.ts';
 
 /**
@@ -14,7 +14,7 @@ function planRecheck(facts: WorkloadFacts): readonly RecheckCopies[] {
   const { isRefreshAsked, hasJustRolledOut, mode, slots } = facts;
   const isDue = makesCopies(mode) && (isRefreshAsked || hasJustRolledOut);
   const requests = slots.flatMap(({ plan, copy }) =>
-    isDue && isCopied(plan) && (isRefreshAsked || copy?.phase === 'failed') ? [plan.request] : [],
+    isDue && (isRefreshAsked || copy?.phase === 'failed') ? (findRequest(plan) ?? []) : [],
   );
   return requests.length === 0 ? [] : [{ is: 'recheck copies', requests }];
 }

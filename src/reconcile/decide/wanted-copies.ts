@@ -1,6 +1,6 @@
 import type { Settings } from '../../settings/settings.ts';
 import type { CopyRequest } from '../copies/copy-state.ts';
-import { type SlotPlan, isCopied } from './slots/planned-slot.ts';
+import { type SlotPlan, findRequest } from './slots/planned-slot.ts';
 
 /** False while nothing is to be copied or looked up, in whatever state the workloads are. */
 export function makesCopies(mode: Settings['MODE']): boolean {
@@ -9,5 +9,5 @@ export function makesCopies(mode: Settings['MODE']): boolean {
 
 /** The copies that a workload needs from now on. */
 export function listWantedCopies(mode: Settings['MODE'], plans: readonly SlotPlan[]): readonly CopyRequest[] {
-  return makesCopies(mode) ? plans.filter(isCopied).map(({ request }) => request) : [];
+  return makesCopies(mode) ? plans.flatMap((plan) => findRequest(plan) ?? []) : [];
 }

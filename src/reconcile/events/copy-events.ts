@@ -45,6 +45,17 @@ export const COPY_EVENTS = {
     remedy:
       'The note names the registry error: correct the credentials in config.json or the registry. It is tried again by itself.',
   },
+  CopyUnexplained: {
+    type: 'Normal',
+    action: 'CopyImage',
+    about: 'workload',
+    meaning:
+      'An image lies below REGISTRY_PREFIX already, and no record says what it is a copy of: the original controller, or a person, ' +
+      'has put it there. It is looked up with every re-check, but could neither be put back nor be copied again.',
+    remedy:
+      'Nothing has to be done for an image that was built for the backup registry. Otherwise write the original into the template: ' +
+      'it is backed up and swapped then.',
+  },
   InvalidImage: {
     type: 'Warning',
     action: 'CopyImage',

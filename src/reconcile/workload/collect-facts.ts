@@ -1,8 +1,8 @@
 import { listUncoveredPlatforms } from '../../images/platforms.ts';
-import { isForOnePlatform } from '../copies/copy-state.ts';
+import { type CopyState, isForOnePlatform } from '../copies/copy-state.ts';
 import type { WorkloadFacts } from '../decide/decision.ts';
 import { isOfSwap, listNewestOfPods, listNewestTemplates } from '../decide/pods/template-pods.ts';
-import { isCopied } from '../decide/slots/planned-slot.ts';
+import { type SlotPlan, findRequest } from '../decide/slots/planned-slot.ts';
 import { isSwapWatched } from '../decide/swaps/swap-in-flight.ts';
 import { listWantedCopies } from '../decide/wanted-copies.ts';
 import type { WorkloadClient } from '../ports.ts';
@@ -113,6 +113,11 @@ function readSurroundings(
   };
 }
 
+function findCopy({ copies }: FactDeps, plan: SlotPlan): CopyState | undefined {
+  const request = findRequest(plan);
+  return request && copies.get(request);
+}
+
 /** Finds out what else `decide()` has to know of a workload. Writes nothing. */
 export async function collectFacts(
   deps: FactDeps,
@@ -131,7 +136,7 @@ export async function collectFacts(
     ...platforms,
     policy: findPolicyNow(deps, workload),
     newestTemplates,
-    slots: plans.map((plan) => ({ plan, copy: isCopied(plan) ? deps.copies.get(plan.request) : undefined })),
+    slots: plans.map((plan) => ({ plan, copy: findCopy(deps, plan) })),
     pods: pods.unfinished,
     hasUnseenPods: unseenPodsSinceMs !== undefined,
     podSecrets: listPodSecrets(pods),

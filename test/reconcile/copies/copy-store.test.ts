@@ -209,7 +209,7 @@ it('has a copy made again that is not there any more', () => {
 it('counts copies by phase', () => {
   copies.want('Deployment/a/web', [NGINX, REDIS]);
   copies.settle(NGINX, VERIFIED);
-  expect(copies.countPhases()).toEqual({ pending: 1, verified: 1, failed: 0 });
+  expect(copies.countPhases()).toEqual({ pending: 1, verified: 1, failed: 0, unexplained: 0 });
 });
 
 it('gives nobody what only the pods of a neighbour prove', { tags: 'attack-image' }, () => {

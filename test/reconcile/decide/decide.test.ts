@@ -425,3 +425,13 @@ describe('the pull secret', () => {
     expect(decide(someFacts(aWorkload({ slots: [] }), {}, { pullSecretProblem })).events).toEqual([]);
   });
 });
+
+it('says when an image that no record explains is lost, and that nobody can make it again', () => {
+  const tell = (copy: CopyState | undefined) =>
+    decide(someFacts(aWorkload({ slots: [aSlot(COPY)] }), copy ? { app: copy } : {})).events ?? [];
+  expect(tell(undefined)).toMatchObject([{ type: 'Normal', reason: 'CopyUnexplained' }]);
+  expect(tell(FAILED)).toMatchObject([{ reason: 'CopyUnexplained' }]);
+  expect(tell({ ...FAILED, isMissing: true })).toMatchObject([
+    { type: 'Warning', reason: 'CopyMissing', note: expect.stringContaining('cannot be made again') },
+  ]);
+});

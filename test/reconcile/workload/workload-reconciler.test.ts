@@ -200,10 +200,13 @@ it('copies the image of a workload and swaps it', async () => {
   expect(told).toMatchObject([{ reason: 'ImageSwapped' }]);
 });
 
-it('does nothing to a workload that runs from the backup, and asks nobody about it', async () => {
+it('looks after an image of the backup that nobody has recorded, and says so once', async () => {
+  registry.put(parseReference(COPY), DIGEST);
   const web = addWorkload({ slots: [aSlot(COPY)] });
-  await settle(web);
-  expect([podLists, registry.uploads, told.length]).toEqual([0, 0, 0]);
+  await settle(web, web);
+  expect([podLists, registry.uploads, imagesOf(web)]).toEqual([0, 0, [COPY]]);
+  expect(told).toMatchObject([{ reason: 'CopyUnexplained' }]);
+  expect(world.copies.countPhases()).toMatchObject({ unexplained: 1, verified: 0 });
 });
 
 it('swaps to the digest that runs when the tag has moved', async () => {
@@ -441,7 +444,7 @@ it('keeps the copy of a swapped workload wanted, and tells once that it had to b
   const swapped = cluster.get(formatWorkloadKey(web)) as Workload;
   cluster.set(formatWorkloadKey(web), { ...swapped, annotations: annotations as Record<string, string> });
   await settle(web);
-  expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 1, failed: 0 });
+  expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 1, failed: 0, unexplained: 0 });
 
   registry.digests.delete('backup.example/p/docker.io/library/nginx:1.27--3f2a9c1b4d5e');
   wallMs += 3_600_000;
@@ -518,7 +521,7 @@ it('forgets a workload that is deleted', async () => {
   await settle(web);
   cluster.clear();
   await settle(web);
-  expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0 });
+  expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0, unexplained: 0 });
 });
 
 it('hints at credentials when the backup wants some and the template names none', async () => {
@@ -544,7 +547,7 @@ describe('with another MODE', () => {
     const web = addWorkload();
     await settle(web, putSwapped({ name: 'swapped', rollout: { available: 0 } }));
     expect([podLists, registry.uploads, told.length]).toEqual([0, 0, 0]);
-    expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0 });
+    expect(world.copies.countPhases()).toEqual({ pending: 0, verified: 0, failed: 0, unexplained: 0 });
     expect(imagesOf(web)).toEqual(['nginx:1.27']);
   });
 

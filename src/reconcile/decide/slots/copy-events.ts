@@ -8,6 +8,7 @@ import {
   isForOnePlatform,
 } from '../../copies/copy-state.ts';
 import { createEvent } from '../../events/create-event.ts';
+import type { Slot } from '../../../workloads/workload.ts';
 import type { ObjectEvent } from '../../events/object-event.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
@@ -158,6 +159,28 @@ export function planOnePlatformEvents(
   );
 }
 
+/** Nothing is recorded of what the image is a copy of. */
+function planUnexplainedEvents(slot: Slot, copy: CopyState | undefined): readonly ObjectEvent[] {
+  const name = slotKey(slot);
+  const way = 'Write the original into the template, and it is backed up and swapped like any other.';
+  const isLost = copy?.phase === 'failed' && copy.isMissing === true;
+  return isLost
+    ? [
+        createEvent(
+          'CopyMissing',
+          `The image that ${name} runs from is gone (${copy.message}), and nothing is recorded of what it is a copy of, so that it cannot ` +
+            `be made again. The nodes that run it may have the last one. ${way}`,
+        ),
+      ]
+    : [
+        createEvent(
+          'CopyUnexplained',
+          `The image of ${name}, ${quote(slot.image)}, lies below REGISTRY_PREFIX, and nothing is recorded of what it is a copy of. ` +
+            `It is left as it is, cannot be put back, and cannot be copied again when it is lost. ${way}`,
+        ),
+      ];
+}
+
 /** What the user of a workload should know about one slot of it, besides a swap. */
 export function planEvents(
   plan: SlotPlan,
@@ -166,6 +189,9 @@ export function planEvents(
 ): readonly ObjectEvent[] {
   if (plan.is === 'left alone') {
     return [];
+  }
+  if (plan.is === 'unexplained') {
+    return planUnexplainedEvents(plan.slot, copy);
   }
   if (plan.is === 'refused') {
     return [createEvent(plan.reason, `Image of ${slotKey(plan.slot)} is not backed up: ${plan.message}.`)];

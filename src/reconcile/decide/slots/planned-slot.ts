@@ -21,6 +21,17 @@ export interface CopiedSlot {
   readonly stuck?: PullFailure;
 }
 
+/**
+ * A slot whose image lies below the prefix, and of which no record says what it is a copy of: the controller before this one
+ * has put it there, or a person. It is looked after as it is.
+ */
+interface UnexplainedSlot {
+  readonly is: 'unexplained';
+  readonly slot: Slot;
+  /** Undefined while no ready pods show that the workload may read it: nobody is to find out by us what the backup has. */
+  readonly request?: CopyRequest;
+}
+
 /** What is to be done for one slot. */
 export type SlotPlan =
   | { readonly is: 'left alone'; readonly slot: Slot; readonly why: 'never pulled' | 'is a copy' | 'ignored' }
@@ -30,6 +41,7 @@ export type SlotPlan =
       readonly reason: 'InvalidImage' | 'SourceNotAllowed';
       readonly message: string;
     }
+  | UnexplainedSlot
   | CopiedSlot;
 
 export interface PlannedSlot {
@@ -41,6 +53,11 @@ export interface PlannedSlot {
 /** Whether the plan is about a copy. */
 export function isCopied(plan: SlotPlan): plan is CopiedSlot {
   return plan.is === 'to be backed up' || plan.is === 'backed up';
+}
+
+/** What has to be in the backup for a slot; undefined when nothing has to. */
+export function findRequest(plan: SlotPlan): CopyRequest | undefined {
+  return isCopied(plan) || plan.is === 'unexplained' ? plan.request : undefined;
 }
 
 /**

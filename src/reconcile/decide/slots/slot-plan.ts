@@ -12,6 +12,7 @@ import {
 } from '../../../images/reference.ts';
 import { KINDS } from '../../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
+import { isRolledOut } from '../../../workloads/rollout.ts';
 import type { Pod, Slot, Workload } from '../../../workloads/workload.ts';
 import type { CopyRequest } from '../../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from '../policy.ts';
@@ -154,11 +155,22 @@ function isNamedHost(host: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => posix.matchesGlob(host.toLowerCase(), toGlob(pattern)));
 }
 
+function planUnexplained(slot: Slot, image: Reference, workload: Workload): SlotPlan {
+  const isRead = isRolledOut(workload) && workload.rollout.available > 0;
+  return {
+    is: 'unexplained',
+    slot,
+    ...(isRead && { request: { source: image, isProven: true, isUnexplained: true } }),
+  };
+}
+
 function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
   if (isCopy(source, facts.prefix)) {
-    return { is: 'left alone', slot, why: 'is a copy' };
+    return recorded
+      ? { is: 'left alone', slot, why: 'is a copy' }
+      : planUnexplained(slot, source, facts.workload);
   }
   if (!isNamedHost(source.host, facts.sourceHosts)) {
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { parsePrefix } from '../../../../src/images/copy-name.ts';
+import { parseReference } from '../../../../src/images/reference.ts';
 import { formatReference } from '../../../../src/images/reference.ts';
 import { findPolicy } from '../../../../src/reconcile/decide/policy.ts';
 import { type SlotPlan, isCopied } from '../../../../src/reconcile/decide/slots/planned-slot.ts';
@@ -15,6 +16,7 @@ const NO_RECORD: SwapRecord = { originals: new Map(), copies: new Map(), before:
 function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefined {
   const workload = aWorkload({ slots: [slot] });
   const defaults = {
+    workload,
     record: NO_RECORD,
     policy: findPolicy(workload, undefined),
     pods: [],
@@ -22,7 +24,7 @@ function plan(slot: Slot, facts: Partial<SlotPlanFacts> = {}): SlotPlan | undefi
     naming: 'nested',
     sourceHosts: ['*'],
   } as const;
-  return planSlots({ workload, ...defaults, ...facts })[0];
+  return planSlots({ ...defaults, ...facts })[0];
 }
 
 /** What is to be copied, or why nothing is. */
@@ -39,8 +41,34 @@ it('wants a copy of what the user wrote', () => {
   expect(sourceOf(plan(aSlot('nginx')))).toBe('docker.io/library/nginx:latest');
 });
 
-it('leaves what runs from the backup alone', () => {
-  expect(plan(aSlot('backup.example/p/docker.io/library/nginx:1.27'))).toMatchObject({ why: 'is a copy' });
+describe('an image below the prefix that no record explains', () => {
+  const slot = aSlot('backup.example/p/nginx:1-27');
+
+  it('is looked after as it is, once ready pods run it', () => {
+    expect(plan(slot)).toEqual({
+      is: 'unexplained',
+      slot,
+      request: { source: parseReference(slot.image), isProven: true, isUnexplained: true },
+    });
+  });
+
+  it.each([
+    ['there are none', { desired: 0, current: 0, available: 0 }],
+    ['none is ready', { available: 0 }],
+  ])(
+    'is not looked for while %s: nobody finds out by us what the backup has',
+    { tags: 'attack-share' },
+    (_, rollout) => {
+      const workload = aWorkload({ slots: [slot], rollout });
+      expect(plan(slot, { workload })).toEqual({ is: 'unexplained', slot });
+    },
+  );
+
+  it('is left alone altogether when it is to be ignored', () => {
+    const annotations = { 'backup-image-registry/policy': 'ignore' };
+    const policy = findPolicy(aWorkload({ annotations }), undefined);
+    expect(plan(slot, { policy })).toMatchObject({ is: 'left alone', why: 'ignored' });
+  });
 });
 
 it('does not take a neighbour of the prefix for a copy', { tags: 'attack-text' }, () => {
