@@ -20,6 +20,8 @@ export class MemoryRegistry implements ImageRegistry {
   readonly privateHosts = new Set<string>();
   /** Thrown by the next calls to the given side. */
   failure: RegistryError | undefined;
+  /** Of this host only. */
+  failureOf: string | undefined;
   /** What a copy runs into whose target could not be seen. */
   isPushRefused = false;
   /** The backup refuses an index of which it does not have all parts. */
@@ -41,7 +43,7 @@ export class MemoryRegistry implements ImageRegistry {
   }
 
   async fetchDigest(reference: Reference, side: 'source' | 'backup'): Promise<string | undefined> {
-    if (this.failure?.side === side) {
+    if (this.failure?.side === side && (this.failureOf ?? reference.host) === reference.host) {
       throw this.failure;
     }
     if (reference.digest !== undefined) {

@@ -53,7 +53,12 @@ function listTrouble(slots: readonly SlotRow[]): readonly string[] {
 
 function describeSlots(slots: readonly SlotRow[]): readonly string[] {
   const toCopy = countIn(slots, 'to be copied');
-  return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied`];
+  const moved = slots.filter(({ from }) => from !== undefined).length;
+  const ofThem =
+    moved === 0
+      ? ''
+      : `, ${moved === toCopy ? 'from its former copy' : `${moved} of them from former copies`}`;
+  return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied${ofThem}`];
 }
 
 function describeNone({ mode, workload }: WorkloadFacts, slots: readonly SlotRow[]): string {

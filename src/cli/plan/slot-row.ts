@@ -1,5 +1,5 @@
 import { formatReference, quote } from '../../images/reference.ts';
-import type { CopyState } from '../../reconcile/copies/copy-state.ts';
+import type { CopyState, VerifiedCopy } from '../../reconcile/copies/copy-state.ts';
 import {
   type CopiedSlot,
   type PlannedSlot,
@@ -37,6 +37,8 @@ export interface SlotRow {
   readonly source?: string;
   /** As the template would name it. */
   readonly copy?: string;
+  /** Where it would be copied from, because the source does not give it out: its former copy. */
+  readonly from?: string;
   /** Why it is not as it should be. */
   readonly problem?: string;
 }
@@ -44,7 +46,7 @@ export interface SlotRow {
 function rateCopied(
   plan: CopiedSlot,
   copy: CopyState | undefined,
-): Pick<SlotRow, 'state' | 'copy' | 'problem'> {
+): Omit<SlotRow, 'slot' | 'image' | 'source'> {
   if (copy === undefined) {
     return { state: 'not looked up' };
   }
@@ -57,18 +59,34 @@ function rateCopied(
   if (copy.phase === 'failed') {
     return { state: 'failed', problem: `${copy.reason}: ${copy.message}` };
   }
-  const { image } = copy;
-  const other = findOther(plan, copy);
-  const said =
-    other === undefined
-      ? copy.isUnseen &&
-        'the backup refuses to say what it has (see the credentials): pushing will show whether it takes the copy'
-      : `ready pods run ${other === '' ? 'an image that they do not tell' : quote(other)}, which is not known to be an image of this source`;
-  const problem = said && { problem: said };
-  if (copy.copiedAtMs !== undefined) {
-    return { state: 'to be copied', copy: image, ...problem };
+  return rateVerified(plan, copy);
+}
+
+function rateVerified(plan: CopiedSlot, copy: VerifiedCopy): Omit<SlotRow, 'slot' | 'image' | 'source'> {
+  const { image, copiedAtMs, movedFrom } = copy;
+  const said = describeDoubt(plan, copy);
+  const problem = said !== undefined && { problem: said };
+  if (copiedAtMs !== undefined) {
+    return {
+      state: 'to be copied',
+      copy: image,
+      ...(movedFrom !== undefined && { from: movedFrom }),
+      ...problem,
+    };
   }
   return { state: plan.is === 'backed up' ? 'backed up' : 'copied', copy: image, ...problem };
+}
+
+/** Why a copy may be of no use. */
+function describeDoubt(plan: CopiedSlot, copy: VerifiedCopy): string | undefined {
+  const other = findOther(plan, copy);
+  if (other !== undefined) {
+    const what = other === '' ? 'an image that they do not tell' : quote(other);
+    return `ready pods run ${what}, which is not known to be an image of this source`;
+  }
+  return copy.isUnseen
+    ? 'the backup refuses to say what it has (see the credentials): pushing will show whether it takes the copy'
+    : undefined;
 }
 
 function describeUnexplained(copy: CopyState | undefined): string {

@@ -2,15 +2,39 @@ import { RegistryError } from '../../errors.ts';
 import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, withDigest } from '../../images/reference.ts';
 import type { ImageParts } from '../ports.ts';
+import type { FormerCopy } from './copy-state.ts';
 import { findInBackup } from './backup-look.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
+
+/** What cannot be had from the one place may be had from the other. */
+function orThrow(signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof RegistryError) || signal.aborted) {
+      throw error;
+    }
+    return undefined;
+  };
+}
+
+interface PartsRequest {
+  readonly source: Reference;
+  readonly digest: string;
+  /** Asked when the source cannot tell. */
+  readonly former?: FormerCopy | undefined;
+}
 
 /** What an image consists of. What the backup has is asked there: it counts no downloads. */
 export async function fetchParts(
   deps: EnsureCopyDeps,
-  { source, digest }: { readonly source: Reference; readonly digest: string },
+  { source, digest, former }: PartsRequest,
   signal: AbortSignal,
 ): Promise<ImageParts | undefined> {
+  if (former) {
+    const known = await deps.registry.listParts(former.image, 'source', signal).catch(orThrow(signal));
+    if (known) {
+      return known;
+    }
+  }
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
   const copy = withDigest(copyRepositoryOf(source, { prefix, naming }), digest);
   return (
@@ -22,7 +46,7 @@ export async function fetchParts(
 /** Returns those that are neither the image nor a part of it. Nothing is asked when they are the image itself. */
 export async function findUnlike(
   deps: EnsureCopyDeps,
-  image: { readonly source: Reference; readonly digest: string; readonly reported: readonly string[] },
+  image: PartsRequest & { readonly reported: readonly string[] },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const others = image.reported.filter((one) => one !== image.digest);

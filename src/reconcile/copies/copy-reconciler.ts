@@ -77,12 +77,16 @@ async function recheckSource(
 }
 
 function toCopiedFields(
-  { made, isUnseen }: EnsuredCopy,
+  { made, isUnseen, movedFrom }: EnsuredCopy,
   before: VerifiedCopy | undefined,
   nowMs: number,
-): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted' | 'isUnseen'> {
+): Pick<VerifiedCopy, 'copiedAtMs' | 'isCompleted' | 'isUnseen' | 'movedFrom'> {
   if (made !== 'before') {
-    const how = { ...(made === 'in part' && { isCompleted: true }), ...(isUnseen && { isUnseen }) };
+    const how = {
+      ...(made === 'in part' && { isCompleted: true }),
+      ...(isUnseen && { isUnseen }),
+      ...(movedFrom !== undefined && { movedFrom }),
+    };
     return { copiedAtMs: nowMs, ...how };
   }
   const { copiedAtMs, isCompleted } = before ?? {};

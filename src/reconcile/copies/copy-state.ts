@@ -1,11 +1,21 @@
 import type { AbsentParts, RegistryFailure, RegistrySide } from '../../errors.ts';
 import type { Reference } from '../../images/reference.ts';
 
+/** A copy in a backup of earlier settings, which a slot still holds. */
+export interface FormerCopy {
+  /** Pinned. */
+  readonly image: Reference & { readonly digest: string };
+  /** Ready pods run it from there: the workload may read it. */
+  readonly isShown: boolean;
+}
+
 /** A copy that a workload needs. */
 export interface CopyRequest {
   readonly source: Reference;
   /** What gets backed up, where the slot itself says so: it holds a copy of that digest, or held one. */
   readonly digest?: string;
+  /** Where a copy of that digest was before the settings changed: what is gone at its source comes from there. */
+  readonly former?: FormerCopy;
   /**
    * Other digests that Ready pods of the workload report for the slot in the repository of the source, the most frequent
    * first: of what gets backed up, or of a part of it for one platform. Where nothing else says so, they say what is.
@@ -58,6 +68,8 @@ export interface VerifiedCopy extends Copy {
   readonly absent?: AbsentParts;
   /** Why its signatures, attestations and SBOMs were not copied along: tried again with every look. */
   readonly referrersProblem?: string;
+  /** The former copy that this process has copied it from. */
+  readonly movedFrom?: string;
   readonly sourceChange?: SourceChange;
   /** Known of a copy that is to rescue: whether everybody could read the image at its source, or ready pods run it. */
   readonly isPublic?: boolean;

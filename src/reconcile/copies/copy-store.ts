@@ -53,23 +53,39 @@ function unite(known: readonly string[] = [], other: readonly string[] = []): re
   return all.length > known.length ? all : known;
 }
 
+/** The one that pods show, or the first. */
+function uniteFormer(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'former'> {
+  const isBetter = known.former === undefined || (!known.former.isShown && other.former?.isShown === true);
+  const former = isBetter ? other.former : known.former;
+  return former ? { former } : {};
+}
+
 function uniteDoubts(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'isDoubted'> {
   return known.isDoubted === true || other.isDoubted === true ? { isDoubted: true } : {};
 }
 
+/** Each field is that of the known request when the other has nothing to add. */
+function uniteAll(known: CopyRequest, other: CopyRequest) {
+  const { reported = NONE, elsewhere = NONE } = known;
+  return {
+    proof: rankProof(other) > rankProof(known) ? other : known,
+    doubt: uniteDoubts(known, other),
+    former: uniteFormer(known, other),
+    reported: unite(reported, other.reported),
+    elsewhere: unite(elsewhere, other.elsewhere),
+  };
+}
+
 /** The same request when the other has nothing to add: neither proof, nor doubts, nor what pods report. */
 function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
-  const { reported: knownReports = NONE, elsewhere: knownElsewhere = NONE } = known;
-  const reported = unite(knownReports, other.reported);
-  const elsewhere = unite(knownElsewhere, other.elsewhere);
-  const proof = rankProof(other) > rankProof(known) ? other : known;
-  const doubt = uniteDoubts(known, other);
-  const isSame = doubt.isDoubted === known.isDoubted;
-  if (proof === known && isSame && reported === knownReports && elsewhere === knownElsewhere) {
+  const { proof, doubt, former, reported, elsewhere } = uniteAll(known, other);
+  const areReportsSame = reported === (known.reported ?? NONE) && elsewhere === (known.elsewhere ?? NONE);
+  const isSame = doubt.isDoubted === known.isDoubted && former.former === known.former;
+  if (proof === known && isSame && areReportsSame) {
     return known;
   }
   const reports = { ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
-  return { ...proof, ...doubt, ...reports };
+  return { ...proof, ...doubt, ...former, ...reports };
 }
 
 function isAmong(known: readonly string[] = NONE, others: readonly string[] = NONE): boolean {

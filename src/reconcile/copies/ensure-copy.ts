@@ -4,6 +4,7 @@ import { askBackup } from './backup-look.ts';
 import { type CopyPlan, type EnsureCopyDeps, isSameName, planCopy } from './copy-plan.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
 import { type MadeCopy, type MissingCopy, addReferrers, findMissingPart, makeCopy } from './make-copy.ts';
+import { moveCopy } from './move-copy.ts';
 
 /**
  * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
@@ -27,6 +28,8 @@ export interface EnsuredCopy extends Copy, MadeCopy {
   readonly made: 'before' | 'in part' | 'whole';
   /** The backup did not say what it had before. */
   readonly isUnseen?: boolean;
+  /** The former copy that it was copied from. */
+  readonly movedFrom?: string;
 }
 
 /**
@@ -132,7 +135,7 @@ async function confirm(
   deps: EnsureCopyDeps,
   { plan, before = {} }: { readonly plan: CopyPlan; readonly before: MadeCopy | undefined },
   signal: AbortSignal,
-): Promise<Pick<EnsuredCopy, 'made' | keyof MadeCopy>> {
+): Promise<Made> {
   const { absent, referrersProblem: problem } = before;
   deps.log.debug({ source: formatReference(plan.request.source), copy: plan.names.image }, 'copy found');
   deps.onCopied('found', 0);
@@ -140,22 +143,46 @@ async function confirm(
   return { made: 'before', ...(absent && { absent }), ...referrers };
 }
 
-/** Undefined: it must not be copied yet. */
-async function make(
-  deps: EnsureCopyDeps,
-  missing: MissingCopy,
-  signal: AbortSignal,
-): Promise<Pick<EnsuredCopy, 'made' | 'isUnseen' | keyof MadeCopy> | undefined> {
-  const { plan, found } = missing;
-  if (await lacksProof(deps, plan, signal)) {
-    return undefined;
-  }
-  const copy = await makeCopy(deps, missing, signal);
+type Made = Omit<EnsuredCopy, keyof Copy>;
+
+function toMade(found: MissingCopy['found'], copy: Partial<Made>): Made {
   return {
     made: found === 'part' ? 'in part' : 'whole',
     ...copy,
     ...(found === 'unseen' && { isUnseen: true }),
   };
+}
+
+/** Undefined: it must not be copied yet. */
+async function makeOfSource(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  signal: AbortSignal,
+): Promise<Made | undefined> {
+  const isUnproven = await lacksProof(deps, missing.plan, signal);
+  return isUnproven ? undefined : toMade(missing.found, await makeCopy(deps, missing, signal));
+}
+
+/** From the source, or from where the copy was before the settings changed. Undefined: it must not be copied yet. */
+async function make(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  signal: AbortSignal,
+): Promise<Made | undefined> {
+  const move = async (): Promise<Made | undefined> => {
+    const moved = await moveCopy(deps, missing, signal);
+    return moved && toMade(missing.found, moved);
+  };
+  try {
+    return (await makeOfSource(deps, missing, signal)) ?? (await move());
+  } catch (error) {
+    const isOfSource = error instanceof RegistryError && error.side === 'source' && !signal.aborted;
+    const moved = isOfSource ? await move() : undefined;
+    if (moved) {
+      return moved;
+    }
+    throw error;
+  }
 }
 
 /**

@@ -12,6 +12,8 @@ export interface MissingCopy {
   readonly found: 'part' | 'nothing' | 'unseen';
   /** The source has given it for the tag in this very pass: only then may the plain tag mean it. */
   readonly isOfTag: boolean;
+  /** Where it is copied from; the source when it is left out. */
+  readonly from?: Reference;
 }
 
 /** What there is to know of a copy that was just made. */
@@ -40,12 +42,13 @@ async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSig
   }
 }
 
-async function copyAndProve(
+/** Copies it from where it is told, and proves it. */
+export async function makeCopyOf(
   deps: EnsureCopyDeps,
-  { plan, found, isOfTag }: MissingCopy,
+  { plan, found, isOfTag, from = plan.request.source }: MissingCopy,
   signal: AbortSignal,
 ): Promise<MadeCopy> {
-  const source = withDigest(plan.request.source, plan.digest);
+  const source = withDigest(from, plan.digest);
   const copy = plan.names.immutable;
   const startedAtMs = deps.nowMs();
   deps.log.info({ source: formatReference(source), copy: formatReference(copy) }, 'copy started');
@@ -100,7 +103,7 @@ async function makeOfParts(
   );
   try {
     const ofParts = { ...missing, plan: planCopy(deps, { ...plan, platforms: parts.platforms }) };
-    return { ...(await copyAndProve(deps, ofParts, signal)), absent: parts };
+    return { ...(await makeCopyOf(deps, ofParts, signal)), absent: parts };
   } catch (error) {
     if (error instanceof RegistryError && error.side === 'backup' && error.reason === 'Unsupported') {
       const way =
@@ -136,7 +139,7 @@ export async function makeCopy(
   signal: AbortSignal,
 ): Promise<MadeCopy & { readonly made?: 'before' }> {
   try {
-    return await copyAndProve(deps, missing, signal);
+    return await makeCopyOf(deps, missing, signal);
   } catch (error) {
     if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
       return makeOfParts(deps, missing, { cause: error, signal });

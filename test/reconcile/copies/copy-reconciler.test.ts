@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
-import { parseReference } from '../../../src/images/reference.ts';
+import { parseReference, withDigest } from '../../../src/images/reference.ts';
 import { createCopyReconciler } from '../../../src/reconcile/copies/copy-reconciler.ts';
 import type { CopyRequest } from '../../../src/reconcile/copies/copy-state.ts';
 import { CopyStore, copyKey } from '../../../src/reconcile/copies/copy-store.ts';
@@ -427,6 +427,60 @@ describe('a backup that refuses to say what it has before the first push', () =>
     copies.clear();
     await reconcile(request);
     expect(copies.get(request)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
+  });
+});
+
+describe('a copy of earlier settings whose source is gone', () => {
+  const FORMER = withDigest(parseReference('old.example/q/docker.io/library/nginx:1.27'), DIGEST);
+  const shown = { ...NGINX, digest: DIGEST, former: { image: FORMER, isShown: true } };
+  beforeEach(() => {
+    registry.digests.clear();
+    registry.put(FORMER, DIGEST);
+  });
+
+  it('is copied from where it was, and that is known', async () => {
+    await reconcile(shown);
+    expect(registry.lastJob).toMatchObject({ source: FORMER });
+    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
+    expect(copies.get(shown)).toMatchObject({
+      phase: 'verified',
+      digest: DIGEST,
+      movedFrom: `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`,
+    });
+  });
+
+  it('is copied from its source while that has it', async () => {
+    registry.put(parseReference('nginx:1.27'), DIGEST);
+    await reconcile(shown);
+    expect(registry.lastJob?.source.host).toBe('docker.io');
+    expect(copies.get(shown)).not.toHaveProperty('movedFrom');
+  });
+
+  it('is copied while the source is down', async () => {
+    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    registry.failureOf = 'docker.io';
+    await reconcile(shown);
+    expect(copies.get(shown)).toMatchObject({ phase: 'verified' });
+  });
+
+  it(
+    'is not taken from a private registry without a pod that runs it there',
+    { tags: 'attack-annotation' },
+    async () => {
+      registry.privateHosts.add('old.example');
+      const unshown = { ...shown, former: { image: FORMER, isShown: false } };
+      await reconcile(unshown);
+      expect(copies.get(unshown)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
+      registry.privateHosts.clear();
+      await reconcile(unshown);
+      expect(copies.get(unshown)).toMatchObject({ phase: 'verified' });
+    },
+  );
+
+  it('fails with what the source says when it is gone from there as well', async () => {
+    registry.digests.clear();
+    await reconcile(shown);
+    expect(copies.get(shown)).toMatchObject({ phase: 'failed', reason: 'NotFound', message: 'gone' });
   });
 });
 

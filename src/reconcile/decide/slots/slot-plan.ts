@@ -183,12 +183,38 @@ interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
   readonly recorded: Original | undefined;
 }
 
+function isReportedIn(image: Reference, { imageId }: Report): boolean {
+  const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
+  return reported !== undefined && isSameRepository(reported, image);
+}
+
+/** The copy of earlier settings that the slot holds, if it may be copied from where it is. */
+function findFormer(
+  { image, recorded }: SlotImages,
+  { prefix, sourceHosts, isInPlace }: SlotFacts & { readonly isInPlace: boolean },
+  reports: readonly Report[] = [],
+): Pick<CopyRequest, 'former'> {
+  const { digest } = image;
+  const mayBeAsked = image.host.toLowerCase() === prefix.host || isNamedHost(image.host, sourceHosts);
+  if (isInPlace || recorded === undefined || digest === undefined || !mayBeAsked) {
+    return {};
+  }
+  // A node that has pulled the image from the source, too, reports either name: the pod runs what the slot says all the same.
+  const isShown = reports.some(
+    (report) => report.digest === digest && (report.of === 'source' || isReportedIn(image, report)),
+  );
+  return { former: { image: { ...image, digest }, isShown } };
+}
+
 function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotFacts): CopiedSlot {
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
   const shown = isInPlace ? facts.shownByAll() : facts.shownByPods();
   const seen = readPods(slot, { ...facts, pods, shown, image, source });
-  const request = planRequest({ slot, image, source }, { ...facts, pods, reports: seen.reports ?? [] });
+  const request = {
+    ...planRequest({ slot, image, source }, { ...facts, pods, reports: seen.reports ?? [] }),
+    ...findFormer({ image, source, recorded }, { ...facts, isInPlace }, seen.reports),
+  };
   const original = recorded?.text ?? slot.image;
   return {
     is: isInPlace ? 'backed up' : 'to be backed up',

@@ -288,6 +288,40 @@ describe('a slot that holds its copy', () => {
     });
   });
 
+  describe('of an earlier prefix', () => {
+    const former = `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`;
+    const held = aSlot(former);
+    const formerRecord = { ...record, copies: new Map([['app', former]]) };
+    const formerOf = (facts: Partial<SlotPlanFacts> = {}) => {
+      const planned = plan(held, { record: formerRecord, ...facts });
+      return planned?.is === 'to be backed up' ? planned.request.former : undefined;
+    };
+    const podOf = (imageId: string) =>
+      aPodOf(aWorkload(), DIGEST, { containers: [{ name: 'app', image: former, imageId }] });
+
+    it('may be copied from there, which ready pods that run it there prove', () => {
+      const image = parseReference(former);
+      expect(formerOf()).toEqual({ image, isShown: false });
+      const repository = 'old.example/q/docker.io/library/nginx';
+      expect(formerOf({ pods: [podOf(`${repository}@${DIGEST}`)] })).toEqual({ image, isShown: true });
+      expect(formerOf({ pods: [podOf(`${repository}@${OTHER_DIGEST}`)] })?.isShown).toBe(false);
+      expect(formerOf({ pods: [podOf(`docker.io/library/nginx@${DIGEST}`)] })?.isShown).toBe(true);
+      expect(formerOf({ pods: [podOf(`m.io/nginx@${DIGEST}`)] })?.isShown).toBe(false);
+    });
+
+    it('may not where SOURCE_HOSTS does not name it, unless it is the registry of today', () => {
+      expect(formerOf({ sourceHosts: ['docker.io'] })).toBeUndefined();
+      const prefix = parsePrefix('old.example/new');
+      expect(formerOf({ sourceHosts: ['docker.io'], prefix })).toMatchObject({ isShown: false });
+    });
+
+    it('may not when no record says what it is a copy of', { tags: 'attack-annotation' }, () => {
+      expect(formerOf({ record: NO_RECORD })).toBeUndefined();
+      const foreign = { ...formerRecord, originals: new Map([['app', 'redis:7']]) };
+      expect(formerOf({ record: foreign })).toBeUndefined();
+    });
+  });
+
   it('is to be backed up under its new name when the naming changes', () => {
     expect(sourceOf(plan(aSlot(copy), { record, naming: 'flat' }))).toBe('docker.io/library/nginx:1.27');
   });

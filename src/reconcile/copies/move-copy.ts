@@ -1,0 +1,46 @@
+import { RegistryError } from '../../errors.ts';
+import { formatReference } from '../../images/reference.ts';
+import type { EnsureCopyDeps } from './copy-plan.ts';
+import type { FormerCopy } from './copy-state.ts';
+import { type MadeCopy, type MissingCopy, makeCopyOf } from './make-copy.ts';
+
+/** Pods run it from there, or everybody may. */
+async function mayBeRead(
+  { registry }: EnsureCopyDeps,
+  { image, isShown }: FormerCopy,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return isShown || !(await registry.isPrivate(image, 'source', signal));
+}
+
+/**
+ * Makes a copy of the one that was made before the settings changed, for images that their source does not give out any more.
+ * The digest is the same, so that it is the same image. Undefined when there is none, or none that can be had.
+ *
+ * @throws {RegistryError} when the backup does not take it.
+ */
+export async function moveCopy(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  signal: AbortSignal,
+): Promise<(MadeCopy & { readonly movedFrom: string }) | undefined> {
+  const { former } = missing.plan.request;
+  if (!former) {
+    return undefined;
+  }
+  const movedFrom = formatReference(former.image);
+  try {
+    if (!(await mayBeRead(deps, former, signal))) {
+      const why = 'it is not public, and no ready pod shows that the workload may read it';
+      deps.log.warn({ from: movedFrom, why }, 'former copy not used');
+      return undefined;
+    }
+    return { ...(await makeCopyOf(deps, { ...missing, from: former.image }, signal)), movedFrom };
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.side === 'backup' || signal.aborted) {
+      throw error;
+    }
+    deps.log.warn({ from: movedFrom, err: error }, 'former copy not to be had');
+    return undefined;
+  }
+}
