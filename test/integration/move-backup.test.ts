@@ -1,4 +1,9 @@
 /** The backup moves to another registry after the sources of its images have gone. */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { copyOf, waitForImages } from '../support/backed-up.ts';
@@ -63,4 +68,32 @@ it('takes the copies along, index and single manifest alike', async () => {
     .filter(({ message }) => message === 'copy verified')
     .map((line) => String(line['source']));
   expect(moved.filter((from) => from.startsWith(`${former.host}/old/`))).toHaveLength(2);
+});
+
+it('finds what was seeded by hand, as docs/moving.md says, without its source', async () => {
+  await controller.program.stop();
+  const gone = await startRegistry({ tools, processes, name: 'move-seeded' });
+  const image = await pushImage(gone, SAMPLE_IMAGES.multiPlatformNext);
+  const seeded = aDeployment({ namespace, name: 'seeded', images: [image.reference] });
+  await createAndRollOut(kube, seeded);
+
+  const hosts = [gone.host, next.host].map((host) => [host, { hostname: host, tls: 'disabled' }] as const);
+  const file = join(await processes.createFolder('regctl'), 'config.json');
+  await writeFile(file, JSON.stringify({ hosts: Object.fromEntries(hosts) }));
+  const regctl = (...args: string[]) =>
+    promisify(execFile)(tools.regctl, args, { env: { ...process.env, REGCTL_CONFIG: file } });
+  const copy = `${next.host}/new/${gone.host.replace(':', '_')}/${image.repository}:${image.tag}`;
+  const digest = (await regctl('image', 'digest', image.reference)).stdout.trim();
+  await regctl('image', 'copy', `${image.reference}@${digest}`, `${copy}--${digest.slice(7, 19)}`);
+  await regctl('image', 'copy', `${image.reference}@${digest}`, copy);
+  await gone.stop();
+
+  const hostsInPlain = [source, former, next, gone].map(({ host }) => host).join(',');
+  await changeSettings(kube, { INSECURE_REGISTRIES: hostsInPlain });
+  await controller.program.start();
+  await waitForImages(kube, seeded, [copyOf(image, `${next.host}/new`)]);
+  const started = (await controller.log()).filter(({ message }) => message === 'copy started');
+  expect(started.map((line) => String(line['source'])).filter((from) => from.startsWith(gone.host))).toEqual(
+    [],
+  );
 });

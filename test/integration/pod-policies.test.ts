@@ -390,3 +390,13 @@ describe('with a backup that the nodes cannot pull from', () => {
     expect(await listPodImages(kube, web)).toEqual([ORIGINAL]);
   });
 });
+
+it('says that the annotations are full, and blames no policy', async () => {
+  const namespace = await cluster.createNamespace();
+  const web = aDeployment({ namespace, images: [ORIGINAL] });
+  const annotations = { 'example.com/notes': 'x'.repeat(256 * 1_024 - 200) };
+  await createAndRollOut(kube, { ...web, metadata: { ...web.metadata, annotations } });
+  const told = await waitForEvent(kube, await read(kube, web), 'SwapDenied');
+  expect(told).toMatch(/the annotations of the workload have no room for its original images/);
+  expect(told).not.toMatch(/policy or webhook/);
+});

@@ -78,6 +78,8 @@ export const REFUSALS = {
     'adding 15.2 MiB of storage resource, which when updated to current usage of 1014.3 MiB will exceed the ' +
       'configured upper limit of 1.0 GiB.',
   ]),
+  /** Harbor, when the project lets no vulnerable image be pulled (goharbor/harbor#18792). */
+  keptBack: refusal(412, ['PROJECTPOLICYVIOLATION', 'current image with 3 vulnerabilities cannot be pulled']),
   unsupported: refusal(400, ['MANIFEST_INVALID', 'unsupported media type']),
   tooLarge: { kind: 'answer', status: 413, body: '<html>413 Request Entity Too Large</html>' },
   /** Amazon ECR with tag immutability (ImageTagAlreadyExistsException), whatever the digest. */

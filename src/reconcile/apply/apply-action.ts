@@ -21,7 +21,7 @@ import { type SwapDeps, swap } from './swap.ts';
 
 export interface ApplyDeps extends SwapDeps {
   readonly client: Pick<WorkloadClient, 'dryRunPatch' | 'patch' | 'patchPod' | 'releaseImages'>;
-  readonly copies: Pick<CopyStore, 'get' | 'distrust' | 'recheck'>;
+  readonly copies: Pick<CopyStore, 'get' | 'distrust' | 'refute' | 'recheck'>;
   readonly budget: RolloutBudget;
   readonly settings: () => Settings;
   readonly log: Logger;

@@ -18,7 +18,7 @@ import type { RolloutBudget } from '../rollouts/rollout-budget.ts';
 export interface SwapDeps {
   readonly client: Pick<WorkloadClient, 'dryRunPatch' | 'patch'>;
   readonly registry: Pick<ImageRegistry, 'fetchDigest' | 'isPrivate'>;
-  readonly copies: Pick<CopyStore, 'get' | 'distrust'>;
+  readonly copies: Pick<CopyStore, 'get' | 'distrust' | 'refute'>;
   readonly budget: Pick<RolloutBudget, 'tryReserve' | 'waitForPermit' | 'release' | 'noteSwapped'>;
   readonly pullSecrets: SwapPullSecrets;
   readonly events: EventRecorder;
@@ -46,10 +46,30 @@ function isUpToDate({ copies }: SwapDeps, { plan, copy }: SlotSwap): boolean {
   return state.image === copy.image || moved === copy.image;
 }
 
+/** Its digest; `kept back`: the backup has the copy and does not give it out to anybody, so that pods could not pull it either. */
+async function lookUp(
+  deps: SwapDeps,
+  { plan, copy }: SlotSwap,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await deps.registry.fetchDigest(parseReference(copy.image), 'backup', signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.reason !== 'Unsupported') {
+      throw error;
+    }
+    deps.copies.refute(plan.request, error, deps.nowMs());
+    return 'kept back';
+  }
+}
+
 /** Asks the backup itself, now: a cache must never decide that a pod is pointed at a copy. */
 async function isProven(deps: SwapDeps, slot: SlotSwap, signal: AbortSignal): Promise<boolean> {
   const { plan, copy } = slot;
-  const digest = await deps.registry.fetchDigest(parseReference(copy.image), 'backup', signal);
+  const digest = await lookUp(deps, slot, signal);
+  if (digest === 'kept back') {
+    return false;
+  }
   if (digest !== copy.digest) {
     deps.log.warn({ copy: copy.image }, 'copy is not in the backup any more');
     deps.copies.distrust(plan.request, deps.nowMs());

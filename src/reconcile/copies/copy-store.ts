@@ -1,5 +1,6 @@
 import { Counts } from '../../counts.ts';
 import { formatReference } from '../../images/reference.ts';
+import type { RegistryError } from '../../errors.ts';
 import { parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { CopyShare } from '../ports.ts';
 import type { CopyRequest, CopyState } from './copy-state.ts';
@@ -249,6 +250,15 @@ export class CopyStore {
       const message = 'the copy was not there any more when it was to be used';
       const failed = { phase: 'failed', reason: 'Unknown', side: 'backup', message, isFinal: false } as const;
       entry.state = { ...failed, isMissing: true, sinceMs };
+      this.#onWanted(copyKey(request));
+    }
+  }
+
+  /** A copy that was verified turns out to be of no use to pods, and why: the backup has it and keeps it back. */
+  refute(request: CopyRequest, { reason, side, message }: RegistryError, sinceMs: number): void {
+    const entry = this.#entries.get(copyKey(request));
+    if (entry) {
+      entry.state = { phase: 'failed', reason, side, message, isFinal: true, sinceMs };
       this.#onWanted(copyKey(request));
     }
   }

@@ -15,7 +15,7 @@ import type { WorkloadMemory } from '../memory/workload-memory.ts';
 
 export interface WorkloadReconcilerDeps extends LookDeps, ApplyDeps {
   readonly client: WorkloadClient;
-  readonly copies: Pick<CopyStore, 'get' | 'want' | 'distrust' | 'recheck'>;
+  readonly copies: Pick<CopyStore, 'get' | 'want' | 'distrust' | 'refute' | 'recheck'>;
   readonly budget: ApplyDeps['budget'];
   readonly pullSecrets: ApplyDeps['pullSecrets'];
   readonly workloads: WorkloadStore;

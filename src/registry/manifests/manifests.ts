@@ -132,6 +132,11 @@ function createRequest(method: RegistryRequest['method'], image: ImageAccess): R
   return { method, url, access: { origin, repository, actions, credential, side, doing, signal, shown } };
 }
 
+/** Harbor answers so for images that a policy of the project keeps back: vulnerable, or not signed. */
+const KEPT_BACK = 412;
+const KEPT_BACK_HINT =
+  '; a policy of that registry keeps the image back (in Harbor: vulnerable, or not signed)';
+
 /** The backup may make the repository when it is pushed to. */
 function readUnknownName(answer: HttpAnswer): RegistryFailure | undefined {
   return isUnknownName(answer) ? 'NotFound' : undefined;
@@ -140,6 +145,7 @@ function readUnknownName(answer: HttpAnswer): RegistryFailure | undefined {
 function describeAnswer(request: RegistryRequest, answer: HttpAnswer): FailedAnswer {
   const { access, method, url } = request;
   const body = hideSecrets(answer.body.toString('utf8', 0, LONGEST_QUOTED), [...access.shown]);
+  const isKeptBack = method !== 'PUT' && answer.status === KEPT_BACK;
   const refusal = method === 'PUT' ? readBackupRefusal(answer.status, body) : readUnknownName(answer);
   return {
     doing: access.doing,
@@ -150,5 +156,6 @@ function describeAnswer(request: RegistryRequest, answer: HttpAnswer): FailedAns
     retryAfter: answer.headers['retry-after'],
     body,
     ...(refusal && { reason: refusal }),
+    ...(isKeptBack && { reason: 'Unsupported' as const, hint: KEPT_BACK_HINT }),
   };
 }

@@ -179,6 +179,7 @@ describe('looking up a digest', () => {
     [500, 'RegistryUnavailable'],
     [503, 'RegistryUnavailable'],
     [400, 'Unknown'],
+    [412, 'Unsupported'],
   ])('takes %i for %s', async (status, reason) => {
     const server = await startServer(() => ({ status }));
     const found = createClient().fetchDigest(anImage(server));

@@ -18,6 +18,8 @@ export interface Report {
   readonly digest?: string;
   /** `source`: in the repository of the source, or in that of its copies below the prefix of today. */
   readonly of: 'source' | 'elsewhere';
+  /** The pod has the very image of the slot in its spec, whatever name of it the node reports. */
+  readonly isAsWritten?: boolean;
 }
 
 export interface RunningFacts extends Destination {
@@ -45,8 +47,9 @@ function readReport(
     return { imageId, of: 'elsewhere' };
   }
   const isOfSource = isSameRepository(reported, source) || isInCopyRepositoryOf(reported, source, prefix);
-  const isOwn = isOfSource && !isRewritten(text, image);
-  return { imageId, digest: reported.digest, of: isOwn ? 'source' : 'elsewhere' };
+  const isAsWritten = !isRewritten(text, image);
+  const of = isOfSource && isAsWritten ? 'source' : 'elsewhere';
+  return { imageId, digest: reported.digest, of, ...(isAsWritten && { isAsWritten }) };
 }
 
 /** A tag that was resolved, or left out, is still the same image to look for; another repository is not. */
@@ -71,7 +74,7 @@ export function listReports(slot: Slot, facts: Omit<RunningFacts, 'workload' | '
   for (const alike of groupAlike(facts.shown(slot))) {
     const [container] = alike;
     const report = container && readReport(container, facts);
-    const key = report && `${report.of} ${report.imageId}`;
+    const key = report && `${report.of} ${report.isAsWritten === true} ${report.imageId}`;
     if (report && key !== undefined) {
       counts.set(key, { report, count: (counts.get(key)?.count ?? 0) + alike.length });
     }

@@ -183,11 +183,6 @@ interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
   readonly recorded: Original | undefined;
 }
 
-function isReportedIn(image: Reference, { imageId }: Report): boolean {
-  const reported = findReference(imageId.replace(/^[a-z-]+:\/\//, ''));
-  return reported !== undefined && isSameRepository(reported, image);
-}
-
 /** The copy of earlier settings that the slot holds, if it may be copied from where it is. */
 function findFormer(
   { image, recorded }: SlotImages,
@@ -199,10 +194,8 @@ function findFormer(
   if (isInPlace || recorded === undefined || digest === undefined || !mayBeAsked) {
     return {};
   }
-  // A node that has pulled the image from the source, too, reports either name: the pod runs what the slot says all the same.
-  const isShown = reports.some(
-    (report) => report.digest === digest && (report.of === 'source' || isReportedIn(image, report)),
-  );
+  // A node that has the image under several names reports any of them: the pod runs what the slot says all the same.
+  const isShown = reports.some((report) => report.digest === digest && report.isAsWritten);
   return { former: { image: { ...image, digest }, isShown } };
 }
 

@@ -306,7 +306,12 @@ describe('a slot that holds its copy', () => {
       expect(formerOf({ pods: [podOf(`${repository}@${DIGEST}`)] })).toEqual({ image, isShown: true });
       expect(formerOf({ pods: [podOf(`${repository}@${OTHER_DIGEST}`)] })?.isShown).toBe(false);
       expect(formerOf({ pods: [podOf(`docker.io/library/nginx@${DIGEST}`)] })?.isShown).toBe(true);
-      expect(formerOf({ pods: [podOf(`m.io/nginx@${DIGEST}`)] })?.isShown).toBe(false);
+      const rewritten = podOf(`${repository}@${DIGEST}`).containers.map((one) => ({
+        ...one,
+        image: 'm.io/nginx',
+      }));
+      const pods = [aPodOf(aWorkload(), DIGEST, { containers: rewritten })];
+      expect(formerOf({ pods })?.isShown).toBe(false);
     });
 
     it('may not where SOURCE_HOSTS does not name it, unless it is the registry of today', () => {
