@@ -78,6 +78,10 @@ build: node_modules ## Bundle the controller into dist/, as the image has it.
 docker-build: ## Build the image IMG with docker, podman or buildah.
 	$(CONTAINER_TOOL) build -t '$(IMG)' .
 
+.PHONY: docker-build-cloud
+docker-build-cloud: docker-build ## Build IMG with the credential helpers of Amazon, Google and Azure in it.
+	$(CONTAINER_TOOL) build -f Dockerfile.cloud --build-arg BASE='$(IMG)' -t '$(IMG)' .
+
 .PHONY: docker-push
 docker-push: ## Push the image IMG.
 	$(CONTAINER_TOOL) push '$(IMG)'

@@ -10,6 +10,9 @@ export type ToolName =
   | 'kubectl'
   | 'registry'
   | 'regctl'
+  | 'docker-credential-ecr-login'
+  | 'docker-credential-gcr'
+  | 'docker-credential-acr-env'
   | 'helm'
   | 'reference'
   | 'election-candidate';
@@ -53,6 +56,16 @@ export const TOOL_MODULES: readonly ToolModule[] = [
     name: 'regctl',
     ldflags: STRIPPED,
     packages: { regctl: 'github.com/regclient/regclient/cmd/regctl' },
+  },
+  {
+    name: 'credential-helpers',
+    ldflags: STRIPPED,
+    packages: {
+      'docker-credential-ecr-login':
+        'github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login',
+      'docker-credential-gcr': 'github.com/GoogleCloudPlatform/docker-credential-gcr/v2',
+      'docker-credential-acr-env': 'github.com/chrismellard/docker-credential-acr-env',
+    },
   },
   { name: 'reference', ldflags: STRIPPED, packages: { reference: '.' } },
   { name: 'registry', ldflags: STRIPPED, packages: { registry: '.' } },

@@ -60,10 +60,9 @@ export function createCredentialFinder(options: CredentialFinderOptions): FindCr
       missing.set(helper, answer.problem);
     }
     tellHelpers([...missing.values()]);
-    return {
-      credential: answer.is === 'credential' ? answer.credential : undefined,
-      ...(answer.is === 'no such program' && { problem: answer.problem }),
-    };
+    return answer.is === 'credential'
+      ? { credential: answer.credential }
+      : { credential: undefined, problem: answer.problem };
   }
 
   return async (reference, side, signal) => {

@@ -25,7 +25,8 @@ const TOKEN_USER = '<token>';
 /** A problem is a clause that says what to do. */
 export type HelperAnswer =
   | { readonly is: 'credential'; readonly credential: Credential }
-  | { readonly is: 'nothing' }
+  /** So some say of every failure, too: that of Amazon does. */
+  | { readonly is: 'nothing'; readonly problem: string }
   | { readonly is: 'no such program'; readonly problem: string };
 
 /**
@@ -84,7 +85,8 @@ async function start(program: string, call: HelperCall): Promise<ProgramResult |
 
 function readRefusal(program: string, call: HelperCall, { exitCode, stdout }: ProgramResult): HelperAnswer {
   if (NOTHING_STORED.test(stdout)) {
-    return { is: 'nothing' };
+    const problem = `credential helper ${program} says that it has no credentials for ${call.server}`;
+    return { is: 'nothing', problem };
   }
   // Helpers write the reason of a failure to stdout, where the secret would be.
   const said = stdout.includes('"Secret"')
