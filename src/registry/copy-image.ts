@@ -161,7 +161,7 @@ async function runEngine(
       credentials: { source: source.credential, copy: backup.credential },
       manners: {
         insecureRegistries: backup.insecureRegistries,
-        refusesHead: (name) => refusesHead(context, name),
+        refusesHead: (name) => refusesHead(context, name, job),
       },
       withReferrers,
       timeoutMs: context.settings().copyTimeoutMs,
@@ -197,8 +197,10 @@ async function checkPushed(
 }
 
 /** What is answered with 404 costs the engine no time, and layers may be answered rightly. */
-function refusesHead({ manifests }: RegistryContext, host: string): boolean {
-  return (manifests.findWrongHeadStatus(host) ?? 404) !== 404;
+function refusesHead({ manifests }: RegistryContext, host: string, { source, copy }: CopyJob): boolean {
+  return [source, copy].some(
+    ({ repository }) => (manifests.findWrongHeadStatus({ host, repository }) ?? 404) !== 404,
+  );
 }
 
 /** Lets be seen how far the engine is while it runs. */

@@ -22,8 +22,14 @@ interface HeadDeps {
 
 export interface HeadFetcher {
   fetchHead(request: RegistryRequest, image: ImageAccess): Promise<ManifestHead | undefined>;
-  /** With what status a registry answers HEAD wrongly; by host and port of its API. */
-  findWrongStatus(host: string): number | undefined;
+  /** With what status HEAD is answered wrongly there. */
+  findWrongStatus(repository: ApiRepository): number | undefined;
+}
+
+export interface ApiRepository {
+  /** Host and port of the registry API. */
+  readonly host: string;
+  readonly repository: string;
 }
 
 /** Asks for a manifest with HEAD, and with GET where that says too little, or has turned out to be answered wrongly. */
@@ -44,36 +50,56 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     );
   }
 
+  async function fetchDoubted(
+    request: RegistryRequest,
+    { image, answer }: DoubtedHead,
+  ): Promise<ManifestHead | undefined> {
+    const { host } = request.url;
+    const whole = await fetchWhole(request, image);
+    // Whatever a backup says to GET of what it does not have, it does not say the same to HEAD.
+    const isWrong = whole !== undefined || (image.side === 'backup' && answer.status !== 404);
+    if (isWrong && manners.noteWrong({ host, repository: nameRepository(request, image) }, answer.status)) {
+      onHeadWrong?.(host, answer.status);
+    }
+    return whole;
+  }
+
+  function believeHead(request: RegistryRequest, answer: HttpAnswer): undefined {
+    if (answer.status !== 404) {
+      throw deps.fail(request, answer);
+    }
+  }
+
   async function fetchHead(request: RegistryRequest, image: ImageAccess): Promise<ManifestHead | undefined> {
     const { host } = request.url;
-    if (typeof manners.find(host) === 'object') {
+    if (manners.findWrong(nameRepository(request, image)) !== undefined) {
       return fetchWhole(request, image);
     }
     const answer = await deps.ask(request, image);
+    const { side } = image;
     if (answer.status === 200) {
-      manners.note(host, 'right');
+      if (side === 'backup') {
+        manners.noteRight(host);
+      }
       return readHead(answer, image, request) ?? fetchWhole(request, image);
     }
-    if (isHeadDoubted(answer.status, manners.find(host))) {
-      const whole = await fetchWhole(request, image);
-      // Whatever it says to GET, it does not say the same to HEAD.
-      if (whole || answer.status !== 404) {
-        manners.note(host, { wrong: answer.status });
-        onHeadWrong?.(host, answer.status);
-      }
-      return whole;
-    }
-    if (answer.status === 404) {
-      return undefined;
-    }
-    throw deps.fail(request, answer);
+    return isHeadDoubted(answer.status, { side, isRight: manners.isRight(host) })
+      ? fetchDoubted(request, { image, answer })
+      : believeHead(request, answer);
   }
 
-  return {
-    fetchHead,
-    findWrongStatus(host) {
-      const manner = manners.find(host);
-      return typeof manner === 'object' ? manner.wrong : undefined;
-    },
-  };
+  return { fetchHead, findWrongStatus: (repository) => manners.findWrong(formatRepository(repository)) };
+}
+
+interface DoubtedHead {
+  readonly image: ImageAccess;
+  readonly answer: HttpAnswer;
+}
+
+function nameRepository({ url }: RegistryRequest, { reference }: ImageAccess): string {
+  return formatRepository({ host: url.host, repository: reference.repository });
+}
+
+function formatRepository({ host, repository }: ApiRepository): string {
+  return `${host}/${repository}`;
 }

@@ -4,7 +4,7 @@ import type { RegistryDeps } from './access.ts';
 import { type Authorizer, createAuthorizer } from './authorizer.ts';
 import { readBackupRefusal } from './backup-refusal.ts';
 import { listSecrets } from '../credentials/credentials.ts';
-import { createHeadFetcher, type HeadListeners } from './manifest-head.ts';
+import { type ApiRepository, createHeadFetcher, type HeadListeners } from './manifest-head.ts';
 import type { HttpAnswer } from './http-client.ts';
 import type { ImageAccess, ManifestHead, PinnedAccess } from './image-access.ts';
 import { checkDigest, hashManifest, isUnknownName, readMediaType } from './manifest-answer.ts';
@@ -22,8 +22,8 @@ export interface ManifestClient {
   fetchHead(image: ImageAccess): Promise<ManifestHead | undefined>;
   /** The digest of that alone. */
   fetchDigest(image: ImageAccess): Promise<string | undefined>;
-  /** With what status a registry answers HEAD, and GET otherwise; undefined when that was not seen. By host and port of its API. */
-  findWrongHeadStatus(host: string): number | undefined;
+  /** With what status HEAD is answered there, and GET otherwise; undefined when that was not seen. */
+  findWrongHeadStatus(repository: ApiRepository): number | undefined;
   /** The bytes that the digest of the reference stands for, checked; undefined when it has no such manifest. */
   fetchManifest(image: PinnedAccess): Promise<Manifest | undefined>;
   /** Writes a manifest, whose parts the repository has, under the tag of the reference. */
@@ -61,7 +61,7 @@ export function createManifestClient(
   return {
     fetchHead: (image) => heads.fetchHead(createRequest('HEAD', image), image),
     fetchDigest: async (image) => (await heads.fetchHead(createRequest('HEAD', image), image))?.digest,
-    findWrongHeadStatus: (host) => heads.findWrongStatus(host),
+    findWrongHeadStatus: (repository) => heads.findWrongStatus(repository),
 
     async fetchManifest(image) {
       const { mostBytes } = image;

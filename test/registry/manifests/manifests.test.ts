@@ -77,15 +77,55 @@ describe('a registry that answers HEAD wrongly', () => {
     },
   );
 
-  it('is believed once it has answered one rightly: not found is not found', async () => {
+  const isHead = ({ method }: { readonly method: string }): boolean => method === 'HEAD';
+
+  it('of what it has not fetched yet only, as a cache, is asked with GET all the same', async () => {
+    const server = await startServer((request) =>
+      isHead(request) && request.path.endsWith('/2') ? { status: 404 } : FOUND,
+    );
+    const client = createClient();
+    await client.fetchDigest(anImage(server));
+    expect(await client.fetchDigest(anImage(server, { name: 'team/app:2' }))).toBe(DIGEST);
+  });
+
+  it('as the backup is believed once it has answered one rightly: most copies are not there yet', async () => {
     const server = await startServer(({ path }) => (path.endsWith('/1') ? FOUND : { status: 404 }));
     const client = createClient();
-    expect(await client.fetchDigest(anImage(server, { name: 'team/app:0' }))).toBeUndefined();
-    await client.fetchDigest(anImage(server));
-    expect(await client.fetchDigest(anImage(server, { name: 'team/app:2' }))).toBeUndefined();
-    const missing = (method: string, tag: number): string => `${method} /v2/team/app/manifests/${tag}`;
-    expect(server.lines()).toEqual([missing('HEAD', 0), missing('GET', 0), HEAD, missing('HEAD', 2)]);
+    const find = (tag: number) =>
+      client.fetchDigest({ ...anImage(server, { name: `team/app:${tag}` }), side: 'backup' });
+    expect([await find(0), await find(1), await find(2)]).toEqual([undefined, DIGEST, undefined]);
+    const line = (method: string, tag: number): string => `${method} /v2/team/app/manifests/${tag}`;
+    expect(server.lines()).toEqual([line('HEAD', 0), line('GET', 0), HEAD, line('HEAD', 2)]);
   });
+
+  it.each([405, 404, 403])(
+    'with %i in one repository is asked with HEAD for those of others',
+    { tags: 'attack-registry' },
+    async (status) => {
+      const server = await startServer((request) =>
+        isHead(request) && request.path.includes('/evil/') ? { status } : FOUND,
+      );
+      const client = createClient();
+      await client.fetchDigest(anImage(server, { name: 'evil/app:1' }));
+      await client.fetchDigest(anImage(server));
+      expect(server.lines().slice(2)).toEqual([HEAD]);
+    },
+  );
+
+  it(
+    'of an image that is gone, is asked with HEAD for the next one',
+    { tags: 'attack-registry' },
+    async () => {
+      const server = await startServer((request) => {
+        const refusal = isHead(request) ? 403 : 404;
+        return request.path.endsWith('/0') ? { status: refusal } : FOUND;
+      });
+      const client = createClient();
+      expect(await client.fetchDigest(anImage(server, { name: 'team/app:0' }))).toBeUndefined();
+      await client.fetchDigest(anImage(server));
+      expect(server.lines().slice(2)).toEqual([HEAD]);
+    },
+  );
 
   it('says with GET why it refuses', async () => {
     const server = await startServer(() => denied('not yours'));
