@@ -1,6 +1,7 @@
 import { IncompleteImageError, RefusedManifestError, RegistryError } from '../errors.ts';
 import { formatReference } from '../images/reference.ts';
 import type { CopyJob } from '../reconcile/ports.ts';
+import type { RefusalCause } from './content/refusal-cause.ts';
 import type { ImageAccess } from './manifests/image-access.ts';
 import type { RegistryContext } from './registry-context.ts';
 
@@ -15,7 +16,7 @@ export async function explainFailure(
   failed: FailedCopy,
   error: unknown,
 ): Promise<unknown> {
-  return (await findAbsence(context, failed, error)) ?? (await findForeign(context, failed, error)) ?? error;
+  return (await findAbsence(context, failed, error)) ?? (await findCause(context, failed, error)) ?? error;
 }
 
 /** "Not found" may be about a part of the image, which the source has: such an image is not gone. */
@@ -37,8 +38,8 @@ async function findAbsence(
   return parts && new IncompleteImageError(message, parts);
 }
 
-/** A refusal that reads like an outage or a broken image, and is about layers that are kept elsewhere. */
-async function findForeign(
+/** A refusal that reads like an outage or a broken image, and is about what the image is made of. */
+async function findCause(
   context: RegistryContext,
   { job, source }: FailedCopy,
   error: unknown,
@@ -48,17 +49,23 @@ async function findForeign(
     return undefined;
   }
   const image = { ...source, reference: { ...source.reference, digest } };
-  const { manifest } = error;
-  const { platforms = 'all' } = job;
-  const message =
-    `${error.said}. The image has layers that are kept at an address of their vendor (foreign layers, as those of ` +
-    'Windows), and the backup refuses such manifests. Allow these addresses there (distribution: ' +
-    'validation.manifests.urls.allow), or set PLATFORMS to the platforms of the nodes, with a backup that takes images of ' +
-    'which not all platforms are there';
-  return (await context.hasForeignLayers({ image, platforms, manifest }))
-    ? new RegistryError(message, { reason: 'Unsupported', side: 'backup' })
-    : undefined;
+  const { manifest, said, reason } = error;
+  const cause = await context.findRefusalCause({ image, platforms: job.platforms ?? 'all', manifest });
+  if (cause === undefined || (cause === 'docker-media-types' && reason !== 'Unsupported')) {
+    return undefined;
+  }
+  return new RegistryError(`${said}. ${WORDS[cause]}`, { reason: 'Unsupported', side: 'backup' });
 }
+
+const WORDS: Readonly<Record<RefusalCause, string>> = {
+  'foreign-layers':
+    'The image has layers that are kept at an address of their vendor (foreign layers, as those of Windows), and the ' +
+    'backup refuses such manifests. Allow these addresses there (distribution: validation.manifests.urls.allow), or set ' +
+    'PLATFORMS to the platforms of the nodes, with a backup that takes images of which not all platforms are there',
+  'docker-media-types':
+    'The image has the media types of Docker, as most images that "docker build" has made: a registry that knows only those ' +
+    'of OCI has to be told to take them (zot: "http": {"compat": ["docker2s2"]})',
+};
 
 export function describeCopy({ source, copy: target }: CopyJob): string {
   return `copying ${formatReference(source)} to ${formatReference(target)}`;

@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
 import { createAbsenceFinder } from './content/absent-parts.ts';
-import { createForeignFinder } from './content/foreign-layers.ts';
+import { createCauseFinder } from './content/refusal-cause.ts';
 import { createContentMemory } from './content/content-memory.ts';
 import { type ContentReaderDeps, createContentReader } from './content/content-reader.ts';
 import { createCredentialFinder } from './credentials/credential-finder.ts';
@@ -174,7 +174,7 @@ function createContent(deps: Omit<ContentReaderDeps, 'memory'> & { readonly cloc
     isRead: (digest: string) => memory.recall(digest) !== undefined,
     checkSize: createSizeCheck({ read, clock }),
     findAbsentParts: createAbsenceFinder({ read, manifests, clock }),
-    hasForeignLayers: createForeignFinder(read),
+    findRefusalCause: createCauseFinder(read),
     listLayers: createLayerLister({ read, clock }),
     finder: createPartFinder({ read, manifests, clock }),
   };

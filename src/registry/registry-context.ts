@@ -3,7 +3,7 @@ import { InvalidImageError, RegistryError, type RegistrySide, UsageError } from 
 import { formatReference } from '../images/reference.ts';
 import type { CopyInFlight } from '../reconcile/ports.ts';
 import type { FindAbsentParts } from './content/absent-parts.ts';
-import type { HasForeignLayers } from './content/foreign-layers.ts';
+import type { FindRefusalCause } from './content/refusal-cause.ts';
 import type { ReadContent } from './content/content-reader.ts';
 import type { ListLayers } from './content/image-layers.ts';
 import type { CheckSize } from './content/image-size.ts';
@@ -38,7 +38,7 @@ export interface RegistryContext {
   readonly isRead: (digest: string) => boolean;
   readonly checkSize: CheckSize;
   readonly findAbsentParts: FindAbsentParts;
-  readonly hasForeignLayers: HasForeignLayers;
+  readonly findRefusalCause: FindRefusalCause;
   readonly listLayers: ListLayers;
   readonly layers: Pick<LayerClient, 'tryUpload'>;
   readonly sharing: LayerSharing;

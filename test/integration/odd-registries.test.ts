@@ -167,3 +167,26 @@ it('a source that does not let tags be listed (Azure) keeps an image from its si
   expect(state).toMatchObject({ phase: 'verified' });
   expect(state).not.toHaveProperty('referrersProblem');
 });
+
+describe('a backup that takes only the media types of OCI (zot)', () => {
+  const PUT = requestsTo({ method: 'PUT', path: /\/manifests\//, by: 'anybody' });
+  const INVALID = '{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}';
+
+  it.each<[string, Misbehaviour]>([
+    ['400 MANIFEST_INVALID', { kind: 'answer', status: 400, body: INVALID }],
+    ['415 (older versions)', { kind: 'answer', status: 415 }],
+  ])('and answers those of Docker with %s, is said to be one, and is not asked for ever', async (_, does) => {
+    const spec = { format: 'docker-list', content: 'odd' } as const;
+    await pushImage(source, { ...IMAGE, tag: 'docker', spec });
+    backup.misbehave({ when: PUT, does });
+    expect(await copying.pass(`${source.host}/team/app:docker`)).toMatchObject({
+      phase: 'failed',
+      reason: 'Unsupported',
+      message: expect.stringMatching(/media types of Docker.*compat/),
+    });
+    expect(await copying.pass(image)).toMatchObject({
+      phase: 'failed',
+      message: expect.not.stringContaining('Docker'),
+    });
+  });
+});

@@ -116,8 +116,8 @@ const PART_REFUSED =
   '; it takes no image of which it has not all platforms: allow that in the registry, or set PLATFORMS=all';
 /** Registries do not agree about which one it is, nor about the words. */
 const PART_REFUSED_STATUSES: ReadonlySet<number> = new Set([400, 404, 412, 422]);
-/** With 500, the distribution registry refuses layers that are kept elsewhere. */
-const REFUSED_STATUSES: ReadonlySet<number> = new Set([...PART_REFUSED_STATUSES, 500]);
+/** With 500, the distribution registry refuses layers that are kept elsewhere; with 415, older versions of zot media types of Docker. */
+const REFUSED_STATUSES: ReadonlySet<number> = new Set([...PART_REFUSED_STATUSES, 415, 500]);
 
 /** A part of an image that the backup takes only whole: its layers were taken, and its index is not. */
 function isPartRefused(

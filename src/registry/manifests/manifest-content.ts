@@ -19,11 +19,13 @@ interface SingleManifest {
   readonly large: readonly Layer[];
   /** Some of them are kept elsewhere, as those of Windows are. */
   readonly hasForeign?: boolean;
+  readonly isDocker?: boolean;
 }
 
 interface ManifestIndex {
   readonly is: 'index';
   readonly sizeBytes: number;
+  readonly isDocker?: boolean;
   readonly entries: readonly IndexEntry[];
 }
 
@@ -77,7 +79,17 @@ export function parseManifestContent(manifest: Manifest, reference: Reference): 
     said ?? MANIFEST_KINDS.get(mediaType ?? '') ?? (Array.isArray(manifests) ? 'index' : 'manifest');
   return kind === 'manifest'
     ? parseSingle(body)
-    : { is: 'index', sizeBytes, entries: parseEntries(manifests, { body, reference }) };
+    : {
+        is: 'index',
+        sizeBytes,
+        ...(hasDockerTypes(body) && { isDocker: true }),
+        entries: parseEntries(manifests, { body, reference }),
+      };
+}
+
+/** Only for words: what is remembered of a manifest holds for all registries, and headers may differ. */
+function hasDockerTypes(body: Buffer): boolean {
+  return body.includes('"application/vnd.docker.distribution.manifest.');
 }
 
 function parseSingle(body: Buffer): SingleManifest {
@@ -89,6 +101,7 @@ function parseSingle(body: Buffer): SingleManifest {
     layers,
     large: isKnown ? listLargeLayers(body) : [],
     ...(isKnown && namesForeignLayer(body) && { hasForeign: true }),
+    ...(hasDockerTypes(body) && { isDocker: true }),
   };
 }
 

@@ -14,15 +14,18 @@ export interface RefusedImage {
 }
 
 /**
- * Whether the image has layers that are kept elsewhere (foreign, nondistributable), which is why a backup may refuse it, or be
- * refused a part of it. What cannot be read is no reason.
+ * What a backup may refuse an image for: layers that are kept elsewhere (foreign, nondistributable), in what was refused or in
+ * a part that was left out; or the media types of Docker, where only those of OCI are taken.
  */
-export type HasForeignLayers = (refused: RefusedImage) => Promise<boolean>;
+export type RefusalCause = 'foreign-layers' | 'docker-media-types';
+
+/** Undefined when the image tells nothing that explains a refusal; what cannot be read explains none. */
+export type FindRefusalCause = (refused: RefusedImage) => Promise<RefusalCause | undefined>;
 
 /** Windows has one or two parts for each version of it. */
 const MOST_READ = 8;
 
-export function createForeignFinder(read: ReadContent): HasForeignLayers {
+export function createCauseFinder(read: ReadContent): FindRefusalCause {
   async function tryRead(image: PinnedAccess): Promise<ManifestContent | undefined> {
     try {
       return await read(image);
@@ -39,20 +42,27 @@ export function createForeignFinder(read: ReadContent): HasForeignLayers {
     return content?.is === 'manifest' && content.hasForeign === true;
   }
 
-  return async ({ image, platforms, manifest }) => {
-    if (isDigest(manifest)) {
-      return isForeign(toPart(image, manifest));
-    }
-    const top = await tryRead(image);
-    if (top?.is !== 'index') {
-      return top?.hasForeign === true;
-    }
-    for (const { digest } of listLeftOut(top.entries, platforms)) {
+  async function leavesOutForeign(image: PinnedAccess, entries: readonly IndexEntry[]): Promise<boolean> {
+    for (const { digest } of entries) {
       if (await isForeign(toPart(image, digest))) {
         return true;
       }
     }
     return false;
+  }
+
+  return async ({ image, platforms, manifest }) => {
+    const refused = await tryRead(isDigest(manifest) ? toPart(image, manifest) : image);
+    if (refused?.is === 'manifest') {
+      const docker = refused.isDocker === true ? 'docker-media-types' : undefined;
+      return refused.hasForeign === true ? 'foreign-layers' : docker;
+    }
+    if (!refused) {
+      return undefined;
+    }
+    const leftOut = listLeftOut(refused.entries, platforms);
+    const docker = refused.isDocker === true && platforms === 'all' ? 'docker-media-types' : undefined;
+    return (await leavesOutForeign(image, leftOut)) ? 'foreign-layers' : docker;
   };
 }
 
