@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { UsageError } from '../errors.ts';
-import { parsePrefix } from '../images/copy-name.ts';
+import { type BackupPrefix, parsePrefix } from '../images/copy-name.ts';
 import { parsePlatforms, type Platforms } from '../images/platforms.ts';
 import { KIND_NAMES, type WorkloadKind } from '../workloads/kinds.ts';
 
@@ -136,6 +136,32 @@ export function secretName(fallback: string): SettingValue<string> {
 
 const PREFIX = 'the registry, with a path if it has one, that keeps the copies';
 
+/** Undefined, with an issue, for one that cannot be used. */
+function readPrefix(
+  text: string,
+  context: { readonly addIssue: (message: string) => void },
+): BackupPrefix | undefined {
+  try {
+    return parsePrefix(text);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      context.addIssue(error.message.replace(/^REGISTRY_PREFIX /, ''));
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+export function backupPrefixes(fallback: string): SettingValue<readonly BackupPrefix[]> {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context) =>
+      text.split(',').flatMap((part) => (part.trim() ? (readPrefix(part, context) ?? []) : [])),
+    )
+    .meta({ allowed: 'a comma-separated list of what REGISTRY_PREFIX may be' });
+}
+
 export const backupPrefix = z
   .string({ error: `is required: ${PREFIX}` })
   .transform((text, context) => {
@@ -143,15 +169,7 @@ export const backupPrefix = z
       context.addIssue(`is still the example: put in ${PREFIX}`);
       return z.NEVER;
     }
-    try {
-      return parsePrefix(text);
-    } catch (error) {
-      if (error instanceof UsageError) {
-        context.addIssue(error.message.replace(/^REGISTRY_PREFIX /, ''));
-        return z.NEVER;
-      }
-      throw error;
-    }
+    return readPrefix(text, context) ?? z.NEVER;
   })
   .meta({
     allowed:

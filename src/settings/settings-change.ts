@@ -26,6 +26,7 @@ export const EDIT_EFFECTS: Readonly<Record<keyof Settings, EditEffect>> = {
     'What the source is known to mean was looked up, or was not, under the old rule.',
   ),
   RECHECK_INTERVAL: forgets('The next look at each copy is planned already, hours from now.'),
+  FORMER_PREFIXES: forgets('What waits to be copied from there may not be copied any more.'),
   SOURCE_HOSTS: forgets(
     'What waits to be copied may not be copied any more, and must not be begun before its workloads are looked at.',
   ),

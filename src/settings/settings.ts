@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts';
 import { KIND_NAMES } from '../workloads/kinds.ts';
 import {
   backupPrefix,
+  backupPrefixes,
   choice,
   durationMs,
   list,
@@ -61,6 +62,10 @@ const SCHEMA = z.object({
   PULL_SECRET: secretName('').describe(
     'Name of a Secret of the type `kubernetes.io/dockerconfigjson` in the namespace of the controller, with which nodes ' +
       'may pull the copies; see [Pull secret](README.md#pull-secret).',
+  ),
+  FORMER_PREFIXES: backupPrefixes('').describe(
+    'What REGISTRY_PREFIX was before, as long as workloads hold copies from there: what their sources do not have any more is ' +
+      'copied from there ([Move the backup](docs/moving.md)).',
   ),
   SOURCE_HOSTS: list('*', {
     pattern: /^[A-Za-z0-9.\-[\]:*?]{1,255}$/,

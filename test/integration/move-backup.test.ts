@@ -60,7 +60,10 @@ it('takes the copies along, index and single manifest alike', async () => {
   await Promise.all([web, agent].map((workload) => waitForRollout(kube, workload)));
 
   await source.stop();
-  await changeSettings(kube, { REGISTRY_PREFIX: `${next.host}/new` });
+  await changeSettings(kube, {
+    REGISTRY_PREFIX: `${next.host}/new`,
+    FORMER_PREFIXES: `${former.host}/old`,
+  });
   await waitForImages(kube, web, [copyOf(index, `${next.host}/new`)]);
   await waitForImages(kube, agent, [copyOf(single, `${next.host}/new`)]);
   await Promise.all([web, agent].map((workload) => waitForRollout(kube, workload)));

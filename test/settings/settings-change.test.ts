@@ -27,6 +27,7 @@ const FORGETS: readonly (readonly [string, string])[] = [
   ['ON_SOURCE_CHANGE', 'swap'],
   ['RECHECK_INTERVAL', '1m'],
   ['SOURCE_HOSTS', 'docker.io'],
+  ['FORMER_PREFIXES', 'old.example'],
   ['MODE', 'observe'],
 ];
 

@@ -72,8 +72,18 @@ it.each([
   ['LOG_LEVEL', 'verbose', /LOG_LEVEL must be error, warn, info or debug/],
   ['REGISTRY_PREFIX', '<registry.domain/username>', /REGISTRY_PREFIX is still the example/],
   ['REGISTRY_PREFIX', 'https://registry.example.com', /REGISTRY_PREFIX /],
+  ['FORMER_PREFIXES', 'old.example.com/p,backup', /FORMER_PREFIXES cannot be used: "backup" can mean/],
 ])('refuses %s=%s and says what is right', (key, value, message) => {
   expect(refuse({ ...PREFIX, [key]: value })).toMatch(message);
+});
+
+it('knows the prefixes of before', () => {
+  expect(parseSettings(PREFIX, {}).FORMER_PREFIXES).toEqual([]);
+  const text = ' old.example.com/backup/, Older.example.com:5000 ,';
+  expect(parseSettings({ ...PREFIX, FORMER_PREFIXES: text }, {}).FORMER_PREFIXES).toEqual([
+    { host: 'old.example.com', path: 'backup' },
+    { host: 'older.example.com:5000', path: '' },
+  ]);
 });
 
 it.each(['true', 'True', 'TRUE'])('takes %s for true', (text) => {

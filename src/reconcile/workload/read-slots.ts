@@ -56,7 +56,12 @@ function planAll(
   { workload, record }: KnownWorkload,
   pods: Pick<SeenPods, 'running' | 'unfinished'>,
 ): readonly SlotPlan[] {
-  const { REGISTRY_PREFIX: prefix, NAMING: naming, SOURCE_HOSTS: sourceHosts } = deps.settings();
+  const {
+    REGISTRY_PREFIX: prefix,
+    NAMING: naming,
+    FORMER_PREFIXES: formerPrefixes,
+    SOURCE_HOSTS,
+  } = deps.settings();
   return planSlots({
     workload,
     record,
@@ -65,13 +70,15 @@ function planAll(
     unfinishedPods: pods.unfinished,
     prefix,
     naming,
-    sourceHosts,
+    formerPrefixes,
+    sourceHosts: SOURCE_HOSTS,
   });
 }
 
-/** Pods are asked for where they can tell what to copy; what is backed up needs none as long as all is well. */
+/** Pods are asked for where they can tell what to copy, or to look up; what is backed up needs none as long as all is well. */
 function needsPods({ copies }: SlotDeps, plan: SlotPlan): boolean {
-  return plan.is === 'to be backed up' || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
+  const isOfPods = plan.is === 'to be backed up' || plan.is === 'unexplained';
+  return isOfPods || (isCopied(plan) && copies.get(plan.request)?.phase === 'failed');
 }
 
 function findUnfinished(

@@ -203,8 +203,9 @@ it('copies the image of a workload and swaps it', async () => {
 it('looks after an image of the backup that nobody has recorded, and says so once', async () => {
   registry.put(parseReference(COPY), DIGEST);
   const web = addWorkload({ slots: [aSlot(COPY)] });
+  pods = [aPodOf(web, DIGEST, { containers: [{ name: 'app', image: COPY, imageId: COPY }] })];
   await settle(web, web);
-  expect([podLists, registry.uploads, imagesOf(web)]).toEqual([0, 0, [COPY]]);
+  expect([registry.uploads, imagesOf(web)]).toEqual([0, [COPY]]);
   expect(told).toMatchObject([{ reason: 'CopyUnexplained' }]);
   expect(world.copies.countPhases()).toMatchObject({ unexplained: 1, verified: 0 });
 });

@@ -13,10 +13,9 @@ import type { ObjectEvent } from '../../events/object-event.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
 /** A registry that cannot be asked for a while says nothing about a copy in use. */
-function planFailedEvent(
-  { is, slot }: CopiedSlot,
-  { reason, message, isFinal, isMissing = false }: FailedCopy,
-): ObjectEvent | undefined {
+function planFailedEvent(plan: CopiedSlot, failure: FailedCopy): ObjectEvent | undefined {
+  const { is, slot } = plan;
+  const { reason, message, isFinal, isMissing = false } = failure;
   const name = slotKey(slot);
   if (is === 'backed up' && !isFinal) {
     return undefined;
@@ -35,13 +34,24 @@ function planFailedEvent(
         'The nodes that run it may have the last copy.',
     );
   }
-  const next = isFinal
-    ? 'It is tried again when config.json changes or the workload rolls out, and within the hour.'
-    : 'It is tried again by itself.';
   return createEvent(
     'CopyFailed',
-    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is. ${next}`,
+    `Image of ${name} is not backed up (${reason}): ${message}. The workload stays as it is.${describeWays(plan, failure)}`,
   );
+}
+
+/** What becomes of it, and what a person can do. */
+function describeWays(
+  { slot, isOfUnknownBackup = false }: CopiedSlot,
+  { side, isFinal }: FailedCopy,
+): string {
+  const next = isFinal
+    ? ' It is tried again when config.json changes or the workload rolls out, and within the hour.'
+    : ' It is tried again by itself.';
+  return isOfUnknownBackup && side === 'source'
+    ? ` It runs from ${quote(slot.image)}: if copies were there before REGISTRY_PREFIX was changed, name that prefix in FORMER_PREFIXES, ` +
+        `and what its source does not have is copied from there.${next}`
+    : next;
 }
 
 function planOtherImageEvent({ slot, request }: CopiedSlot, imageId: string): ObjectEvent {

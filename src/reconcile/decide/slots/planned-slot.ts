@@ -17,6 +17,8 @@ export interface CopiedSlot {
   readonly rewritten?: string;
   /** Ready pods are there, and none of them tells what it runs in the slot. */
   readonly isUnseen?: boolean;
+  /** The slot holds what its record calls a copy, and no setting says that copies were ever there. */
+  readonly isOfUnknownBackup?: boolean;
   /** Nodes cannot pull the original. */
   readonly stuck?: PullFailure;
 }
@@ -28,7 +30,7 @@ export interface CopiedSlot {
 interface UnexplainedSlot {
   readonly is: 'unexplained';
   readonly slot: Slot;
-  /** Undefined while no ready pods show that the workload may read it: nobody is to find out by us what the backup has. */
+  /** Pinned to what a ready pod runs from there. Undefined while none does: nobody is to find out by us what the backup has. */
   readonly request?: CopyRequest;
 }
 

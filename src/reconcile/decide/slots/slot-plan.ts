@@ -1,7 +1,14 @@
 import { posix } from 'node:path';
 
 import { InvalidImageError } from '../../../errors.ts';
-import { copyRepositoryOf, type Destination, isCopy, isNamedAsCopyOf } from '../../../images/copy-name.ts';
+import {
+  type BackupPrefix,
+  copyRepositoryOf,
+  type Destination,
+  isCopy,
+  isCopyOf,
+  isNamedAsCopyOf,
+} from '../../../images/copy-name.ts';
 import {
   type Reference,
   findReference,
@@ -9,10 +16,10 @@ import {
   isSameImage,
   isSameRepository,
   parseReference,
+  withDigest,
 } from '../../../images/reference.ts';
 import { KINDS } from '../../../workloads/kinds.ts';
 import { type SwapRecord, slotKey } from '../../../workloads/record.ts';
-import { isRolledOut } from '../../../workloads/rollout.ts';
 import type { Pod, Slot, Workload } from '../../../workloads/workload.ts';
 import type { CopyRequest } from '../../copies/copy-state.ts';
 import { type AppliedPolicy, isIgnored } from '../policy.ts';
@@ -30,6 +37,8 @@ export interface SlotPlanFacts extends Destination {
   readonly pods: readonly Pod[];
   /** Pods of a workload that is not rolled out, which tell why. */
   readonly unfinishedPods?: readonly Pod[];
+  /** Below which copies were before the settings changed. */
+  readonly formerPrefixes?: readonly BackupPrefix[];
   /** Hosts that may be copied from, with `*` and `?`. */
   readonly sourceHosts: readonly string[];
 }
@@ -155,12 +164,15 @@ function isNamedHost(host: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => posix.matchesGlob(host.toLowerCase(), toGlob(pattern)));
 }
 
-function planUnexplained(slot: Slot, image: Reference, workload: Workload): SlotPlan {
-  const isRead = isRolledOut(workload) && workload.rollout.available > 0;
+/** Only what a ready pod runs from that very repository is looked up: the workload may read it, and knows its digest. */
+function planUnexplained(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
+  const reports = listReports(slot, { ...facts, shown: facts.shownByPods(), image, source: image });
+  const seen = reports.find(({ of, isAsWritten }) => of === 'source' && isAsWritten);
+  const source = seen?.digest === undefined ? undefined : withDigest(image, seen.digest);
   return {
     is: 'unexplained',
     slot,
-    ...(isRead && { request: { source: image, isProven: true, isUnexplained: true } }),
+    ...(source && { request: { source, isProven: true, isUnexplained: true } }),
   };
 }
 
@@ -168,9 +180,7 @@ function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   const recorded = findOriginal(slot, facts.record);
   const source = recorded?.source ?? image;
   if (isCopy(source, facts.prefix)) {
-    return recorded
-      ? { is: 'left alone', slot, why: 'is a copy' }
-      : planUnexplained(slot, source, facts.workload);
+    return recorded ? { is: 'left alone', slot, why: 'is a copy' } : planUnexplained(slot, source, facts);
   }
   if (!isNamedHost(source.host, facts.sourceHosts)) {
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
@@ -183,15 +193,18 @@ interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
   readonly recorded: Original | undefined;
 }
 
-/** The copy of earlier settings that the slot holds, if it may be copied from where it is. */
+/**
+ * The copy of earlier settings that the slot holds, at the very place where this controller would have put it then. A record can
+ * name any other place: what is there is for its owner to say, and must not get into the backup as a copy of somebody else's image.
+ */
 function findFormer(
-  { image, recorded }: SlotImages,
-  { prefix, sourceHosts, isInPlace }: SlotFacts & { readonly isInPlace: boolean },
+  { image, source }: SlotImages,
+  { prefix, formerPrefixes = [] }: SlotFacts,
   reports: readonly Report[] = [],
 ): Pick<CopyRequest, 'former'> {
   const { digest } = image;
-  const mayBeAsked = image.host.toLowerCase() === prefix.host || isNamedHost(image.host, sourceHosts);
-  if (isInPlace || recorded === undefined || digest === undefined || !mayBeAsked) {
+  const isOurs = [prefix, ...formerPrefixes].some((one) => isCopyOf(image, source, one));
+  if (digest === undefined || !isOurs) {
     return {};
   }
   // A node that has the image under several names reports any of them: the pod runs what the slot says all the same.
@@ -199,14 +212,29 @@ function findFormer(
   return { former: { image: { ...image, digest }, isShown } };
 }
 
-function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: SlotFacts): CopiedSlot {
+/** What the slot holds is a copy of before the settings changed, or is called one. */
+function planFormer(
+  images: SlotImages,
+  facts: SlotFacts & { readonly isInPlace: boolean },
+  reports: readonly Report[] | undefined,
+): { readonly request: Pick<CopyRequest, 'former'>; readonly slot: Pick<CopiedSlot, 'isOfUnknownBackup'> } {
+  if (facts.isInPlace || images.recorded === undefined) {
+    return { request: {}, slot: {} };
+  }
+  const request = findFormer(images, facts, reports);
+  return { request, slot: request.former ? {} : { isOfUnknownBackup: true } };
+}
+
+function planCopy(slot: Slot, images: SlotImages, facts: SlotFacts): CopiedSlot {
+  const { image, source, recorded } = images;
   const isInPlace = recorded !== undefined && isSameRepository(image, copyRepositoryOf(source, facts));
   const pods = isInPlace ? [...facts.pods, ...(facts.unfinishedPods ?? [])] : facts.pods;
   const shown = isInPlace ? facts.shownByAll() : facts.shownByPods();
   const seen = readPods(slot, { ...facts, pods, shown, image, source });
+  const former = planFormer(images, { ...facts, isInPlace }, seen.reports);
   const request = {
     ...planRequest({ slot, image, source }, { ...facts, pods, reports: seen.reports ?? [] }),
-    ...findFormer({ image, source, recorded }, { ...facts, isInPlace }, seen.reports),
+    ...former.request,
   };
   const original = recorded?.text ?? slot.image;
   return {
@@ -215,6 +243,7 @@ function planCopy(slot: Slot, { image, source, recorded }: SlotImages, facts: Sl
     original,
     request,
     ...seen,
+    ...former.slot,
   };
 }
 

@@ -44,25 +44,40 @@ it('wants a copy of what the user wrote', () => {
 describe('an image below the prefix that no record explains', () => {
   const slot = aSlot('backup.example/p/nginx:1-27');
 
-  it('is looked after as it is, once ready pods run it', () => {
-    expect(plan(slot)).toEqual({
+  const podOf = (image: string, imageId: string) =>
+    aPodOf(aWorkload(), DIGEST, { containers: [{ name: 'app', image, imageId }] });
+  const ID = `backup.example/p/nginx@${DIGEST}`;
+
+  it('is looked after as it is, with the digest that ready pods run', () => {
+    expect(plan(slot, { pods: [podOf(slot.image, ID)] })).toEqual({
       is: 'unexplained',
       slot,
-      request: { source: parseReference(slot.image), isProven: true, isUnexplained: true },
+      request: {
+        source: parseReference(`${slot.image}@${DIGEST}`),
+        isProven: true,
+        isUnexplained: true,
+      },
     });
   });
 
   it.each([
-    ['there are none', { desired: 0, current: 0, available: 0 }],
-    ['none is ready', { available: 0 }],
+    ['there are none', []],
+    ['none is ready', [{ ...podOf(slot.image, ID), ready: false }]],
+    ['they run another image', [podOf('nginx:1.27', `docker.io/library/nginx@${DIGEST}`)]],
+    ['they have it from elsewhere', [podOf(slot.image, `docker.io/library/nginx@${DIGEST}`)]],
+    ['they do not tell', [podOf(slot.image, 'sha256:0123')]],
   ])(
-    'is not looked for while %s: nobody finds out by us what the backup has',
+    'is not looked for while pods do not show it (%s): nobody finds out by us what the backup has',
     { tags: 'attack-share' },
-    (_, rollout) => {
-      const workload = aWorkload({ slots: [slot], rollout });
-      expect(plan(slot, { workload })).toEqual({ is: 'unexplained', slot });
+    (_, pods) => {
+      expect(plan(slot, { pods })).toEqual({ is: 'unexplained', slot });
     },
   );
+
+  it('is not looked for when it is a volume, which no pod ever shows', { tags: 'attack-share' }, () => {
+    const volume = aSlot(slot.image, { place: 'volumes' });
+    expect(plan(volume, { pods: [podOf(slot.image, ID)] })).toEqual({ is: 'unexplained', slot: volume });
+  });
 
   it('is left alone altogether when it is to be ignored', () => {
     const annotations = { 'backup-image-registry/policy': 'ignore' };
@@ -293,7 +308,8 @@ describe('a slot that holds its copy', () => {
     const held = aSlot(former);
     const formerRecord = { ...record, copies: new Map([['app', former]]) };
     const formerOf = (facts: Partial<SlotPlanFacts> = {}) => {
-      const planned = plan(held, { record: formerRecord, ...facts });
+      const formerPrefixes = [parsePrefix('elsewhere.example'), parsePrefix('old.example/q')];
+      const planned = plan(held, { record: formerRecord, formerPrefixes, ...facts });
       return planned?.is === 'to be backed up' ? planned.request.former : undefined;
     };
     const podOf = (imageId: string) =>
@@ -314,10 +330,24 @@ describe('a slot that holds its copy', () => {
       expect(formerOf({ pods })?.isShown).toBe(false);
     });
 
-    it('may not where SOURCE_HOSTS does not name it, unless it is the registry of today', () => {
-      expect(formerOf({ sourceHosts: ['docker.io'] })).toBeUndefined();
-      const prefix = parsePrefix('old.example/new');
-      expect(formerOf({ sourceHosts: ['docker.io'], prefix })).toMatchObject({ isShown: false });
+    it.each(['old.example', 'old.example/other', 'old.example/q/docker.io'])(
+      'may not where the settings name another prefix (%s): its owner could put anything there',
+      { tags: 'attack-annotation' },
+      (prefix) => {
+        const formerPrefixes = [parsePrefix(prefix)];
+        expect(formerOf({ formerPrefixes })).toBeUndefined();
+        expect(plan(held, { record: formerRecord, formerPrefixes })).toMatchObject({
+          isOfUnknownBackup: true,
+        });
+      },
+    );
+
+    it('needs no setting where only the naming has changed', () => {
+      const flat = 'backup.example/p/docker-io-library-nginx-7e59ad6432';
+      const moved = { ...record, copies: new Map([['app', `${flat}:1.27@${DIGEST}`]]) };
+      expect(plan(aSlot(`${flat}:1.27@${DIGEST}`), { record: moved })).toMatchObject({
+        request: { former: { image: { repository: 'p/docker-io-library-nginx-7e59ad6432' } } },
+      });
     });
 
     it('may not when no record says what it is a copy of', { tags: 'attack-annotation' }, () => {
