@@ -9,6 +9,7 @@ import type { SharedLayers } from './layers/layer-sharing.ts';
 import { parseAllowance } from './limits/host-allowances.ts';
 import type { Layer } from './manifests/listed-layers.ts';
 import type { ImageAccess } from './manifests/image-access.ts';
+import { createNotFoundError } from './manifests/manifests.ts';
 import { access, type RegistryContext, withHostBackoff } from './registry-context.ts';
 import { toApiHost, toApiOrigin } from './registry-address.ts';
 
@@ -34,9 +35,16 @@ export async function copyImage(
   return withHostBackoff(context, source, () => withHostBackoff(context, backup, inTurn));
 }
 
-/** Where the backup does not say what it has, its word on writing comes before anything is fetched: a download may be counted. */
+/**
+ * Where the backup does not say what it has, its word on writing comes before anything is fetched: a download may be counted.
+ * Whoever names images that do not exist must not have repositories made for them.
+ */
 async function look(context: RegistryContext, job: CopyJob, signal: AbortSignal): Promise<readonly Layer[]> {
   if (job.isUnseen) {
+    const source = await access(context, { reference: job.source, side: 'source', signal });
+    if (!(await context.manifests.fetchHead(source))) {
+      throw createNotFoundError(source);
+    }
     await context.layers.tryUpload(await access(context, { reference: job.copy, side: 'backup', signal }));
   }
   return inspectSource(context, job, signal);

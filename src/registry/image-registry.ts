@@ -194,11 +194,14 @@ async function askPinned<Result>(
   return withHostBackoff(context, lookup, async () => ask({ ...(await access(context, lookup)), ...lookup }));
 }
 
-/** Only asks without credentials when there are some: otherwise everything that can be read is public. */
+/**
+ * Only asks without credentials when there are some, or are meant to be: a helper may give them out by the time of the copy. Else
+ * everything that can be read is public.
+ */
 async function isPrivate(context: RegistryContext, lookup: ManifestLookup): Promise<boolean> {
   return withHostBackoff(context, lookup, async () => {
     const known = await access(context, lookup);
-    if (known.credential === undefined) {
+    if (known.credential === undefined && !known.isLoginBroken) {
       return false;
     }
     try {

@@ -62,8 +62,9 @@ export type ManifestLookup = Pick<ImageAccess, 'reference' | 'side' | 'signal'>;
 
 /** @throws {UsageError} when the credentials cannot be read. */
 export async function access(context: RegistryContext, lookup: ManifestLookup): Promise<ImageAccess> {
-  const { credential } = await context.find(lookup.reference, lookup.side, lookup.signal);
-  return { ...lookup, credential, insecureRegistries: context.settings().insecureRegistries };
+  const { credential, problem } = await context.find(lookup.reference, lookup.side, lookup.signal);
+  const { insecureRegistries } = context.settings();
+  return { ...lookup, credential, insecureRegistries, ...(problem !== undefined && { isLoginBroken: true }) };
 }
 
 /** Leaves a registry alone that asked for it, and takes note when it asks. */
@@ -99,10 +100,24 @@ async function explainRefusal(
   if (!isRefusal || signal.aborted) {
     return error;
   }
-  const { problem } = await find(reference, side, signal);
+  const problem = await findLoginProblem(find, { reference, side, signal });
   return problem !== undefined
     ? new RegistryError(`${error.message}; ${problem}`, { reason: error.reason, side })
     : error;
+}
+
+async function findLoginProblem(
+  find: FindCredential,
+  { reference, side, signal }: ManifestLookup,
+): Promise<string | undefined> {
+  try {
+    return (await find(reference, side, signal)).problem;
+  } catch (error) {
+    if (error instanceof UsageError || error instanceof RegistryError) {
+      return error.message;
+    }
+    throw error;
+  }
 }
 
 /**

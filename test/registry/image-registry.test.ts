@@ -87,8 +87,20 @@ describe('a copy whose place in the backup cannot be seen', () => {
     const backup = await startRegistry(() => ({ status: 403 }));
     const copied = createRegistry().copy({ ...aJob(backup.host), isUnseen: true }, signal);
     await expect(copied).rejects.toMatchObject({ reason: 'Unauthorized', side: 'backup' });
-    expect(usualSource.lines()).toEqual([]);
+    expect(usualSource.lines()).toEqual([`HEAD /v2/team/app/manifests/${DIGEST}`]);
     expect(await fake.calls()).toEqual([]);
+  });
+
+  it('is not tried for an image that does not exist', { tags: 'attack-share' }, async () => {
+    const backup = await startRegistry(() => ({ status: 403 }));
+    const source = await startRegistry(() => ({ status: 404 }));
+    const job = { ...aJob(backup.host), isUnseen: true };
+    const gone = { ...job, source: { ...job.source, host: source.host } };
+    await expect(createRegistry().copy(gone, signal)).rejects.toMatchObject({
+      reason: 'NotFound',
+      side: 'source',
+    });
+    expect(backup.lines()).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import type { CopyStore } from './copy-store.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import { type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
 import { type IdentifiedImage, identifyImage, isOfTag } from './identify-image.ts';
-import type { MadeCopy } from './make-copy.ts';
+import { type MadeCopy, toMadeFields } from './make-copy.ts';
 import { checkUnexplained } from './unexplained.ts';
 import { correctPlainTag } from './plain-tag.ts';
 import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
@@ -100,10 +100,6 @@ function toIdentityFields({ unlike, isOnePlatform }: IdentifiedImage): Partial<V
 /** What is known of the copy of this digest, and of no other. */
 function knownAs(digest: string, before: VerifiedCopy | undefined): MadeCopy | undefined {
   return before?.digest === digest ? toMadeFields(before) : undefined;
-}
-
-function toMadeFields({ absent, referrersProblem }: MadeCopy): MadeCopy {
-  return { ...(absent && { absent }), ...(referrersProblem !== undefined && { referrersProblem }) };
 }
 
 function chooseDepth({ isDoubted }: CopyRequest, before: CopyState | undefined): LookDepth {
@@ -218,24 +214,32 @@ function settleFailure(deps: CopyReconcilerDeps, failure: Failure): { requeueAft
   if (before?.phase === 'failed' && requeueAfterMs !== undefined && wasNotAsked(error)) {
     return { requeueAfterMs };
   }
-  const proven = isMissing ? undefined : findProof(before);
+  const proven = isMissing ? undefined : findProof(deps.copies.get(request));
   if (!proven) {
     settleFailed(deps, failure, before);
   }
   if (requeueAfterMs === undefined) {
     throw error;
   }
-  const facts = { source: formatReference(request.source), err: error, requeueAfterMs, ...proven };
-  deps.log.warn(facts, proven ? 'copy not checked' : 'image not copied');
+  const facts = { source: formatReference(request.source), err: error, requeueAfterMs };
+  if (proven) {
+    deps.copies.noteUnchecked(request, `${error.reason}: ${error.message}`);
+    deps.log.warn({ ...facts, ...proven }, 'copy not checked');
+  } else {
+    deps.log.warn(facts, 'image not copied');
+  }
   return { requeueAfterMs };
 }
 
-/** For the log. What was proven stays so until the backup itself says that it is not there. */
-function findProof(before: CopyState | undefined): { copy: string; provenAt?: string } | undefined {
-  if (before?.phase !== 'verified') {
+/**
+ * For the log. What was proven stays so until the backup itself says that it is not there; a copy whose pods report by now what it
+ * was not compared with is not proven, and must not wait for ever for a look that fails.
+ */
+function findProof(known: CopyState | undefined): { copy: string; provenAt?: string } | undefined {
+  if (known?.phase !== 'verified') {
     return undefined;
   }
-  const { image: copy, provenAtMs } = before;
+  const { image: copy, provenAtMs } = known;
   return { copy, ...(provenAtMs !== undefined && { provenAt: new Date(provenAtMs).toISOString() }) };
 }
 

@@ -54,6 +54,8 @@ export interface VerifiedCopy extends Copy {
   readonly phase: 'verified';
   /** When the backup was last seen to have it. Another time does not make it another outcome. */
   readonly provenAtMs?: number;
+  /** Why it could not be looked at since, where somebody has to change something. */
+  readonly checkProblem?: string;
   /** Of the digests that pods report, those that are neither this image nor a part of it. */
   readonly unlike?: readonly string[];
   /** It is the manifest of one platform, and nobody knows the index that it belongs to. */

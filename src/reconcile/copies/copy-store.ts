@@ -4,6 +4,7 @@ import type { RegistryError } from '../../errors.ts';
 import { parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { CopyShare } from '../ports.ts';
 import type { CopyRequest, CopyState } from './copy-state.ts';
+import { covers, mergeRequests } from './merge-requests.ts';
 
 interface Entry {
   request: CopyRequest;
@@ -15,10 +16,6 @@ interface Entry {
   readonly workloadKeys: Set<string>;
   readonly namespaces: Counts;
 }
-
-/** Distinct images of one copy, that is; more say no more. */
-const MOST_REPORTS = 32;
-const NONE: readonly string[] = [];
 
 /**
  * Queue key of a copy: thousand workloads with one image are one copy. What pods report counts only where nothing else says
@@ -41,72 +38,6 @@ function namePurpose({ isProven, isRescue, isUnexplained }: CopyRequest): readon
     return ['unexplained'];
   }
   return isRescue ? [isProven ? 'shown, to the rescue' : 'to the rescue'] : [];
-}
-
-/** Proof is more than knowing that there will be none, and that is more than not knowing. */
-function rankProof({ isProven, isUnprovable = false }: CopyRequest): number {
-  return isProven ? 2 : Number(isUnprovable);
-}
-
-/** The same list when the other has nothing to add. */
-function unite(known: readonly string[] = [], other: readonly string[] = []): readonly string[] {
-  const all = [...new Set([...known, ...other])].slice(0, MOST_REPORTS);
-  return all.length > known.length ? all : known;
-}
-
-/** The one that pods show, or the first. */
-function uniteFormer(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'former'> {
-  const isBetter = known.former === undefined || (!known.former.isShown && other.former?.isShown === true);
-  const former = isBetter ? other.former : known.former;
-  return former ? { former } : {};
-}
-
-function uniteDoubts(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'isDoubted'> {
-  return known.isDoubted === true || other.isDoubted === true ? { isDoubted: true } : {};
-}
-
-/** Each field is that of the known request when the other has nothing to add. */
-function uniteAll(known: CopyRequest, other: CopyRequest) {
-  const { reported = NONE, elsewhere = NONE } = known;
-  return {
-    proof: rankProof(other) > rankProof(known) ? other : known,
-    doubt: uniteDoubts(known, other),
-    former: uniteFormer(known, other),
-    reported: unite(reported, other.reported),
-    elsewhere: unite(elsewhere, other.elsewhere),
-  };
-}
-
-/** The same request when the other has nothing to add: neither proof, nor doubts, nor what pods report. */
-function merge(known: CopyRequest, other: CopyRequest): CopyRequest {
-  const { proof, doubt, former, reported, elsewhere } = uniteAll(known, other);
-  const areReportsSame = reported === (known.reported ?? NONE) && elsewhere === (known.elsewhere ?? NONE);
-  const isSame = doubt.isDoubted === known.isDoubted && former.former === known.former;
-  if (proof === known && isSame && areReportsSame) {
-    return known;
-  }
-  const reports = { ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
-  return { ...proof, ...doubt, ...former, ...reports };
-}
-
-function isAmong(known: readonly string[] = NONE, others: readonly string[] = NONE): boolean {
-  return others.every((one) => known.includes(one));
-}
-
-/**
- * Whether an outcome was found with all doubts in mind, and all that pods report now; proof does not make a verified copy
- * another one.
- */
-function covers(
-  settledFor: CopyRequest | undefined,
-  { reported, elsewhere, isDoubted }: CopyRequest,
-): boolean {
-  return (
-    settledFor !== undefined &&
-    (isDoubted !== true || settledFor.isDoubted === true) &&
-    isAmong(settledFor.reported, reported) &&
-    isAmong(settledFor.elsewhere, elsewhere)
-  );
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
@@ -231,15 +162,22 @@ export class CopyStore {
     if (isSame) {
       return;
     }
-    for (const workloadKey of entry.workloadKeys) {
-      this.#onSettled(workloadKey);
-    }
+    this.#tell(entry);
   }
 
   /** Somebody asks for a look now, whatever was found the last time. */
   recheck(request: CopyRequest): void {
     if (this.#entries.has(copyKey(request))) {
       this.#onWanted(copyKey(request));
+    }
+  }
+
+  /** A look at a copy that was verified has failed, and says nothing of the copy: what pods report since stays to be compared. */
+  noteUnchecked(request: CopyRequest, checkProblem: string): void {
+    const entry = this.#entries.get(copyKey(request));
+    if (entry?.state.phase === 'verified' && entry.state.checkProblem !== checkProblem) {
+      entry.state = { ...entry.state, checkProblem };
+      this.#tell(entry);
     }
   }
 
@@ -274,6 +212,12 @@ export class CopyStore {
     this.#namespaces.clear();
   }
 
+  #tell({ workloadKeys }: Entry): void {
+    for (const workloadKey of workloadKeys) {
+      this.#onSettled(workloadKey);
+    }
+  }
+
   #join(request: CopyRequest, workloadKey: string): void {
     const key = copyKey(request);
     const entry = this.#entries.get(key);
@@ -295,7 +239,7 @@ export class CopyStore {
         this.#onShared(key);
       }
     }
-    const merged = merge(entry.request, request);
+    const merged = mergeRequests(entry.request, request);
     if (merged !== entry.request) {
       entry.request = merged;
       entry.requests.add(merged);

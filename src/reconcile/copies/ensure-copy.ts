@@ -1,16 +1,26 @@
-import { RegistryError } from '../../errors.ts';
+import { type AbsentParts, RegistryError } from '../../errors.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
 import { askBackup } from './backup-look.ts';
 import { type CopyPlan, type EnsureCopyDeps, isSameName, planCopy } from './copy-plan.ts';
 import type { Copy, CopyRequest } from './copy-state.ts';
-import { type MadeCopy, type MissingCopy, addReferrers, findMissingPart, makeCopy } from './make-copy.ts';
+import {
+  type MadeCopy,
+  type MissingCopy,
+  addReferrers,
+  findMissingPart,
+  findOfParts,
+  makeCopy,
+} from './make-copy.ts';
 import { moveCopy } from './move-copy.ts';
 
 /**
  * What of a copy the backup has. `part`: it lacks a manifest that the index of the copy names. `another`: the tag of the copy
  * means an image whose digest begins alike. `unseen`: it refuses to say.
  */
-type Found = 'all' | 'part' | 'nothing' | 'another' | 'unseen';
+type Found =
+  | { readonly is: 'all' | 'part' | 'nothing' }
+  | { readonly is: 'another' }
+  | { readonly is: 'unseen'; readonly error: RegistryError };
 
 /** True for an image that not everybody may read, unless a pod has shown that the workload's owner may. */
 async function lacksProof(
@@ -66,20 +76,20 @@ async function lookUp(
   const answer = await askBackup(() => deps.registry.fetchDigest(plan.names.immutable, 'backup', signal));
   if (answer.is === 'refused') {
     deps.log.debug({ copy: plan.names.image, err: answer.error }, 'the backup does not say what it has');
-    return 'unseen';
+    return { is: 'unseen', error: answer.error };
   }
   const there = answer.value;
   if (there !== plan.digest) {
     const isTwin = there !== undefined && isSameName(planCopy(deps, { ...plan, digest: there }), plan);
-    return isTwin ? 'another' : 'nothing';
+    return { is: isTwin ? 'another' : 'nothing' };
   }
   const isAsked = depth !== 'tag' || plan.platforms !== 'all';
   const missing = isAsked ? await findMissingPart(deps, plan, signal) : undefined;
   if (missing !== undefined) {
     deps.log.warn({ copy: plan.names.image, missing }, 'a part of the copy is not in the backup any more');
-    return 'part';
+    return { is: 'part' };
   }
-  return 'all';
+  return { is: 'all' };
 }
 
 /** @throws {RegistryError} when the registry knows the tag of a copy, but not the image that pods are pointed at. */
@@ -96,25 +106,32 @@ async function checkImage(
   }
 }
 
+export type ThereCopy = Copy & Pick<MadeCopy, 'absent'>;
+
 /**
  * Looks for a copy and makes none. Undefined unless the backup has all of it that is to be there, be it as part of a
- * whole one.
+ * whole one, or all that its source ever had.
  *
- * @throws {RegistryError}
+ * @throws {RegistryError} when the backup does not say.
  */
 export async function findCopy(
   deps: EnsureCopyDeps,
   { request, digest }: FindCopyJob,
   signal: AbortSignal,
-): Promise<Copy | undefined> {
+): Promise<ThereCopy | undefined> {
   const plan = planCopy(deps, { request, digest });
   const whole = { ...plan, names: planCopy(deps, { request, digest, platforms: 'all' }).names };
   for (const candidate of plan.platforms === 'all' ? [plan] : [plan, whole]) {
-    if ((await lookUp(deps, { plan: candidate, depth: 'tag' }, signal)) === 'all') {
+    const found = await lookUp(deps, { plan: candidate, depth: 'tag' }, signal);
+    if (found.is === 'unseen') {
+      throw found.error;
+    }
+    if (found.is === 'all') {
       return { digest, image: plan.names.image };
     }
   }
-  return undefined;
+  const absent = await findOfParts(deps, plan, signal);
+  return absent && { digest, image: plan.names.image, absent };
 }
 
 /** Whoever builds an image so that its digest begins like that of another one must not take the place of its copy. */
@@ -123,12 +140,22 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
   return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
 }
 
-/** Of a copy that was made without some platforms, the others are looked for. */
-function planKnown(
-  deps: EnsureCopyDeps,
-  { request, digest, before }: Pick<EnsureCopyJob, 'request' | 'digest' | 'before'>,
-): CopyPlan {
-  return planCopy(deps, { request, digest, platforms: before?.absent?.platforms });
+/** The source has by now what it lacked when the copy was made. One that cannot be asked says nothing new. */
+async function isCompleteNow(
+  { registry }: EnsureCopyDeps,
+  { request, digest }: FindCopyJob,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const image = withDigest(request.source, digest);
+  try {
+    const isThere = (await registry.fetchDigest(image, 'source', signal)) === digest;
+    return isThere && (await registry.findAbsentParts(image, 'source', signal)) === undefined;
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 async function confirm(
@@ -136,11 +163,11 @@ async function confirm(
   { plan, before = {} }: { readonly plan: CopyPlan; readonly before: MadeCopy | undefined },
   signal: AbortSignal,
 ): Promise<Made> {
-  const { absent, referrersProblem: problem } = before;
+  const { referrersProblem: problem } = before;
   deps.log.debug({ source: formatReference(plan.request.source), copy: plan.names.image }, 'copy found');
   deps.onCopied('found', 0);
   const referrers = problem === undefined ? {} : await addReferrers(deps, { plan, problem }, signal);
-  return { made: 'before', ...(absent && { absent }), ...referrers };
+  return { made: 'before', ...referrers };
 }
 
 type Made = Omit<EnsuredCopy, keyof Copy>;
@@ -185,6 +212,32 @@ async function make(
   }
 }
 
+/** What of the copy was missed on purpose: nothing when the source has it by now. */
+interface KnownGaps {
+  readonly absent?: AbsentParts | undefined;
+  /** The source has by now what it lacked when the copy was made. */
+  readonly areFilled: boolean;
+}
+
+async function findGaps(
+  deps: EnsureCopyDeps,
+  { request, digest, before }: EnsureCopyJob,
+  signal: AbortSignal,
+): Promise<KnownGaps> {
+  if (!before?.absent) {
+    return { areFilled: false };
+  }
+  const areFilled = await isCompleteNow(deps, { request, digest }, signal);
+  return areFilled ? { areFilled } : { areFilled, absent: before.absent };
+}
+
+/** @throws {RegistryError} when the backup has another image in its place. */
+function checkPlace(plan: CopyPlan, found: Found): asserts found is Exclude<Found, { is: 'another' }> {
+  if (found.is === 'another') {
+    throw createTwinError(plan);
+  }
+}
+
 /**
  * Sees to it that the backup has a digest of a source. Undefined: it must not be copied yet, because nothing proves who
  * may read the image.
@@ -193,23 +246,35 @@ async function make(
  */
 export async function ensureCopy(
   deps: EnsureCopyDeps,
-  { request, digest, depth = 'tag', isOfTag, before, onMissing }: EnsureCopyJob,
+  job: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const plan = planKnown(deps, { request, digest, before });
+  const { request, digest, depth = 'tag', isOfTag, before, onMissing } = job;
+  const { absent, areFilled } = await findGaps(deps, job, signal);
+  // Of a copy that was made without some platforms, the others are looked for.
+  const plan = planCopy(deps, { request, digest, platforms: absent?.platforms });
   const found = await lookUp(deps, { plan, depth }, signal);
-  if (found !== 'all' && found !== 'unseen') {
+  if (['part', 'nothing', 'another'].includes(found.is) && !areFilled) {
     onMissing();
   }
-  if (found === 'another') {
-    throw createTwinError(plan);
-  }
+  checkPlace(plan, found);
   const outcome =
-    found === 'all'
-      ? await confirm(deps, { plan, before }, signal)
-      : await make(deps, { plan, found, isOfTag }, signal);
-  if (outcome && depth === 'image') {
+    found.is === 'all'
+      ? { ...(await confirm(deps, { plan, before }, signal)), ...(absent && { absent }) }
+      : await make(deps, { plan, found: found.is, isOfTag }, signal);
+  if (!outcome) {
+    return missOutcome(found, before);
+  }
+  if (depth === 'image') {
     await checkImage(deps, { plan, onMissing }, signal);
   }
-  return outcome && { digest, image: plan.names.image, ...outcome };
+  // Nothing of it was lost that the backup had.
+  return { digest, image: plan.names.image, ...outcome, ...(areFilled && { made: 'before' }) };
+}
+
+/** @throws {RegistryError} for a copy that was seen before, of which the backup does not say that it is gone. */
+function missOutcome(found: Found, before: MadeCopy | undefined): undefined {
+  if (found.is === 'unseen' && before) {
+    throw found.error;
+  }
 }

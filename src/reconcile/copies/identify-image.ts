@@ -1,6 +1,7 @@
 import { RegistryError } from '../../errors.ts';
 import { copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
+import { findInBackup } from './backup-look.ts';
 import { fetchParts, findUnlike, findUnrelated } from './compare-digests.ts';
 import type { CopyRequest, VerifiedCopy } from './copy-state.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
@@ -129,7 +130,8 @@ async function isBackedUp(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { REGISTRY_PREFIX: prefix, NAMING: naming } = deps.settings();
-  const copy = await findCopy(deps, { request: { source, isProven: false }, digest }, signal);
+  const job = { request: { source, isProven: false }, digest };
+  const copy = await findInBackup(() => findCopy(deps, job, signal));
   const pinned = withDigest(copyRepositoryOf(source, { prefix, naming }), digest);
   return copy !== undefined && (await deps.registry.listParts(pinned, 'backup', signal))?.is === 'index';
 }

@@ -24,6 +24,10 @@ export interface MadeCopy {
   readonly referrersProblem?: string;
 }
 
+export function toMadeFields({ absent, referrersProblem }: MadeCopy): MadeCopy {
+  return { ...(absent && { absent }), ...(referrersProblem !== undefined && { referrersProblem }) };
+}
+
 /** Digest of a manifest that the backup lacks, although it has the index that names it. */
 export async function findMissingPart(
   { registry }: EnsureCopyDeps,
@@ -43,7 +47,7 @@ async function checkParts(deps: EnsureCopyDeps, plan: CopyPlan, signal: AbortSig
 }
 
 /** Copies it from where it is told, and proves it. */
-export async function makeCopyOf(
+async function makeCopyOf(
   deps: EnsureCopyDeps,
   { plan, found, isOfTag, from = plan.request.source }: MissingCopy,
   signal: AbortSignal,
@@ -114,13 +118,13 @@ async function makeOfParts(
   }
 }
 
-/** What an earlier process has copied of an image whose source lacked a part then, and may be gone now. */
-async function findOfParts(
+/** What of an image is in the backup that was copied in part, because its source lacked the rest. Undefined when nothing is. */
+export async function findOfParts(
   { registry, ...deps }: EnsureCopyDeps,
-  { plan, found }: MissingCopy,
+  plan: CopyPlan,
   signal: AbortSignal,
 ): Promise<AbsentParts | undefined> {
-  if (plan.platforms !== 'all' || found !== 'nothing') {
+  if (plan.platforms !== 'all') {
     return undefined;
   }
   const { immutable } = planCopy(deps, { ...plan, platforms: [] }).names;
@@ -141,13 +145,15 @@ export async function makeCopy(
   try {
     return await makeCopyOf(deps, missing, signal);
   } catch (error) {
-    if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
-      return makeOfParts(deps, missing, { cause: error, signal });
-    }
-    const isOfSource = error instanceof RegistryError && error.side === 'source';
-    const absent = isOfSource ? await findOfParts(deps, missing, signal) : undefined;
+    const mayBeThere =
+      error instanceof RegistryError && error.side === 'source' && missing.found === 'nothing';
+    // An earlier process has copied what there was.
+    const absent = mayBeThere && !signal.aborted ? await findOfParts(deps, missing.plan, signal) : undefined;
     if (absent) {
       return { absent, made: 'before' };
+    }
+    if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
+      return makeOfParts(deps, missing, { cause: error, signal });
     }
     throw error;
   }

@@ -1,8 +1,9 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
+import { findInBackup } from './backup-look.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import type { FormerCopy } from './copy-state.ts';
-import { type MadeCopy, type MissingCopy, makeCopyOf } from './make-copy.ts';
+import { type MadeCopy, type MissingCopy, makeCopy } from './make-copy.ts';
 
 /** Pods run it from there, or everybody may. */
 async function mayBeRead(
@@ -11,6 +12,23 @@ async function mayBeRead(
   signal: AbortSignal,
 ): Promise<boolean> {
   return isShown || !(await registry.isPrivate(image, 'source', signal));
+}
+
+/** The plain tag of the former place means it, and none is in the backup yet: rescues and mirrors need one. */
+async function isLatest(
+  { registry }: EnsureCopyDeps,
+  { names: { moving }, digest }: MissingCopy['plan'],
+  { former, signal }: { readonly former: FormerCopy; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { host, repository, tag } = former.image;
+  if (!moving || tag === undefined || tag !== moving.tag) {
+    return false;
+  }
+  const said = await registry.fetchDigest({ host, repository, tag }, 'source', signal);
+  return (
+    said === digest &&
+    (await findInBackup(() => registry.fetchDigest(moving, 'backup', signal))) === undefined
+  );
 }
 
 /**
@@ -35,7 +53,8 @@ export async function moveCopy(
       deps.log.warn({ from: movedFrom, why }, 'former copy not used');
       return undefined;
     }
-    return { ...(await makeCopyOf(deps, { ...missing, from: former.image }, signal)), movedFrom };
+    const isOfTag = await isLatest(deps, missing.plan, { former, signal });
+    return { ...(await makeCopy(deps, { ...missing, from: former.image, isOfTag }, signal)), movedFrom };
   } catch (error) {
     if (!(error instanceof RegistryError) || error.side === 'backup' || signal.aborted) {
       throw error;

@@ -1,14 +1,15 @@
 import { RegistryError } from '../../errors.ts';
 import { type CopyRepository, copyRepositoryOf } from '../../images/copy-name.ts';
 import { type Reference, formatReference, withDigest } from '../../images/reference.ts';
-import { findInBackup } from './backup-look.ts';
+import { askBackup } from './backup-look.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import { type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
 import { identifyImage, isOfTag } from './identify-image.ts';
+import { type MadeCopy, toMadeFields } from './make-copy.ts';
 
-interface RescueCopy extends Copy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
+interface RescueCopy extends Copy, MadeCopy, Pick<VerifiedCopy, 'unlike' | 'isOnePlatform'> {
   /** Ready pods run it. */
   readonly isShown: boolean;
 }
@@ -34,7 +35,7 @@ async function fetchPlain(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const plain = { host, repository, ...(tag && { tag }) };
-  return findInBackup(() => registry.fetchDigest(plain, 'backup', signal));
+  return registry.fetchDigest(plain, 'backup', signal);
 }
 
 /**
@@ -106,7 +107,7 @@ async function isPublic(
 }
 
 function toVerified(
-  { digest, image, isShown, isOnePlatform, unlike = [] }: RescueCopy,
+  { digest, image, isShown, isOnePlatform, unlike = [], ...made }: RescueCopy,
   { isForAll, provenAtMs }: { readonly isForAll: boolean; readonly provenAtMs: number },
 ): VerifiedCopy {
   return {
@@ -118,7 +119,19 @@ function toVerified(
     ...(isShown && { isShown }),
     ...(isOnePlatform && { isOnePlatform }),
     ...(unlike.length > 0 && { unlike }),
+    ...toMadeFields(made),
   };
+}
+
+function createNowhereError({ message }: RegistryError): RegistryError {
+  const text = `${message}, and the backup has no copy of it`;
+  return new RegistryError(text, { reason: 'NotFound', side: 'source' });
+}
+
+/** Nobody gives the image out, and the backup does not say whether it has it. */
+function createUnseenError(failure: RegistryError, { reason, message }: RegistryError): RegistryError {
+  const text = `${message}, so that nobody can tell whether it has a copy; its source: ${failure.message}`;
+  return new RegistryError(text, { reason, side: 'backup' });
 }
 
 /**
@@ -134,8 +147,8 @@ export async function findRescueCopy(
 ): Promise<VerifiedCopy> {
   const { request, onMissing } = job;
   const { source } = request;
-  const message = `${formatReference(source)} does not exist, or may not be read, and the backup has no copy of it`;
-  let failure = new RegistryError(message, { reason: 'NotFound', side: 'source' });
+  const gone = `${formatReference(source)} does not exist, or may not be read`;
+  let failure = new RegistryError(gone, { reason: 'NotFound', side: 'source' });
   let copy: RescueCopy | undefined;
   try {
     copy = await findCurrent(deps, job, signal);
@@ -145,10 +158,16 @@ export async function findRescueCopy(
     }
     failure = error.reason === 'NotFound' ? failure : error;
   }
-  copy ??= await findLastKnown(deps, request, signal);
+  if (!copy) {
+    const answer = await askBackup(() => findLastKnown(deps, request, signal));
+    if (answer.is === 'refused') {
+      throw createUnseenError(failure, answer.error);
+    }
+    copy = answer.value;
+  }
   if (!copy) {
     onMissing();
-    throw failure;
+    throw failure.reason === 'NotFound' ? createNowhereError(failure) : failure;
   }
   const isForAll = await isPublic(deps, withDigest(source, copy.digest), signal);
   return toVerified(copy, { isForAll, provenAtMs: deps.nowMs() });

@@ -40,8 +40,8 @@ export const COPY_EVENTS = {
     action: 'CopyImage',
     about: 'workload',
     meaning:
-      'Since it was started, the controller could not look whether the backup still has a copy that the workload runs from. ' +
-      'Nothing says that it is lost, and the pods go on.',
+      'The controller could not look whether the backup still has a copy that the workload runs from. Nothing says that it is ' +
+      'lost, and the pods go on.',
     remedy:
       'The note names the registry error: correct the credentials in config.json or the registry. It is tried again by itself.',
   },

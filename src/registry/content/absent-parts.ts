@@ -41,15 +41,20 @@ export function createAbsenceFinder(deps: AbsenceDeps): FindAbsentParts {
 
 function toAbsentParts(wanted: readonly IndexEntry[], absent: ReadonlySet<string>): AbsentParts {
   const isAbsent = ({ digest }: IndexEntry): boolean => absent.has(digest);
-  const lost = new Set(wanted.filter(isAbsent).flatMap(toNames));
+  // A node does not say which variant it takes: where one is lost, no other of the same architecture is sure to do.
+  const lost = new Set(wanted.filter(isAbsent).flatMap(toNames).map(toArchitecture));
   const kept = wanted.filter((entry) => !isAbsent(entry)).flatMap(toNames);
-  const platforms = [...new Set(kept)].filter((name) => !lost.has(name)).toSorted();
+  const platforms = [...new Set(kept)].filter((name) => !lost.has(toArchitecture(name))).toSorted();
   return { platforms, missing: describe(wanted.filter(isAbsent)) };
 }
 
 function toNames({ platform }: IndexEntry): readonly string[] {
   const name = platform && namePlatform(platform);
   return name === undefined ? [] : [name];
+}
+
+function toArchitecture(platform: string): string {
+  return platform.split('/').slice(0, 2).join('/');
 }
 
 function describe(entries: readonly IndexEntry[]): string {

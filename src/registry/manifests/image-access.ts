@@ -7,6 +7,8 @@ export interface ImageAccess {
   readonly reference: Reference;
   readonly side: RegistrySide;
   readonly credential: Credential | undefined;
+  /** There is none, although one is meant to be. */
+  readonly isLoginBroken?: boolean;
   /** Hosts spoken to in plain http. */
   readonly insecureRegistries: readonly string[];
   readonly signal: AbortSignal;

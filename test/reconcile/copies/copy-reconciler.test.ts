@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
-import { parseReference, withDigest } from '../../../src/images/reference.ts';
+import { parseReference } from '../../../src/images/reference.ts';
 import { createCopyReconciler } from '../../../src/reconcile/copies/copy-reconciler.ts';
 import type { CopyRequest } from '../../../src/reconcile/copies/copy-state.ts';
 import { CopyStore, copyKey } from '../../../src/reconcile/copies/copy-store.ts';
@@ -366,124 +366,6 @@ describe('a re-check', () => {
   });
 });
 
-describe('a copy that was proven', () => {
-  const down = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'backup' });
-  beforeEach(() => reconcile(RUNNING));
-
-  it('stays proven while the backup cannot be asked, and is checked when it can', async () => {
-    const proven = copies.get(RUNNING);
-    registry.failure = down;
-    await expect(reconcile(RUNNING)).rejects.toThrow('down');
-    expect(copies.get(RUNNING)).toBe(proven);
-    expect(outcomes).toEqual(['copied']);
-    registry.failure = undefined;
-    await reconcile(RUNNING);
-    expect(outcomes).toEqual(['copied', 'found']);
-  });
-
-  it('stays proven when the backup does not let us in, and the log says since when it is known', async () => {
-    registry.failure = new RegistryError('401', { reason: 'Unauthorized', side: 'backup' });
-    registry.isPushRefused = true;
-    expect(await reconcile(RUNNING)).toEqual({ requeueAfterMs: 3_600_000 });
-    expect(copies.get(RUNNING)).toMatchObject({ phase: 'verified', provenAtMs: NOW_MS });
-    const provenAt = new Date(NOW_MS).toISOString();
-    expect(logged).toContainEqual(expect.objectContaining({ msg: 'copy not checked', provenAt }));
-  });
-
-  it('is lost when the backup says so, and it cannot be made again', async () => {
-    registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e`);
-    registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
-    await reconcile(RUNNING);
-    expect(copies.get(RUNNING)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
-  });
-});
-
-describe('a backup that refuses to say what it has before the first push', () => {
-  beforeEach(() => {
-    registry.failure = new RegistryError('401', { reason: 'Unauthorized', side: 'backup' });
-  });
-
-  it('is pushed to, and tried before anything is fetched', async () => {
-    await reconcile(NGINX);
-    expect(registry.lastJob).toMatchObject({ isUnseen: true });
-    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', copiedAtMs: NOW_MS });
-  });
-
-  it('fails with what it says to the push', async () => {
-    registry.isPushRefused = true;
-    await reconcile(NGINX);
-    expect(copies.get(NGINX)).toMatchObject({
-      phase: 'failed',
-      reason: 'Unauthorized',
-      message: 'not pushed',
-    });
-  });
-
-  it('is asked for no copy to the rescue that it could not tell of', async () => {
-    const request = { ...NGINX, isRescue: true };
-    await reconcile(request);
-    expect(copies.get(request)).toMatchObject({ phase: 'verified' });
-    registry.digests.clear();
-    copies.clear();
-    await reconcile(request);
-    expect(copies.get(request)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
-  });
-});
-
-describe('a copy of earlier settings whose source is gone', () => {
-  const FORMER = withDigest(parseReference('old.example/q/docker.io/library/nginx:1.27'), DIGEST);
-  const shown = { ...NGINX, digest: DIGEST, former: { image: FORMER, isShown: true } };
-  beforeEach(() => {
-    registry.digests.clear();
-    registry.put(FORMER, DIGEST);
-  });
-
-  it('is copied from where it was, and that is known', async () => {
-    await reconcile(shown);
-    expect(registry.lastJob).toMatchObject({ source: FORMER });
-    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
-    expect(copies.get(shown)).toMatchObject({
-      phase: 'verified',
-      digest: DIGEST,
-      movedFrom: `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`,
-    });
-  });
-
-  it('is copied from its source while that has it', async () => {
-    registry.put(parseReference('nginx:1.27'), DIGEST);
-    await reconcile(shown);
-    expect(registry.lastJob?.source.host).toBe('docker.io');
-    expect(copies.get(shown)).not.toHaveProperty('movedFrom');
-  });
-
-  it('is copied while the source is down', async () => {
-    registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
-    registry.failureOf = 'docker.io';
-    await reconcile(shown);
-    expect(copies.get(shown)).toMatchObject({ phase: 'verified' });
-  });
-
-  it(
-    'is not taken from a private registry without a pod that runs it there',
-    { tags: 'attack-annotation' },
-    async () => {
-      registry.privateHosts.add('old.example');
-      const unshown = { ...shown, former: { image: FORMER, isShown: false } };
-      await reconcile(unshown);
-      expect(copies.get(unshown)).toMatchObject({ phase: 'failed', reason: 'NotFound', side: 'source' });
-      registry.privateHosts.clear();
-      await reconcile(unshown);
-      expect(copies.get(unshown)).toMatchObject({ phase: 'verified' });
-    },
-  );
-
-  it('fails with what the source says when it is gone from there as well', async () => {
-    registry.digests.clear();
-    await reconcile(shown);
-    expect(copies.get(shown)).toMatchObject({ phase: 'failed', reason: 'NotFound', message: 'gone' });
-  });
-});
-
 describe('a copy without its signatures', () => {
   const amounts = { layersSent: 1, bytesSent: 2, layersMounted: 0, bytesMounted: 0 };
 
@@ -511,54 +393,6 @@ describe('a copy without its signatures', () => {
       phase: 'verified',
       referrersProblem: 'tags/list: 401',
     });
-  });
-});
-
-describe('an image of which its source lacks a part', () => {
-  const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
-  beforeEach(() => {
-    registry.absentParts.set(DIGEST, absent);
-  });
-
-  it('is copied for the platforms that are there, under the name of a copy of some', async () => {
-    await reconcile(NGINX);
-    expect(registry.lastJob).toMatchObject({ platforms: ['linux/amd64'] });
-    expect(registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e-partial`)).toBe(DIGEST);
-    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', image: `${COPY}:1.27@${DIGEST}`, absent });
-  });
-
-  it('is found again, and not copied again', async () => {
-    await reconcile(NGINX);
-    await reconcile(NGINX);
-    expect(registry.uploads).toBe(1);
-    expect(copies.get(NGINX)).toMatchObject({ phase: 'verified', absent });
-  });
-
-  it('is known to the next process although the source is gone', async () => {
-    const held = { ...NGINX, digest: DIGEST };
-    await reconcile(held);
-    copies.clear();
-    registry.digests.delete('docker.io/library/nginx:1.27');
-    registry.digests.delete(`docker.io/library/nginx@${DIGEST}`);
-    await reconcile(held);
-    expect(copies.get(held)).toMatchObject({ phase: 'verified', absent });
-    expect(copies.get(held)).not.toHaveProperty('copiedAtMs');
-  });
-
-  it('is not copied by a backup that takes whole images only: what is missing is told, and both ways out', async () => {
-    registry.takesWholeOnly = true;
-    expect(await reconcile(NGINX)).toEqual({ requeueAfterMs: 3_600_000 });
-    expect(copies.get(NGINX)).toMatchObject({
-      phase: 'failed',
-      reason: 'Incomplete',
-      message: expect.stringMatching(/linux\/s390x.* or allow images of which not all platforms are there/),
-    });
-  });
-
-  it('is not copied when nothing is left of it that a node could run', async () => {
-    registry.absentParts.set(DIGEST, { ...absent, platforms: [] });
-    await reconcile(NGINX);
-    expect(copies.get(NGINX)).toMatchObject({ phase: 'failed', reason: 'Incomplete' });
   });
 });
 

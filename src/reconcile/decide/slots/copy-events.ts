@@ -12,6 +12,18 @@ import type { Slot } from '../../../workloads/workload.ts';
 import type { ObjectEvent } from '../../events/object-event.ts';
 import { findOther, type CopiedSlot, type PlannedSlot, type SlotPlan } from './planned-slot.ts';
 
+function planUncheckedEvent(
+  slot: Slot,
+  { problem, provenAtMs }: { readonly problem: string; readonly provenAtMs?: number | undefined },
+): ObjectEvent {
+  const proof = provenAtMs === undefined ? '' : ` It was there at ${new Date(provenAtMs).toISOString()}.`;
+  return createEvent(
+    'CopyNotChecked',
+    `Whether the backup still has the copy that ${slotKey(slot)} runs from cannot be told (${problem}).${proof} The pods go on. ` +
+      'It is tried again when config.json changes, and within the hour.',
+  );
+}
+
 /** A registry that cannot be asked for a while says nothing about a copy in use. */
 function planFailedEvent(plan: CopiedSlot, failure: FailedCopy): ObjectEvent | undefined {
   const { is, slot } = plan;
@@ -21,11 +33,7 @@ function planFailedEvent(plan: CopiedSlot, failure: FailedCopy): ObjectEvent | u
     return undefined;
   }
   if (is === 'backed up' && !isMissing) {
-    return createEvent(
-      'CopyNotChecked',
-      `Whether the backup still has the copy that ${name} runs from cannot be told (${reason}): ${message}. The pods go on. ` +
-        'It is tried again when config.json changes, and within the hour.',
-    );
+    return planUncheckedEvent(slot, { problem: `${reason}: ${message}` });
   }
   if (is === 'backed up') {
     return createEvent(
@@ -115,7 +123,10 @@ function planVerifiedEvents(
   if (plan.is !== 'backed up') {
     return incomplete;
   }
-  const isRepaired = copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
+  const { checkProblem: problem, provenAtMs } = copy;
+  const unchecked = problem === undefined ? [] : [planUncheckedEvent(plan.slot, { problem, provenAtMs })];
+  // A backup that does not say what it has may have had it.
+  const isRepaired = !copy.isUnseen && copy.copiedAtMs !== undefined && copy.copiedAtMs > record.swappedAtMs;
   const missing = copy.isCompleted ? 'A part of the copy' : 'The copy';
   const repair = createEvent(
     'CopyMissing',
@@ -124,6 +135,7 @@ function planVerifiedEvents(
   );
   return [
     ...incomplete,
+    ...unchecked,
     ...(isRepaired ? [repair] : []),
     ...(copy.sourceChange ? [planSourceChangeEvent(plan, copy.sourceChange)] : []),
   ];

@@ -1,0 +1,93 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { RegistryError } from '../../../src/errors.ts';
+import { parseReference, withDigest } from '../../../src/images/reference.ts';
+import { DIGEST, OTHER_DIGEST } from '../../support/builders.ts';
+import { COPY, NGINX, type CopyWorld, startCopyWorld } from '../../support/copy-world.ts';
+
+let world: CopyWorld;
+beforeEach(() => {
+  world = startCopyWorld();
+});
+
+describe('a copy of earlier settings whose source is gone', () => {
+  const FORMER = withDigest(parseReference('old.example/q/docker.io/library/nginx:1.27'), DIGEST);
+  const shown = { ...NGINX, digest: DIGEST, former: { image: FORMER, isShown: true } };
+  beforeEach(() => {
+    world.registry.digests.clear();
+    world.registry.put(FORMER, DIGEST);
+  });
+
+  it('is copied from where it was, and that is known', async () => {
+    await world.reconcile(shown);
+    expect(world.registry.lastJob).toMatchObject({ source: FORMER });
+    expect(world.registry.digests.get(`${COPY}:1.27--3f2a9c1b4d5e`)).toBe(DIGEST);
+    expect(world.copies.get(shown)).toMatchObject({
+      phase: 'verified',
+      digest: DIGEST,
+      movedFrom: `old.example/q/docker.io/library/nginx:1.27@${DIGEST}`,
+    });
+  });
+
+  it('is copied from its source while that has it', async () => {
+    world.registry.put(parseReference('nginx:1.27'), DIGEST);
+    await world.reconcile(shown);
+    expect(world.registry.lastJob?.source.host).toBe('docker.io');
+    expect(world.copies.get(shown)).not.toHaveProperty('movedFrom');
+  });
+
+  it('is copied while the source is down', async () => {
+    world.registry.failure = new RegistryError('down', { reason: 'RegistryUnavailable', side: 'source' });
+    world.registry.failureOf = 'docker.io';
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'verified' });
+  });
+
+  it(
+    'is not taken from a private registry without a pod that runs it there',
+    { tags: 'attack-annotation' },
+    async () => {
+      world.registry.privateHosts.add('old.example');
+      const unshown = { ...shown, former: { image: FORMER, isShown: false } };
+      await world.reconcile(unshown);
+      expect(world.copies.get(unshown)).toMatchObject({
+        phase: 'failed',
+        reason: 'NotFound',
+        side: 'source',
+      });
+      world.registry.privateHosts.clear();
+      await world.reconcile(unshown);
+      expect(world.copies.get(unshown)).toMatchObject({ phase: 'verified' });
+    },
+  );
+
+  it('fails with what the source says when it is gone from there as well', async () => {
+    world.registry.digests.clear();
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'failed', reason: 'NotFound', message: 'gone' });
+  });
+
+  it('is copied as far as it was ever there', async () => {
+    const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
+    world.registry.absentParts.set(DIGEST, absent);
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'verified', absent });
+  });
+
+  it('brings its plain tag along, for rescues and mirrors', async () => {
+    await world.reconcile(shown);
+    expect(world.registry.digests.get(`${COPY}:1.27`)).toBe(DIGEST);
+  });
+
+  it.each([
+    ['means another image there', 'old.example/q/docker.io/library/nginx:1.27'],
+    ['is in the backup already', `${COPY}:1.27`],
+  ])('leaves the plain tag alone when it %s', async (_, where) => {
+    world.registry.put(parseReference(where), OTHER_DIGEST);
+    world.registry.put(withDigest(FORMER, DIGEST), DIGEST);
+    world.registry.digests.set(where, OTHER_DIGEST);
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'verified' });
+    expect(world.registry.digests.get(`${COPY}:1.27`)).not.toBe(DIGEST);
+  });
+});
