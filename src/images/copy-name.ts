@@ -99,10 +99,12 @@ function findPrefixTextProblem(text: string): string | undefined {
 /** A first word that is no host means Docker Hub to those who know images, and a Service of the cluster to those who know that. */
 function findHostProblem(text: string): string | undefined {
   const [first = ''] = text.split('/');
-  const isWord = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/.test(first) && first !== 'localhost';
+  // In capitals, too: the name of a copy has its host in small letters.
+  const word = first.toLowerCase();
+  const isWord = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$/.test(word) && word !== 'localhost';
   return isWord
-    ? `${quote(first)} can mean an account of Docker Hub, which is written docker.io/${first}, or a registry, which is ` +
-        `written with a domain or a port: ${first}.namespace.svc or ${first}:5000`
+    ? `${quote(first)} can mean an account of Docker Hub, which is written docker.io/${word}, or a registry, which is ` +
+        `written with a domain or a port: ${word}.namespace.svc or ${word}:5000`
     : undefined;
 }
 

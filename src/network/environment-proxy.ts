@@ -1,6 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
 import { UsageError } from '../errors.ts';
+import { splitExceptions } from './go-environment.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -36,6 +37,9 @@ function isExcepted(host: string, port: string, entry: string): boolean {
   if (onlyPort !== '' && onlyPort !== port) {
     return false;
   }
+  if (isIP(name) !== 0) {
+    return isInRange(host, `${name}/${isIPv6(name) ? 128 : 32}`);
+  }
   const domain = name.replace(/^\*?\./u, '');
   // With a dot in front it stands for what is below a domain, but not for the domain.
   return (host === name && domain === name) || (domain !== '' && host.endsWith(`.${domain}`));
@@ -46,8 +50,8 @@ function isLoopback(host: string): boolean {
 }
 
 /**
- * The proxy that HTTPS_PROXY (HTTP_PROXY for plain HTTP) and NO_PROXY name for a server, read as kubectl, other controllers
- * and the copy engine read them: NO_PROXY has names, domains, addresses, and ranges such as `10.96.0.0/12`, which Node would
+ * The proxy that HTTPS_PROXY (HTTP_PROXY for plain HTTP) and NO_PROXY name for a server, read as Go programs such as kubectl
+ * read them, and with blanks for commas, too: NO_PROXY has names, domains, addresses, and ranges such as `10.96.0.0/12`, which Node would
  * not understand. A proxy without a scheme is spoken to in plain HTTP.
  *
  * @returns the address of the proxy; undefined when the server is to be reached directly.
@@ -62,12 +66,8 @@ export function findEnvironmentProxy(server: URL, environment: Environment): str
     return undefined;
   }
   const port = server.port || (isPlain ? '80' : '443');
-  const exceptions = read(environment, 'NO_PROXY')
-    .toLowerCase()
-    .split(/[\s,]+/u);
-  const isDirect = exceptions.some(
-    (entry) => entry === '*' || (entry !== '' && isExcepted(host, port, entry)),
-  );
+  const exceptions = splitExceptions(read(environment, 'NO_PROXY').toLowerCase());
+  const isDirect = exceptions.some((entry) => entry === '*' || isExcepted(host, port, entry));
   return isDirect ? undefined : parseProxy(proxy, name);
 }
 

@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 
 import type { Clock } from '../clock.ts';
 import { RegistryError } from '../errors.ts';
+import { toGoEnvironment } from '../network/go-environment.ts';
 import type { CopyInFlight, ImageRegistry } from '../reconcile/ports.ts';
 import { copyImage } from './copy-image.ts';
 import { createAbsenceFinder } from './content/absent-parts.ts';
@@ -75,7 +76,7 @@ const PROGRESS_INTERVAL_MS = 10_000;
 
 /** Registries as the reconcilers see them: look-ups are made in process, copies by the copy engine. */
 export function createImageRegistry(options: ImageRegistryOptions): BackupImageRegistry {
-  const environment = dropUnset(options.environment);
+  const environment = toGoEnvironment(dropUnset(options.environment));
   const { clock, settings, configFolder, onProblem = () => {} } = options;
   const http = createHttpClient({ environment, timeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS });
   const allowances = createHostAllowances(clock);

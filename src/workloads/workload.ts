@@ -43,6 +43,8 @@ export interface Workload extends WorkloadName {
   readonly newestTemplate?: string;
   /** When somebody other than this controller last wrote into the pod template, to the second. */
   readonly templateChangedAtMs?: number;
+  /** A Deployment whose ReplicaSets go with the template that they were made for: nothing says what it was before. */
+  readonly keepsNoRevisions?: boolean;
   /** The only CPU architecture that its pods may run on (`arm64`), by their node selector. */
   readonly architecture?: string;
   readonly rollout: Rollout;

@@ -71,6 +71,7 @@ describe('REGISTRY_PREFIX', () => {
     ['my_registry.example/p', 'has an underscore'],
     ['b.example:99999/p', 'the port of the host "b.example:99999" is not between 1 and 65535'],
     ['b.example/p\u001B[31m', 'the character U+001B is not allowed'],
+    ['Backup/x', '"Backup" can mean an account of Docker Hub, which is written docker.io/backup'],
     [
       'backup',
       '"backup" can mean an account of Docker Hub, which is written docker.io/backup, or a registry',

@@ -24,6 +24,8 @@ it.each([
   ['https://api.example.com:6443', 'api.example.com:6443', undefined],
   ['https://api.example.com', 'api.example.com:443', undefined],
   ['https://api.example.com', '*', undefined],
+  ['https://api.example.com', 'a.example api.example.com\tb.example', undefined],
+  ['https://[2001:db8::1]', '2001:0DB8:0:0:0:0:0:1', undefined],
   ['https://api.example.com', '10.0.0.0/99, /, 1.2.3.4/', PROXY],
   ['https://127.0.0.1:6443', '', undefined],
   ['https://localhost:6443', '', undefined],

@@ -39,7 +39,7 @@ function projectTemplate(
   kind: WorkloadKind,
   object: JsonObject,
   podSpec: JsonObject,
-): Pick<Workload, 'newestTemplate' | 'templateChangedAtMs' | 'architecture'> {
+): Pick<Workload, 'newestTemplate' | 'templateChangedAtMs' | 'architecture' | 'keepsNoRevisions'> {
   const newestTemplate = projectNewestTemplate(kind, object);
   const templateChangedAtMs = projectTemplateChangedAtMs(asObject(object['metadata'])['managedFields']);
   const architecture = asText(asObject(podSpec['nodeSelector'])['kubernetes.io/arch']);
@@ -47,6 +47,8 @@ function projectTemplate(
     ...(newestTemplate !== undefined && { newestTemplate }),
     ...(templateChangedAtMs !== undefined && { templateChangedAtMs }),
     ...(architecture !== undefined && { architecture: cutText(architecture, LONGEST_LABEL) }),
+    ...(kind === 'Deployment' &&
+      asObject(object['spec'])['revisionHistoryLimit'] === 0 && { keepsNoRevisions: true }),
   };
 }
 

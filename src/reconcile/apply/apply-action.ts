@@ -53,7 +53,7 @@ async function applySwap(
 ): Promise<number | undefined> {
   const result = await swap(deps, { workload, swap: action }, signal);
   if (result === 'swapped') {
-    noteRecord(memory, workload.kind, action.patch.annotations);
+    noteRecord(memory, workload, action.patch.annotations);
   }
   if (result === 'denied') {
     const nowMs = deps.nowMs();
@@ -110,7 +110,7 @@ export async function applyAction(
       break;
     case 'hold':
       await holdWorkload(deps, { workload, action }, signal);
-      noteRecord(memory, workload.kind, action.patch.annotations);
+      noteRecord(memory, workload, action.patch.annotations);
       break;
     case 'swap':
       return applySwap(deps, { workload, memory, action }, signal);

@@ -10,17 +10,18 @@ type Remembering = Pick<WorkloadMemory, 'lastRecord'>;
 /**
  * Remembers what was written down of a swap. Whoever replaces a whole object (`kubectl replace`, Argo CD with Replace=true)
  * takes that off with everything else: without this it would be swapped again for ever. The revisions of a Deployment keep
- * it anyway.
+ * it anyway, if it keeps any.
  */
 export function noteRecord(
   memory: Remembering,
-  kind: Workload['kind'],
+  { kind, keepsNoRevisions = false }: Pick<Workload, 'kind' | 'keepsNoRevisions'>,
   annotations: Readonly<Record<string, string | null>>,
 ): void {
   const texts = Object.entries(annotations).filter((entry): entry is [string, string] => entry[1] !== null);
   const written = Object.fromEntries(texts.filter(([key]) => hasRecord({ [key]: '' })));
   const isShort = texts.reduce((sum, [, text]) => sum + text.length, 0) <= LONGEST;
-  if (kind !== 'Deployment' && Object.keys(written).length > 0 && isShort) {
+  const isKept = kind === 'Deployment' && !keepsNoRevisions;
+  if (!isKept && Object.keys(written).length > 0 && isShort) {
     memory.lastRecord = written;
   }
 }

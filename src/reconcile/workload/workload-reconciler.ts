@@ -69,7 +69,7 @@ export function createWorkloadReconciler(deps: WorkloadReconcilerDeps) {
       return {};
     }
     const memory = deps.memories.of(workload);
-    noteRecord(memory, workload.kind, workload.annotations);
+    noteRecord(memory, workload, workload.annotations);
     const decision = await leaveIfTooLarge(workload, (one) =>
       lookAndDecide(deps, { workload: one, memory }, signal),
     );

@@ -7,7 +7,7 @@ import { keepNewest } from '../../keep-newest.ts';
 import { readSmallFile } from '../../small-file.ts';
 import { fetchHelperAnswer, type HelperAnswer } from './credential-helper.ts';
 import type { Credential } from './credentials.ts';
-import { type CredentialPlace, findCredential, findProblem } from './find-credential.ts';
+import { type CredentialPlace, findCredential, findProblem, findWritten } from './find-credential.ts';
 import { type DockerConfig, NO_CREDENTIALS, parseDockerConfig } from './docker-config.ts';
 
 export interface FoundCredential {
@@ -44,8 +44,8 @@ type HelperPlace = Pick<CredentialPlace & { readonly kind: 'helper' }, 'helper' 
 type Asker = readonly [side: RegistrySide, signal: AbortSignal];
 
 /**
- * The file is read for every call, because a mounted Secret changes without notice. Where it names a helper that is not
- * there, as files from a desktop do, the registry is asked anonymously: that of a public image needs no login.
+ * The file is read for every call, because a mounted Secret changes without notice. Where it names a helper that cannot be
+ * run, as files from a desktop do, the registry is asked anonymously: that of a public image needs no login.
  */
 export function createCredentialFinder(options: CredentialFinderOptions): FindCredential {
   const ask = createHelperMemory(options);
@@ -56,7 +56,7 @@ export function createCredentialFinder(options: CredentialFinderOptions): FindCr
   async function askHelper({ helper, server }: HelperPlace, ...who: Asker): Promise<FoundCredential> {
     const answer = await ask({ helper, server }, ...who);
     missing.delete(helper);
-    if (answer.is === 'no such program') {
+    if (answer.is === 'no program') {
       missing.set(helper, answer.problem);
     }
     tellHelpers([...missing.values()]);
@@ -69,12 +69,14 @@ export function createCredentialFinder(options: CredentialFinderOptions): FindCr
     const config = await readDockerConfig(options.folder);
     tellEntries(config.unusable.map(({ problem }) => problem));
     const place = findCredential(config, reference);
-    if (place?.kind === 'here') {
-      return { credential: place.credential };
+    const found = place?.kind === 'helper' ? await askHelper(place, side, signal) : undefined;
+    if (found?.credential) {
+      return found;
     }
-    const found = place && (await askHelper(place, side, signal));
-    const problem = found?.credential ? undefined : findProblem(config, reference);
-    return { ...(found ?? { credential: undefined }), ...(problem !== undefined && { problem }) };
+    // What a helper has nothing for may be written there all the same: the kubelet reads nothing else.
+    const written = findWritten(config, reference);
+    const problem = written ? undefined : (findProblem(config, reference) ?? found?.problem);
+    return { credential: written, ...(problem !== undefined && { problem }) };
   };
 }
 

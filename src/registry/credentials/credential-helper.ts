@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { RegistryError, UsageError, type RegistrySide } from '../../errors.ts';
+import { RegistryError, type RegistrySide } from '../../errors.ts';
 import type { Credential } from './credentials.ts';
 import { hideSecrets, toPlainText } from '../../plain-text.ts';
 import { runProgram, type ProgramResult } from '../programs/run-program.ts';
@@ -27,24 +27,27 @@ export type HelperAnswer =
   | { readonly is: 'credential'; readonly credential: Credential }
   /** So some say of every failure, too: that of Amazon does. */
   | { readonly is: 'nothing'; readonly problem: string }
-  | { readonly is: 'no such program'; readonly problem: string };
+  | { readonly is: 'no program'; readonly problem: string };
 
 /**
  * Asks a Docker credential helper (`docker-credential-<helper> get`, registry on stdin, JSON on stdout) for the
  * credential of a registry.
  *
- * @throws {UsageError} when it can be no program, or one that cannot be started.
  * @throws {RegistryError} when it fails: most helpers talk to a cloud's token service, which can be down for a while.
  */
 export async function fetchHelperAnswer(call: HelperCall): Promise<HelperAnswer> {
   const program = `docker-credential-${call.helper}`;
   if (!/^[\w.-]+$/.test(call.helper)) {
-    throw new UsageError('config.json names a credential helper that cannot be the name of a program');
+    const problem =
+      'config.json names a credential helper that cannot be the name of a program: write what follows docker-credential-';
+    return { is: 'no program', problem };
   }
   const result = await start(program, call);
-  if (result === undefined) {
-    const problem = `credential helper ${program}, named in config.json, is not there: put it into the image, in a folder of PATH, or write the credential into config.json`;
-    return { is: 'no such program', problem };
+  if (typeof result === 'string') {
+    return {
+      is: 'no program',
+      problem: `credential helper ${program}, named in config.json, ${result}, or write the credential into config.json`,
+    };
   }
   if (result.stopped === 'abort') {
     call.signal.throwIfAborted();
@@ -59,8 +62,8 @@ export async function fetchHelperAnswer(call: HelperCall): Promise<HelperAnswer>
   return readAnswer(program, call, result.stdout);
 }
 
-/** Undefined when there is no such program. */
-async function start(program: string, call: HelperCall): Promise<ProgramResult | undefined> {
+/** Why it cannot be run: a clause. */
+async function start(program: string, call: HelperCall): Promise<ProgramResult | string> {
   try {
     return await runProgram({
       program,
@@ -73,13 +76,9 @@ async function start(program: string, call: HelperCall): Promise<ProgramResult |
   } catch (error) {
     call.signal.throwIfAborted();
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
-    if (code === 'ENOENT') {
-      return undefined;
-    }
-    throw new UsageError(
-      `credential helper ${program}, named in config.json for ${call.server}, cannot be started (${code}): ` +
-        'make it a program that may be executed, or write the credential into config.json',
-    );
+    return code === 'ENOENT'
+      ? 'is not there: put it into the image, in a folder of PATH'
+      : `cannot be started (${code}): make it a program that may be executed`;
   }
 }
 

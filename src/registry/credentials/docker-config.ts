@@ -37,6 +37,7 @@ const ENTRY = z.object({
   registrytoken: z.string().nullish(),
 });
 type Entry = z.infer<typeof ENTRY>;
+const FIELDS: readonly string[] = Object.keys(ENTRY.shape);
 
 /** Some editors put one in front of a file, and JSON has none. */
 const BYTE_ORDER_MARK = /^\uFEFF/;
@@ -52,9 +53,15 @@ export function parseDockerConfig(text: string): DockerConfig {
   if (!parsed.success) {
     throw new Error('it is not of the form {"auths": {"<registry>": {"auth": "<base64 of user:password>"}}}');
   }
-  const file = parsed.data;
+  const file = foldNames(parsed.data, SECTIONS);
   const unusable: UnusableEntry[] = [];
   const isOld = isOldForm(file);
+  if (!isOld && Object.entries(file).some(([name, value]) => !isSection(name) && isLogin(value))) {
+    unusable.push({
+      key: undefined,
+      problem: 'config.json has a login beside its sections: move it into "auths"',
+    });
+  }
   const auths = isOld ? file : openSection(file, 'auths', unusable);
   const credentials = new Map<string, Credential>();
   for (const [index, [key, value]] of Object.entries(auths).entries()) {
@@ -80,14 +87,29 @@ function parseJson(text: string): unknown {
 
 type File = z.infer<typeof OBJECT>;
 
+const SECTIONS = ['auths', 'credHelpers', 'credsStore'] as const;
+
+function isSection(name: string): boolean {
+  return SECTIONS.some((section) => section === name);
+}
+
+/** With these names as they are usually written: programs in Go, the kubelet among them, read them in whatever case. */
+function foldNames(object: File, names: readonly string[]): File {
+  const usual = new Map(names.map((name) => [name.toLowerCase(), name]));
+  return Object.fromEntries(
+    Object.entries(object).map(([name, value]) => [usual.get(name.toLowerCase()) ?? name, value]),
+  );
+}
+
+/** Usable or not. */
+function isLogin(value: unknown): boolean {
+  const fields = OBJECT.safeParse(value).data;
+  return fields !== undefined && Object.keys(foldNames(fields, FIELDS)).some((name) => FIELDS.includes(name));
+}
+
 /** No section that the newer form has, and something that looks like a login. */
 function isOldForm(file: File): boolean {
-  const isNew = ['auths', 'credHelpers', 'credsStore'].some((name) => Object.hasOwn(file, name));
-  const isLogin = (value: unknown): boolean => {
-    const { auth, username, identitytoken } = ENTRY.safeParse(value).data ?? {};
-    return Boolean(auth ?? username ?? identitytoken);
-  };
-  return !isNew && Object.values(file).some(isLogin);
+  return !Object.keys(file).some(isSection) && Object.values(file).some(isLogin);
 }
 
 function openSection(file: File, name: 'auths' | 'credHelpers', unusable: UnusableEntry[]): File {
@@ -100,7 +122,8 @@ function openSection(file: File, name: 'auths' | 'credHelpers', unusable: Unusab
 
 /** A credential; what is wrong with the entry; or undefined for an empty one, with which `docker login` refers to a store. */
 function readEntry(value: unknown): Credential | string | undefined {
-  const parsed = ENTRY.safeParse(value);
+  const fields = OBJECT.safeParse(value).data;
+  const parsed = ENTRY.safeParse(fields && foldNames(fields, FIELDS));
   return parsed.success ? readLogin(parsed.data) : 'is not of the form {"auth": "<base64 of user:password>"}';
 }
 

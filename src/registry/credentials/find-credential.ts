@@ -30,11 +30,19 @@ export function findCredential(
   if (helper) {
     return { kind: 'helper', helper, server };
   }
-  const credential = findBest(config.credentials, reference);
+  const credential = findWritten(config, reference);
   if (credential) {
     return { kind: 'here', credential };
   }
   return config.store === undefined ? undefined : { kind: 'helper', helper: config.store, server };
+}
+
+/** The credential that the file itself has. */
+export function findWritten(
+  { credentials }: DockerConfig,
+  reference: Pick<Reference, 'host' | 'repository'>,
+): Credential | undefined {
+  return findBest(credentials, reference);
 }
 
 /** Why nothing in the file is for a reference although something is meant to be; undefined when nothing is. */

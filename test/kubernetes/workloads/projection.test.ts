@@ -69,6 +69,13 @@ describe('a workload', () => {
     expect(projectWorkload('Deployment', { metadata, status })).not.toHaveProperty('newestTemplate');
   });
 
+  it('is a Deployment that keeps no revisions', () => {
+    const project = (spec: object) => projectWorkload('Deployment', { metadata: METADATA, spec });
+    expect(project({ revisionHistoryLimit: 0 })?.keepsNoRevisions).toBe(true);
+    expect(project({ revisionHistoryLimit: 1 })).not.toHaveProperty('keepsNoRevisions');
+    expect(project({})).not.toHaveProperty('keepsNoRevisions');
+  });
+
   it.each([
     ['Deployment', { conditions: [{ type: 'Progressing', reason: 'NewReplicaSetAvailable' }] }, true],
     ['Deployment', { conditions: [{ type: 'Progressing', reason: 'ReplicaSetUpdated' }] }, false],

@@ -75,7 +75,7 @@ describe('the record of a workload that somebody has replaced as a whole', () =>
   /** What is known of it, after it was seen as it was before. */
   function recall(workload: Workload, before: Workload = swapped): SwapRecord {
     const memories = new WorkloadMemories(() => 0);
-    noteRecord(memories.of(before), before.kind, before.annotations);
+    noteRecord(memories.of(before), before, before.annotations);
     return knowWorkload(workload, memories.of(workload)).record;
   }
 
@@ -86,6 +86,14 @@ describe('the record of a workload that somebody has replaced as a whole', () =>
       is: 'to be swapped again',
       reverts: { count: 1 },
     });
+  });
+
+  it('is remembered of a Deployment only when it keeps no revisions: these would tell', () => {
+    const kind = 'Deployment';
+    const before = aWorkload({ kind, slots: [aSlot(COPY)], annotations: annotationsOf(RECORD) });
+    const after = { ...replaced, kind } as const;
+    expect(recall(after, before).originals.size).toBe(0);
+    expect(recall(after, { ...before, keepsNoRevisions: true })).toEqual(RECORD);
   });
 
   it('leads to a hold with the fourth within an hour, which is remembered as well', () => {
@@ -109,9 +117,8 @@ describe('the record of a workload that somebody has replaced as a whole', () =>
       { ...replaced, imageOwners: [{ manager: FIELD_MANAGER, isApply: false }] },
     ],
     ['it is another workload of that name', { ...replaced, uid: 'uid-2' }],
-    ['it is a Deployment, whose revisions keep it', { ...replaced, kind: 'Deployment' as const }],
   ])('counts for nothing when %s', (_, workload) => {
-    expect(recall(workload, { ...swapped, kind: workload.kind }).swappedAtMs).toBe(0);
+    expect(recall(workload).swappedAtMs).toBe(0);
   });
 
   it('is not remembered beyond measure', { tags: 'attack-annotation' }, () => {

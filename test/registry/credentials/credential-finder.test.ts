@@ -200,17 +200,27 @@ describe('a credential helper', () => {
     },
   );
 
-  it('that may not be executed is a mistake of the user', async () => {
+  it('that may not be executed leaves the registry to be asked anonymously as well', async () => {
     await writeFile(join(folder, 'docker-credential-cloud'), '', { mode: 0o600 });
-    const found = createFinder()();
-    await expect(found).rejects.toThrow(UsageError);
-    await expect(found).rejects.toThrow(
-      'docker-credential-cloud, named in config.json for b.io, cannot be started',
+    const problem = expect.stringMatching(
+      /docker-credential-cloud, named in config.json, cannot be started \(EACCES\)/,
     );
+    expect(await createFullFinder()()).toEqual({ credential: undefined, problem });
   });
 
-  it('cannot be a path', async () => {
-    await writeConfig({ credHelpers: { 'b.io': 'x/../../bin/sh' } });
-    await expect(createFinder()()).rejects.toThrow(UsageError);
+  it.each(['x/../../bin/sh', 'osx keychain', 'desktop '])('cannot be called %j', async (credsStore) => {
+    await writeConfig({ credsStore });
+    const problem = expect.stringContaining('cannot be the name of a program');
+    expect(await createFullFinder()()).toEqual({ credential: undefined, problem });
+  });
+
+  it.each([
+    ['is not there', []],
+    ['has nothing', ['echo "credentials not found in native keychain"; exit 1']],
+  ])('that %s leaves what the file itself has, which the kubelet reads', async (_, script) => {
+    const auth = Buffer.from('me:pass').toString('base64');
+    await writeConfig({ credHelpers: { 'b.io': 'cloud' }, auths: { 'b.io': { auth } } });
+    await (script.length > 0 && writeHelper(script));
+    expect(await createFinder()()).toEqual({ kind: 'password', username: 'me', password: 'pass' });
   });
 });

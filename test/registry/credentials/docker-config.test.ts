@@ -113,6 +113,21 @@ describe('a file', () => {
     ]);
   });
 
+  it('may have its names in any case, as programs in Go write and read them', () => {
+    expect(findIn({ Auths: { 'b.io': { Auth: GOOD.auth } } }, 'b.io/x')).toEqual(ME);
+    expect(findIn({ 'b.io': { Username: 'me', Password: 'pass' } }, 'b.io/x')).toEqual(ME);
+  });
+
+  it.each([
+    [
+      { 'b.io': { auth: 5 } },
+      'entry 1 of config.json is not of the form {"auth": "<base64 of user:password>"}',
+    ],
+    [{ 'b.io': GOOD, credHelpers: {} }, 'config.json has a login beside its sections: move it into "auths"'],
+  ])('that looks like one with credentials is never read as one without: %j', (file, problem) => {
+    expect(parseDockerConfig(JSON.stringify(file)).unusable).toMatchObject([{ problem }]);
+  });
+
   it('may have nothing about credentials', () => {
     const other = JSON.stringify({
       psFormat: 'table',
