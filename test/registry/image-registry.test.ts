@@ -358,6 +358,21 @@ describe('an image', () => {
     await expect(asking).rejects.toMatchObject({ side: 'backup' });
   });
 
+  it.each([
+    ['whose entry cannot be used', { auths: { HOST: { auth: 'Og==' } } }],
+    ['whose helper is not there', { credHelpers: { HOST: 'nowhere' } }],
+  ])(
+    'of a registry %s is private when not everybody may read it: the login may be there for the copy',
+    { tags: 'attack-registry' },
+    async (_, config) => {
+      const { host } = await startHalfPrivateRegistry();
+      await writeFile(join(configFolder, 'config.json'), JSON.stringify(config).replaceAll('HOST', host));
+      const isPrivate = (name: string) =>
+        createRegistry().isPrivate(parseReference(`${host}/${name}:1`), 'source', signal);
+      expect(await Promise.all([isPrivate('team/app'), isPrivate('public/app')])).toEqual([true, false]);
+    },
+  );
+
   it('is not private when there are no credentials, and nobody is asked', async () => {
     const other = await startRegistry(() => FOUND);
     expect(

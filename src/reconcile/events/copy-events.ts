@@ -96,7 +96,7 @@ export const COPY_EVENTS = {
       'is backed up.',
     remedy:
       'The note names the registry error: let the credentials list the tags of the repository, or push the signature again. It is ' +
-      'tried again by itself; without COPY_REFERRERS nobody asks for them.',
+      'tried again with every re-check until the controller restarts; without COPY_REFERRERS nobody asks for them.',
   },
   SourceGone: {
     type: 'Normal',

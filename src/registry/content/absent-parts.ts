@@ -29,9 +29,10 @@ export function createAbsenceFinder(deps: AbsenceDeps): FindAbsentParts {
     const { wanted } = await walkParts(deps, { image, top, platforms });
     const checkTime = startTimer(deps.clock, image);
     const absent = new Set<string>();
-    for (const digest of new Set(wanted.map((entry) => entry.digest))) {
+    const sizes = new Map(wanted.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+    for (const [digest, sizeBytes] of sizes) {
       checkTime();
-      if ((await deps.manifests.fetchDigest(toPart(image, digest))) === undefined) {
+      if ((await deps.manifests.fetchDigest(toPart(image, digest, sizeBytes))) === undefined) {
         absent.add(digest);
       }
     }

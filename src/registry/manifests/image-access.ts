@@ -14,12 +14,12 @@ export interface ImageAccess {
   readonly signal: AbortSignal;
   /** Asked as somebody else than copies are made as: what is left for that one is not what is left for us. */
   readonly isProbe?: boolean;
+  /** As large as its index says it is: what has more cannot be it, and is not read. */
+  readonly mostBytes?: number;
 }
 
 export type PinnedAccess = ImageAccess & {
   readonly reference: { readonly digest: string };
-  /** As large as its index says it is: what has more cannot be it, and is not read. */
-  readonly mostBytes?: number;
 };
 
 /** What a registry says of a manifest. Only the digest has been compared with anything. */

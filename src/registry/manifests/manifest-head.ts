@@ -40,7 +40,9 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     if (image.side === 'source' && !image.isProbe) {
       onDownload?.(request.url.host, request.access.doing);
     }
-    const whole = await deps.fetchBody(request, image);
+    const { mostBytes } = image;
+    const bounded = { ...request, ...(mostBytes !== undefined && { mostBytes }) };
+    const whole = await deps.fetchBody(bounded, image);
     return (
       whole && {
         digest: checkDigest(hashManifest(whole, image, request), image, request),

@@ -498,6 +498,41 @@ describe('what a registry lacks of an image', () => {
     });
   });
 
+  it.each([
+    ['v7', 'v6'],
+    ['v6', 'v7'],
+  ])(
+    'leaves no variant of its architecture sure to do: without arm/%s, arm/%s is not named',
+    async (lost, held) => {
+      const arm = (variant: string): object => ({ platform: { os: 'linux', architecture: 'arm', variant } });
+      const image = anIndex([
+        entryOf(ONE, { platform: AMD64 }),
+        entryOf(TWO, arm(held)),
+        entryOf(HUNDREDS[0] as Stored, arm(lost)),
+      ]);
+      expect(await findAbsentParts([image, ONE, TWO], image)).toMatchObject({ platforms: ['linux/amd64'] });
+    },
+  );
+
+  it(
+    'is read no further than its index says, where HEAD says too little',
+    { tags: 'attack-size' },
+    async () => {
+      const large = store(
+        ociManifest,
+        JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, padding: ' '.repeat(4_000_000) }),
+      );
+      const image = anIndex([entryOf(large, { platform: AMD64 })]);
+      const server = await startHolding([image, large], ({ status, headers = {}, body = '' }) => ({
+        status,
+        headers: { 'content-type': String(headers['content-type']) },
+        body,
+      }));
+      const found = createRegistry().findAbsentParts(pin(server, image), 'source', signal);
+      await expect(found).rejects.toThrow(/more than 7 bytes|larger/);
+    },
+  );
+
   it('is found at any depth', async () => {
     const nested = anIndex([entryOf(top)]);
     expect(await findAbsentParts([nested, top, ONE], nested)).toMatchObject({ platforms: ['linux/amd64'] });
