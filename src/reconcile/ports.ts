@@ -37,14 +37,14 @@ export interface ImageRegistry {
     signal: AbortSignal,
   ): Promise<string | undefined>;
   /**
-   * What a registry does not have of an index that it has; undefined when it has everything, or no such index. A HEAD for each
+   * What a registry does not have of an index that it has, of the parts for these platforms; undefined when it has everything, or no such index. A HEAD for each
    * part.
    *
    * @throws {RegistryError}
    */
   findAbsentParts(
     image: Reference & { readonly digest: string },
-    side: RegistrySide,
+    where: { readonly side: RegistrySide; readonly platforms: Platforms },
     signal: AbortSignal,
   ): Promise<AbsentParts | undefined>;
   /**

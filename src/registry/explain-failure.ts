@@ -51,7 +51,9 @@ async function findCause(
   const image = { ...source, reference: { ...source.reference, digest } };
   const { manifest, said, reason } = error;
   const cause = await context.findRefusalCause({ image, platforms: job.platforms ?? 'all', manifest });
-  if (cause === undefined || (cause === 'docker-media-types' && reason !== 'Unsupported')) {
+  // Another algorithm than that of its digest is reason enough.
+  const isOfTypes = reason === 'Unsupported' && digest.startsWith('sha256:');
+  if (cause === undefined || (cause === 'docker-media-types' && !isOfTypes)) {
     return undefined;
   }
   return new RegistryError(`${said}. ${WORDS[cause]}`, { reason: 'Unsupported', side: 'backup' });

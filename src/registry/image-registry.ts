@@ -116,8 +116,8 @@ export function createImageRegistry(options: ImageRegistryOptions): BackupImageR
       askPinned(context, { reference, side: 'backup', signal }, (image) =>
         content.finder.findMissingPart(image, platforms),
       ),
-    findAbsentParts: (reference, side, signal) =>
-      askPinned(context, { reference, side, signal }, (image) => content.findAbsentParts(image, 'all')),
+    findAbsentParts: (reference, { side, platforms }, signal) =>
+      askPinned(context, { reference, side, signal }, (image) => content.findAbsentParts(image, platforms)),
     listParts: (reference, side, signal) =>
       askPinned(context, { reference, side, signal }, (image) => content.finder.listParts(image)),
     tag: (reference, movingTag, signal) => tag(context, { reference, side: 'backup', signal }, movingTag),
@@ -212,7 +212,8 @@ async function isPrivate(context: RegistryContext, lookup: ManifestLookup): Prom
       );
     } catch (error) {
       // Who is limited without credentials is why there are some: that is no reason to leave the registry alone.
-      if (error instanceof RegistryError && ['Unauthorized', 'RateLimited'].includes(error.reason)) {
+      const { reason } = error instanceof RegistryError ? error : {};
+      if (reason === 'Unauthorized' || (reason === 'RateLimited' && known.credential)) {
         return true;
       }
       throw error;

@@ -373,6 +373,13 @@ describe('an image', () => {
     },
   );
 
+  it('is not private because a registry has had enough of those without a login, where ours is none', async () => {
+    const busy = await startRegistry(() => ({ status: 429, headers: { 'retry-after': '60' } }));
+    await writeFile(join(configFolder, 'config.json'), JSON.stringify({ credsStore: 'desktop' }));
+    const asking = createRegistry().isPrivate(parseReference(`${busy.host}/team/app:1`), 'source', signal);
+    await expect(asking).rejects.toMatchObject({ reason: 'RateLimited', side: 'source' });
+  });
+
   it('is not private when there are no credentials, and nobody is asked', async () => {
     const other = await startRegistry(() => FOUND);
     expect(

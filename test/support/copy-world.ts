@@ -21,14 +21,14 @@ export interface CopyWorld {
   readonly outcomes: readonly string[];
   readonly logged: readonly object[];
   /** One pass, as the workload wants it now; an hour goes by until the next. */
-  readonly reconcile: (request: CopyRequest) => Promise<{ requeueAfterMs?: number }>;
+  readonly reconcile: (request: CopyRequest, workload?: string) => Promise<{ requeueAfterMs?: number }>;
   /** What the owner of a workload is told that was swapped to it after the first pass, each as `reason: note`. */
   readonly tell: (request: CopyRequest) => readonly string[];
   /** The source does not have the image any more, under no name. */
   readonly loseSource: () => void;
 }
 
-export function startCopyWorld(): CopyWorld {
+export function startCopyWorld(data: Readonly<Record<string, string>> = {}): CopyWorld {
   const registry = new MemoryRegistry({});
   registry.put(parseReference('nginx:1.27'), DIGEST);
   const copies = new CopyStore({ onWanted: () => undefined, onSettled: () => undefined });
@@ -38,7 +38,7 @@ export function startCopyWorld(): CopyWorld {
   const reconcileCopy = createCopyReconciler({
     copies,
     registry,
-    settings: () => someSettings({}),
+    settings: () => someSettings(data),
     log: pino({}, { write: (line) => void logged.push(JSON.parse(line) as object) }),
     nowMs: () => nowMs,
     random: () => 0.5,
@@ -49,8 +49,8 @@ export function startCopyWorld(): CopyWorld {
     copies,
     outcomes,
     logged,
-    async reconcile(request) {
-      copies.want('Deployment/shop/web', [request]);
+    async reconcile(request, workload = 'Deployment/shop/web') {
+      copies.want(workload, [request]);
       try {
         return await reconcileCopy(copyKey(request), new AbortController().signal);
       } finally {

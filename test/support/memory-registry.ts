@@ -33,6 +33,8 @@ export class MemoryRegistry implements ImageRegistry {
   readonly missingParts = new Map<string, string>();
   /** What no registry has of an image, by the digest of the whole: a copy is made of what there is, if that is asked for. */
   readonly absentParts = new Map<string, AbsentParts>();
+  /** What the backup has lost of an image since, in place of that. */
+  readonly absentInBackup = new Map<string, AbsentParts>();
   /** What an image consists of, by its digest; nothing that anybody has named, for all others. */
   readonly parts = new Map<string, ImageParts>();
   /** The last copy that was ordered. */
@@ -84,11 +86,11 @@ export class MemoryRegistry implements ImageRegistry {
 
   async findAbsentParts(
     image: Reference & { readonly digest: string },
-    side: 'source' | 'backup',
+    { side }: { readonly side: 'source' | 'backup' },
   ): Promise<AbsentParts | undefined> {
-    return (await this.fetchDigest(image, side)) === undefined
-      ? undefined
-      : this.absentParts.get(image.digest);
+    const isThere = (await this.fetchDigest(image, side)) !== undefined;
+    const ofBackup = side === 'backup' ? this.absentInBackup.get(image.digest) : undefined;
+    return isThere ? (ofBackup ?? this.absentParts.get(image.digest)) : undefined;
   }
 
   async listParts(

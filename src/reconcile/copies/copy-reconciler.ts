@@ -1,7 +1,7 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
 import { findUnlike } from './compare-digests.ts';
-import type { CopyRequest, CopyState, FailedCopy, SourceChange, VerifiedCopy } from './copy-state.ts';
+import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import { type EnsuredCopy, type LookDepth, ensureCopy } from './ensure-copy.ts';
@@ -10,9 +10,7 @@ import { type MadeCopy, toMadeFields } from './make-copy.ts';
 import { checkUnexplained } from './unexplained.ts';
 import { correctPlainTag } from './plain-tag.ts';
 import { type RescueJob, findRescueCopy } from './rescue-copy.ts';
-
-/** A failure that waits for somebody to change something is looked at again at this pace all the same. */
-const SECOND_LOOK_MS = 3_600_000;
+import { settleFailure } from './settle-failure.ts';
 
 export interface CopyReconcilerDeps extends EnsureCopyDeps {
   readonly copies: CopyStore;
@@ -89,8 +87,11 @@ function toCopiedFields(
     };
     return { copiedAtMs: nowMs, ...how };
   }
-  const { copiedAtMs, isCompleted } = before ?? {};
-  return { ...(copiedAtMs !== undefined && { copiedAtMs }), ...(isCompleted && { isCompleted }) };
+  if (before?.copiedAtMs === undefined) {
+    return {};
+  }
+  const { copiedAtMs, isCompleted, isUnseen: wasUnseen } = before;
+  return { copiedAtMs, ...(isCompleted && { isCompleted }), ...(wasUnseen && { isUnseen: wasUnseen }) };
 }
 
 function toIdentityFields({ unlike, isOnePlatform }: IdentifiedImage): Partial<VerifiedCopy> {
@@ -184,74 +185,6 @@ function planRecheckMs({ settings, random }: CopyReconcilerDeps, finding: Findin
   const { RECHECK_INTERVAL, REQUEUE_AFTER } = settings();
   const recheckMs = RECHECK_INTERVAL * (0.5 + random() / 2);
   return finding.isBehind ? Math.min(REQUEUE_AFTER, recheckMs) : recheckMs;
-}
-
-/** When to look again at a failure that no back-off should hurry; undefined: back off. */
-function planSecondLookMs(error: RegistryError, nowMs: number): number | undefined {
-  if (error.retryAtMs !== undefined) {
-    return Math.max(1000, error.retryAtMs - nowMs);
-  }
-  return error.retryable ? undefined : SECOND_LOOK_MS;
-}
-
-/** A registry that gives no answer is not asked by everybody: that is no news, and what was told before says more. */
-function wasNotAsked({ reason, retryAtMs }: RegistryError): boolean {
-  return reason === 'Timeout' && retryAtMs !== undefined;
-}
-
-interface Failure {
-  readonly request: CopyRequest;
-  readonly error: RegistryError;
-  /** The backup has said that it does not have the copy. */
-  readonly isMissing: boolean;
-}
-
-/** @throws {RegistryError} when the queue is to back off. */
-function settleFailure(deps: CopyReconcilerDeps, failure: Failure): { requeueAfterMs: number } {
-  const { request, error, isMissing } = failure;
-  const before = deps.copies.findLast(request);
-  const requeueAfterMs = planSecondLookMs(error, deps.nowMs());
-  if (before?.phase === 'failed' && requeueAfterMs !== undefined && wasNotAsked(error)) {
-    return { requeueAfterMs };
-  }
-  const proven = isMissing ? undefined : findProof(deps.copies.get(request));
-  if (!proven) {
-    settleFailed(deps, failure, before);
-  }
-  if (requeueAfterMs === undefined) {
-    throw error;
-  }
-  const facts = { source: formatReference(request.source), err: error, requeueAfterMs };
-  if (proven) {
-    deps.copies.noteUnchecked(request, `${error.reason}: ${error.message}`);
-    deps.log.warn({ ...facts, ...proven }, 'copy not checked');
-  } else {
-    deps.log.warn(facts, 'image not copied');
-  }
-  return { requeueAfterMs };
-}
-
-/**
- * For the log. What was proven stays so until the backup itself says that it is not there; a copy whose pods report by now what it
- * was not compared with is not proven, and must not wait for ever for a look that fails.
- */
-function findProof(known: CopyState | undefined): { copy: string; provenAt?: string } | undefined {
-  if (known?.phase !== 'verified') {
-    return undefined;
-  }
-  const { image: copy, provenAtMs } = known;
-  return { copy, ...(provenAtMs !== undefined && { provenAt: new Date(provenAtMs).toISOString() }) };
-}
-
-function settleFailed(
-  deps: CopyReconcilerDeps,
-  { request, error: { reason, side, message, retryable }, isMissing }: Failure,
-  before: CopyState | undefined,
-): void {
-  const sinceMs = before?.phase === 'failed' ? before.sinceMs : deps.nowMs();
-  deps.onCopied('failed', 0);
-  const failed: FailedCopy = { phase: 'failed', reason, side, message, isFinal: !retryable, sinceMs };
-  deps.copies.settle(request, { ...failed, ...(isMissing && { isMissing }) });
 }
 
 async function look(deps: CopyReconcilerDeps, job: RescueJob, signal: AbortSignal): Promise<Finding> {

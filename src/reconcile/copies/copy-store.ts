@@ -3,7 +3,7 @@ import { formatReference } from '../../images/reference.ts';
 import type { RegistryError } from '../../errors.ts';
 import { parseWorkloadKey } from '../../workloads/kinds.ts';
 import type { CopyShare } from '../ports.ts';
-import type { CopyRequest, CopyState } from './copy-state.ts';
+import type { CopyRequest, CopyState, FailedCopy } from './copy-state.ts';
 import { covers, mergeRequests } from './merge-requests.ts';
 
 interface Entry {
@@ -13,6 +13,8 @@ interface Entry {
   state: CopyState;
   /** What was asked when that came out: pods may have reported more since. */
   settledFor: CopyRequest | undefined;
+  /** Why it could not be looked at with what pods have reported since. */
+  openFailure?: FailedCopy | undefined;
   readonly workloadKeys: Set<string>;
   readonly namespaces: Counts;
 }
@@ -38,6 +40,10 @@ function namePurpose({ isProven, isRescue, isUnexplained }: CopyRequest): readon
     return ['unexplained'];
   }
   return isRescue ? [isProven ? 'shown, to the rescue' : 'to the rescue'] : [];
+}
+
+function wasUnchecked(state: CopyState): boolean {
+  return state.phase === 'verified' && state.checkProblem !== undefined;
 }
 
 function isSameOutcome(a: CopyState, b: CopyState): boolean {
@@ -80,7 +86,7 @@ export class CopyStore {
   get(request: CopyRequest): CopyState | undefined {
     const entry = this.#entries.get(copyKey(request));
     const isOpen = entry?.state.phase === 'verified' && !covers(entry.settledFor, request);
-    return isOpen ? { phase: 'pending' } : entry?.state;
+    return isOpen ? (entry.openFailure ?? { phase: 'pending' }) : entry?.state;
   }
 
   /** What was found the last time, whatever pods report since. */
@@ -104,8 +110,11 @@ export class CopyStore {
     };
   }
 
+  /** Those that somebody may have done something about. */
   listFailed(): readonly string[] {
-    return [...this.#entries].filter(([, { state }]) => state.phase === 'failed').map(([key]) => key);
+    const isFailed = ({ state, openFailure }: Entry): boolean =>
+      state.phase === 'failed' || openFailure !== undefined || wasUnchecked(state);
+    return [...this.#entries].filter(([, entry]) => isFailed(entry)).map(([key]) => key);
   }
 
   /** Number of copies in each phase; what is there and no record explains is proven for nobody. */
@@ -157,6 +166,7 @@ export class CopyStore {
       return;
     }
     const isSame = entry.settledFor === request && isSameOutcome(entry.state, state);
+    entry.openFailure = undefined;
     entry.settledFor = request;
     entry.state = state;
     if (isSame) {
@@ -169,6 +179,17 @@ export class CopyStore {
   recheck(request: CopyRequest): void {
     if (this.#entries.has(copyKey(request))) {
       this.#onWanted(copyKey(request));
+    }
+  }
+
+  /** A look at a verified copy has failed: nothing is known for those whose pods report what it was not compared with. */
+  failOpen(request: CopyRequest, failure: FailedCopy): void {
+    const entry = this.#entries.get(copyKey(request));
+    const { openFailure } = entry ?? {};
+    const sinceMs = openFailure?.sinceMs ?? failure.sinceMs;
+    if (entry && !(openFailure && isSameOutcome(openFailure, { ...failure, sinceMs }))) {
+      entry.openFailure = { ...failure, sinceMs };
+      this.#tell(entry);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type AbsentParts, RegistryError } from '../../errors.ts';
+import { RegistryError } from '../../errors.ts';
 import { formatReference, parseReference, withDigest } from '../../images/reference.ts';
 import { askBackup } from './backup-look.ts';
 import { type CopyPlan, type EnsureCopyDeps, isSameName, planCopy } from './copy-plan.ts';
@@ -140,22 +140,17 @@ function createTwinError({ names, digest }: CopyPlan): RegistryError {
   return new RegistryError(message, { reason: 'Unsupported', side: 'backup' });
 }
 
-/** The source has by now what it lacked when the copy was made. One that cannot be asked says nothing new. */
+/** The source has by now what it lacked when the copy was made. */
 async function isCompleteNow(
   { registry }: EnsureCopyDeps,
-  { request, digest }: FindCopyJob,
+  { request, digest, platforms }: CopyPlan,
   signal: AbortSignal,
 ): Promise<boolean> {
   const image = withDigest(request.source, digest);
-  try {
-    const isThere = (await registry.fetchDigest(image, 'source', signal)) === digest;
-    return isThere && (await registry.findAbsentParts(image, 'source', signal)) === undefined;
-  } catch (error) {
-    if (error instanceof RegistryError && !signal.aborted) {
-      return false;
-    }
-    throw error;
-  }
+  const isThere = (await registry.fetchDigest(image, 'source', signal)) === digest;
+  return (
+    isThere && (await registry.findAbsentParts(image, { side: 'source', platforms }, signal)) === undefined
+  );
 }
 
 async function confirm(
@@ -163,11 +158,11 @@ async function confirm(
   { plan, before = {} }: { readonly plan: CopyPlan; readonly before: MadeCopy | undefined },
   signal: AbortSignal,
 ): Promise<Made> {
-  const { referrersProblem: problem } = before;
+  const { absent, referrersProblem: problem } = before;
   deps.log.debug({ source: formatReference(plan.request.source), copy: plan.names.image }, 'copy found');
   deps.onCopied('found', 0);
   const referrers = problem === undefined ? {} : await addReferrers(deps, { plan, problem }, signal);
-  return { made: 'before', ...referrers };
+  return { made: 'before', ...(absent && { absent }), ...referrers };
 }
 
 type Made = Omit<EnsuredCopy, keyof Copy>;
@@ -212,29 +207,68 @@ async function make(
   }
 }
 
-/** What of the copy was missed on purpose: nothing when the source has it by now. */
-interface KnownGaps {
-  readonly absent?: AbsentParts | undefined;
-  /** The source has by now what it lacked when the copy was made. */
-  readonly areFilled: boolean;
+interface PlannedJob {
+  readonly job: EnsureCopyJob;
+  readonly plan: CopyPlan;
 }
 
-async function findGaps(
+async function ensurePlanned(
   deps: EnsureCopyDeps,
-  { request, digest, before }: EnsureCopyJob,
+  { job: { depth = 'tag', isOfTag, before, onMissing }, plan }: PlannedJob,
   signal: AbortSignal,
-): Promise<KnownGaps> {
-  if (!before?.absent) {
-    return { areFilled: false };
+): Promise<Made | undefined> {
+  const found = await lookUp(deps, { plan, depth }, signal);
+  if (found.is !== 'all' && found.is !== 'unseen') {
+    onMissing();
   }
-  const areFilled = await isCompleteNow(deps, { request, digest }, signal);
-  return areFilled ? { areFilled } : { areFilled, absent: before.absent };
-}
-
-/** @throws {RegistryError} when the backup has another image in its place. */
-function checkPlace(plan: CopyPlan, found: Found): asserts found is Exclude<Found, { is: 'another' }> {
   if (found.is === 'another') {
     throw createTwinError(plan);
+  }
+  const outcome =
+    found.is === 'all'
+      ? await confirm(deps, { plan, before }, signal)
+      : await make(deps, { plan, found: found.is, isOfTag }, signal);
+  if (!outcome) {
+    return missOutcome(found, before);
+  }
+  if (depth === 'image') {
+    await checkImage(deps, { plan, onMissing }, signal);
+  }
+  return outcome;
+}
+
+async function makeWhole(
+  deps: EnsureCopyDeps,
+  { job: { isOfTag }, plan }: PlannedJob,
+  signal: AbortSignal,
+): Promise<Partial<Made> | undefined> {
+  const found = await lookUp(deps, { plan, depth: 'parts' }, signal);
+  if (found.is === 'all') {
+    return {};
+  }
+  return found.is === 'nothing' || found.is === 'part'
+    ? makeOfSource(deps, { plan, found: found.is, isOfTag }, signal)
+    : undefined;
+}
+
+/** Makes a copy whole whose source lacked a part when it was made. Best effort: what there is stays proven. */
+async function complete(
+  deps: EnsureCopyDeps,
+  { job, made }: { readonly job: EnsureCopyJob; readonly made: Made },
+  signal: AbortSignal,
+): Promise<Made> {
+  const plan = planCopy(deps, job);
+  try {
+    const isToBeMade = await isCompleteNow(deps, plan, signal);
+    const whole = isToBeMade ? await makeWhole(deps, { job, plan }, signal) : undefined;
+    // Nothing of it was lost that the backup had.
+    return whole ? { ...whole, made: 'before' } : made;
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) {
+      deps.log.warn({ copy: plan.names.image, err: error }, 'copy not completed');
+      return made;
+    }
+    throw error;
   }
 }
 
@@ -249,27 +283,13 @@ export async function ensureCopy(
   job: EnsureCopyJob,
   signal: AbortSignal,
 ): Promise<EnsuredCopy | undefined> {
-  const { request, digest, depth = 'tag', isOfTag, before, onMissing } = job;
-  const { absent, areFilled } = await findGaps(deps, job, signal);
+  const { request, digest, before } = job;
   // Of a copy that was made without some platforms, the others are looked for.
-  const plan = planCopy(deps, { request, digest, platforms: absent?.platforms });
-  const found = await lookUp(deps, { plan, depth }, signal);
-  if (['part', 'nothing', 'another'].includes(found.is) && !areFilled) {
-    onMissing();
-  }
-  checkPlace(plan, found);
-  const outcome =
-    found.is === 'all'
-      ? { ...(await confirm(deps, { plan, before }, signal)), ...(absent && { absent }) }
-      : await make(deps, { plan, found: found.is, isOfTag }, signal);
-  if (!outcome) {
-    return missOutcome(found, before);
-  }
-  if (depth === 'image') {
-    await checkImage(deps, { plan, onMissing }, signal);
-  }
-  // Nothing of it was lost that the backup had.
-  return { digest, image: plan.names.image, ...outcome, ...(areFilled && { made: 'before' }) };
+  const plan = planCopy(deps, { request, digest, platforms: before?.absent?.platforms });
+  const made = await ensurePlanned(deps, { job, plan }, signal);
+  const isIncomplete = before?.absent !== undefined && made?.absent !== undefined;
+  const outcome = isIncomplete ? await complete(deps, { job, made }, signal) : made;
+  return outcome && { digest, image: plan.names.image, ...outcome };
 }
 
 /** @throws {RegistryError} for a copy that was seen before, of which the backup does not say that it is gone. */

@@ -1,6 +1,7 @@
 import { type AbsentParts, IncompleteImageError, RegistryError } from '../../errors.ts';
 import { formatReference, type Reference, withDigest } from '../../images/reference.ts';
 import type { CopyProgress } from '../ports.ts';
+import { findInBackup } from './backup-look.ts';
 import { type CopyPlan, type EnsureCopyDeps, planCopy } from './copy-plan.ts';
 import { copyKey } from './copy-store.ts';
 import { setPlainTag } from './plain-tag.ts';
@@ -93,21 +94,29 @@ function noteReferrers(
   return { referrersProblem: problem };
 }
 
+interface IncompleteSource {
+  readonly cause: IncompleteImageError;
+  /** What of the image the backup has. */
+  readonly held: AbsentParts | undefined;
+}
+
 /** What there is of an image, under the name of a copy of some platforms. */
 async function makeOfParts(
   deps: EnsureCopyDeps,
   missing: MissingCopy,
-  { cause, signal }: { readonly cause: IncompleteImageError; readonly signal: AbortSignal },
+  { cause, held, signal }: IncompleteSource & { readonly signal: AbortSignal },
 ): Promise<MadeCopy> {
-  const { plan } = missing;
   const { parts } = cause;
   deps.log.warn(
-    { source: formatReference(plan.request.source), ...parts },
+    { source: formatReference(missing.plan.request.source), ...parts },
     'source lacks a part of the image',
   );
+  const plan = planCopy(deps, { ...missing.plan, platforms: parts.platforms });
   try {
-    const ofParts = { ...missing, plan: planCopy(deps, { ...plan, platforms: parts.platforms }) };
-    return { ...(await makeCopyOf(deps, ofParts, signal)), absent: parts };
+    return {
+      ...(await makeCopyOf(deps, { ...missing, plan, ...(held && { found: 'part' }) }, signal)),
+      absent: parts,
+    };
   } catch (error) {
     if (error instanceof RegistryError && error.side === 'backup' && error.reason === 'Unsupported') {
       const way =
@@ -124,12 +133,18 @@ export async function findOfParts(
   plan: CopyPlan,
   signal: AbortSignal,
 ): Promise<AbsentParts | undefined> {
-  if (plan.platforms !== 'all') {
+  const { immutable } = planCopy(deps, { ...plan, platforms: [] }).names;
+  if ((await registry.fetchDigest(immutable, 'backup', signal)) !== plan.digest) {
     return undefined;
   }
-  const { immutable } = planCopy(deps, { ...plan, platforms: [] }).names;
-  const isThere = (await registry.fetchDigest(immutable, 'backup', signal)) === plan.digest;
-  return isThere ? registry.findAbsentParts(withDigest(immutable, plan.digest), 'backup', signal) : undefined;
+  const where = { side: 'backup', platforms: plan.platforms } as const;
+  const absent = await registry.findAbsentParts(withDigest(immutable, plan.digest), where, signal);
+  return absent && absent.platforms.length > 0 ? absent : undefined;
+}
+
+/** An earlier process has copied all that the source has. */
+function isAllThere({ cause: { parts }, held }: IncompleteSource): boolean {
+  return held !== undefined && parts.platforms.every((platform) => held.platforms.includes(platform));
 }
 
 /**
@@ -145,15 +160,18 @@ export async function makeCopy(
   try {
     return await makeCopyOf(deps, missing, signal);
   } catch (error) {
-    const mayBeThere =
-      error instanceof RegistryError && error.side === 'source' && missing.found === 'nothing';
-    // An earlier process has copied what there was.
-    const absent = mayBeThere && !signal.aborted ? await findOfParts(deps, missing.plan, signal) : undefined;
-    if (absent) {
-      return { absent, made: 'before' };
-    }
+    const isOfSource = error instanceof RegistryError && error.side === 'source' && !signal.aborted;
+    const find = (): Promise<AbsentParts | undefined> => findOfParts(deps, missing.plan, signal);
+    const held = isOfSource ? await findInBackup(find) : undefined;
     if (error instanceof IncompleteImageError && error.parts.platforms.length > 0) {
-      return makeOfParts(deps, missing, { cause: error, signal });
+      const incomplete = { cause: error, held };
+      return isAllThere(incomplete)
+        ? { absent: error.parts, made: 'before' }
+        : makeOfParts(deps, missing, { ...incomplete, signal });
+    }
+    // Where the backup lacks a part of what it had, nobody knows any more what that was.
+    if (held && missing.found === 'nothing') {
+      return { absent: held, made: 'before' };
     }
     throw error;
   }

@@ -1,6 +1,5 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
-import { findInBackup } from './backup-look.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
 import type { FormerCopy } from './copy-state.ts';
 import { type MadeCopy, type MissingCopy, makeCopy } from './make-copy.ts';
@@ -14,7 +13,7 @@ async function mayBeRead(
   return isShown || !(await registry.isPrivate(image, 'source', signal));
 }
 
-/** The plain tag of the former place means it, and none is in the backup yet: rescues and mirrors need one. */
+/** The plain tag of the former place means it, and none is in the backup yet: rescues and mirrors need one. Best effort. */
 async function isLatest(
   { registry }: EnsureCopyDeps,
   { names: { moving }, digest }: MissingCopy['plan'],
@@ -24,11 +23,16 @@ async function isLatest(
   if (!moving || tag === undefined || tag !== moving.tag) {
     return false;
   }
-  const said = await registry.fetchDigest({ host, repository, tag }, 'source', signal);
-  return (
-    said === digest &&
-    (await findInBackup(() => registry.fetchDigest(moving, 'backup', signal))) === undefined
-  );
+  const plain = { host, repository, tag };
+  try {
+    const isOfFormer = (await registry.fetchDigest(plain, 'source', signal)) === digest;
+    return isOfFormer && (await registry.fetchDigest(moving, 'backup', signal)) === undefined;
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /**

@@ -128,10 +128,11 @@ function createNowhereError({ message }: RegistryError): RegistryError {
   return new RegistryError(text, { reason: 'NotFound', side: 'source' });
 }
 
-/** Nobody gives the image out, and the backup does not say whether it has it. */
-function createUnseenError(failure: RegistryError, { reason, message }: RegistryError): RegistryError {
-  const text = `${message}, so that nobody can tell whether it has a copy; its source: ${failure.message}`;
-  return new RegistryError(text, { reason, side: 'backup' });
+/** Nobody gives the image out, and the backup does not say whether it has it. What may pass is tried again soon. */
+function createUnseenError(failure: RegistryError, refusal: RegistryError): RegistryError {
+  const text = `${refusal.message}, so that nobody can tell whether it has a copy; its source: ${failure.message}`;
+  const { reason, side, retryAtMs } = failure.retryable ? failure : refusal;
+  return new RegistryError(text, { reason, side, ...(retryAtMs !== undefined && { retryAtMs }) });
 }
 
 /**

@@ -27,7 +27,7 @@ export function createLookOnlyRegistry(
       const isMade = made.has(pinned(copy, copy.digest));
       return isMade ? undefined : registry.findMissingPart(copy, platforms, signal);
     },
-    findAbsentParts: (image, side, signal) => registry.findAbsentParts(image, side, signal),
+    findAbsentParts: (image, where, signal) => registry.findAbsentParts(image, where, signal),
     listParts: (image, side, signal) => registry.listParts(image, side, signal),
     isPrivate: (reference, side, signal) => registry.isPrivate(reference, side, signal),
     async copy({ source, copy }, signal) {

@@ -33,7 +33,7 @@ export type HelperAnswer =
  * Asks a Docker credential helper (`docker-credential-<helper> get`, registry on stdin, JSON on stdout) for the
  * credential of a registry.
  *
- * @throws {RegistryError} when it fails: most helpers talk to a cloud's token service, which can be down for a while.
+ * @throws {RegistryError} when it fails, or cannot be started now: most helpers talk to a cloud's token service, which can be down for a while.
  */
 export async function fetchHelperAnswer(call: HelperCall): Promise<HelperAnswer> {
   const program = `docker-credential-${call.helper}`;
@@ -62,6 +62,9 @@ export async function fetchHelperAnswer(call: HelperCall): Promise<HelperAnswer>
   return readAnswer(program, call, result.stdout);
 }
 
+/** What there is cannot be run. Of other failures, as when there is no memory, the next try may know nothing. */
+const NO_PROGRAM: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOEXEC', 'ENOTDIR', 'ELOOP']);
+
 /** Why it cannot be run: a clause. */
 async function start(program: string, call: HelperCall): Promise<ProgramResult | string> {
   try {
@@ -76,9 +79,14 @@ async function start(program: string, call: HelperCall): Promise<ProgramResult |
   } catch (error) {
     call.signal.throwIfAborted();
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
-    return code === 'ENOENT'
-      ? 'is not there: put it into the image, in a folder of PATH'
-      : `cannot be started (${code}): make it a program that may be executed`;
+    if (code === 'ENOENT') {
+      return 'is not there: put it into the image, in a folder of PATH';
+    }
+    if (NO_PROGRAM.has(code)) {
+      return `cannot be started (${code}): make it a program that may be executed`;
+    }
+    const message = `credential helper ${program} could not be started (${code})`;
+    throw new RegistryError(message, { reason: 'RegistryUnavailable', side: call.side });
   }
 }
 

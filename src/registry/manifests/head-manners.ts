@@ -12,9 +12,12 @@ export interface HeadManners {
   findWrong(repository: string): number | undefined;
   /** Returns whether this is the first one of the host that day. */
   noteWrong(place: { readonly host: string; readonly repository: string }, status: number): boolean;
-  /** A backup that answers HEAD rightly is believed when it does not have a copy. */
-  isRight(backupHost: string): boolean;
-  noteRight(backupHost: string): void;
+  /**
+   * It has answered HEAD rightly that day. Such a backup is believed when it does not have a copy, and such a source where a
+   * second opinion would cost a download that is kept.
+   */
+  isRight(host: string): boolean;
+  noteRight(host: string): void;
 }
 
 const KEPT_MS = 24 * 60 * 60_000;

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import { DownloadsKeptError } from '../limits/host-allowances.ts';
 import { createHeadManners, isHeadDoubted } from './head-manners.ts';
 import type { HttpAnswer } from './http-client.ts';
 import type { ImageAccess, ManifestHead } from './image-access.ts';
@@ -57,7 +58,15 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     { image, answer }: DoubtedHead,
   ): Promise<ManifestHead | undefined> {
     const { host } = request.url;
-    const whole = await fetchWhole(request, image);
+    let whole: ManifestHead | undefined;
+    try {
+      whole = await fetchWhole(request, image);
+    } catch (error) {
+      if (error instanceof DownloadsKeptError && manners.isRight(host)) {
+        return believeHead(request, answer);
+      }
+      throw error;
+    }
     // Whatever a backup says to GET of what it does not have, it does not say the same to HEAD.
     const isWrong = whole !== undefined || (image.side === 'backup' && answer.status !== 404);
     if (isWrong && manners.noteWrong({ host, repository: nameRepository(request, image) }, answer.status)) {
@@ -80,9 +89,7 @@ export function createHeadFetcher(deps: HeadDeps, { onDownload, onHeadWrong }: H
     const answer = await deps.ask(request, image);
     const { side } = image;
     if (answer.status === 200) {
-      if (side === 'backup') {
-        manners.noteRight(host);
-      }
+      manners.noteRight(host);
       return readHead(answer, image, request) ?? fetchWhole(request, image);
     }
     return isHeadDoubted(answer.status, { side, isRight: manners.isRight(host) })

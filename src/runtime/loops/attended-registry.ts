@@ -117,9 +117,9 @@ export function attendRegistry(deps: AttendedRegistryDeps): AttendedRegistry {
       attend({ doing: `looking at ${formatReference(copy)}`, side: 'backup', signal }, (own) =>
         registry.findMissingPart(copy, platforms, own),
       ),
-    findAbsentParts: (image, side, signal) =>
-      attend({ doing: `looking at ${formatReference(image)}`, side, signal }, (own) =>
-        registry.findAbsentParts(image, side, own),
+    findAbsentParts: (image, where, signal) =>
+      attend({ doing: `looking at ${formatReference(image)}`, side: where.side, signal }, (own) =>
+        registry.findAbsentParts(image, where, own),
       ),
     listParts: (image, side, signal) =>
       attend({ doing: `looking at ${formatReference(image)}`, side, signal }, (own) =>

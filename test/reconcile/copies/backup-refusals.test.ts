@@ -47,6 +47,16 @@ describe('a copy that was proven', () => {
     await world.reconcile(HELD);
     expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', isUnseen: true });
     expect(world.tell(HELD)).toEqual([]);
+    world.registry.failure = undefined;
+    await world.reconcile(HELD);
+    expect(world.tell(HELD)).toEqual([]);
+  });
+
+  it('is no news while the backup asks for patience', async () => {
+    const retryAtMs = NOW_MS + 3_600_500;
+    world.registry.failure = new RegistryError('429', { reason: 'RateLimited', side: 'backup', retryAtMs });
+    expect(await world.reconcile(HELD)).toEqual({ requeueAfterMs: 1000 });
+    expect(world.tell(HELD)).toEqual([]);
   });
 
   it('tells that it could not be looked at, and when it was there, until it can', async () => {
@@ -58,8 +68,23 @@ describe('a copy that was proven', () => {
       expect.stringMatching(`^CopyNotChecked: .*It was there at ${provenAt}`),
     ]);
     world.registry.failure = undefined;
+    expect(world.copies.listFailed()).toHaveLength(1);
     await world.reconcile(HELD);
     expect(world.tell(HELD)).toEqual([]);
+    expect(world.copies.listFailed()).toEqual([]);
+  });
+
+  it('stays proven whatever the pods of a neighbour report, and is a failure for that one', async () => {
+    const foreign = { ...HELD, reported: [OTHER_DIGEST] };
+    world.registry.failure = new RegistryError('401', { reason: 'Unauthorized', side: 'backup' });
+    world.registry.isPushRefused = true;
+    await world.reconcile(foreign, 'Deployment/evil/web');
+    expect(world.copies.get(foreign)).toMatchObject({ phase: 'failed', reason: 'Unauthorized' });
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', provenAtMs: NOW_MS });
+    expect(world.copies.countPhases()).toMatchObject({ verified: 1, failed: 0 });
+    world.registry.failure = undefined;
+    await world.reconcile(foreign, 'Deployment/evil/web');
+    expect(world.copies.get(foreign)).toMatchObject({ phase: 'verified', unlike: [OTHER_DIGEST] });
   });
 
   it('is a failure, and not waited for, once pods report what it was not compared with', async () => {
@@ -119,5 +144,15 @@ describe('a backup that refuses to say what it has before the first push', () =>
       message: expect.stringContaining('does not exist, or may not be read'),
     });
     expect(world.copies.get(request)).not.toHaveProperty('isMissing');
+  });
+
+  it('keeps pods that are to be rescued waiting no longer than their source asks for', async () => {
+    const retryAtMs = NOW_MS + 60_000;
+    const fetchDigest = world.registry.fetchDigest.bind(world.registry);
+    world.registry.fetchDigest = (reference, side) =>
+      side === 'source'
+        ? Promise.reject(new RegistryError('429', { reason: 'RateLimited', side, retryAtMs }))
+        : fetchDigest(reference, side);
+    expect(await world.reconcile({ ...NGINX, isRescue: true })).toEqual({ requeueAfterMs: 60_000 });
   });
 });

@@ -91,6 +91,78 @@ describe('an image of which its source lacks a part', () => {
     expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', absent });
   });
 
+  it('stays proven when it cannot be completed', async () => {
+    await world.reconcile(HELD);
+    world.registry.absentParts.clear();
+    world.registry.copy = () =>
+      Promise.reject(new RegistryError('full', { reason: 'QuotaExceeded', side: 'backup' }));
+    await world.reconcile(HELD);
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', absent });
+    expect(world.tell(HELD)).toEqual([expect.stringMatching(/^CopyIncomplete: /)]);
+  });
+
+  it('is lost when the backup has lost it, although its source is complete by now', async () => {
+    await world.reconcile(HELD);
+    world.registry.absentParts.clear();
+    world.registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e-partial`);
+    world.registry.copy = () =>
+      Promise.reject(new RegistryError('full', { reason: 'QuotaExceeded', side: 'backup' }));
+    await world.reconcile(HELD);
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'failed', isMissing: true });
+  });
+
+  it('is repaired by the next process when the backup has lost a part of it', async () => {
+    const more = { ...absent, platforms: ['linux/amd64', 'linux/arm64'] };
+    world.registry.absentParts.set(DIGEST, more);
+    await world.reconcile(HELD);
+    world.copies.clear();
+    world.registry.absentInBackup.set(DIGEST, absent);
+    await world.reconcile(HELD);
+    expect(world.registry.lastJob).toMatchObject({ platforms: more.platforms, isRepair: true });
+    expect(world.registry.uploads).toBe(2);
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', absent: more });
+  });
+
+  it('is none when the backup has no part of it left', async () => {
+    await world.reconcile(HELD);
+    world.copies.clear();
+    world.loseSource();
+    world.registry.absentInBackup.set(DIGEST, { ...absent, platforms: [] });
+    await world.reconcile(HELD);
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'failed', isMissing: true });
+  });
+
+  describe('of those that PLATFORMS names', () => {
+    beforeEach(async () => {
+      world = startCopyWorld({ PLATFORMS: 'linux/amd64,linux/s390x' });
+      world.registry.absentParts.set(DIGEST, absent);
+      await world.reconcile(HELD);
+      world.copies.clear();
+      // Its index is there under the very name of a copy of both.
+      world.registry.missingParts.set(DIGEST, OTHER_DIGEST);
+    });
+
+    it('is found again by the next process', async () => {
+      await world.reconcile(HELD);
+      expect(world.registry.uploads).toBe(1);
+      expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', absent });
+      expect(world.tell(HELD)).toEqual([expect.stringMatching(/^CopyIncomplete: /)]);
+    });
+
+    it('rescues pods when its source is gone', async () => {
+      world.loseSource();
+      const request = { ...NGINX, source: withDigest(NGINX.source, DIGEST), isRescue: true };
+      await world.reconcile(request);
+      expect(world.copies.get(request)).toMatchObject({ phase: 'verified', absent });
+    });
+
+    it('is lost when its source is gone, too: who knows what the copy was', async () => {
+      world.loseSource();
+      await world.reconcile(HELD);
+      expect(world.copies.get(HELD)).toMatchObject({ phase: 'failed', isMissing: true });
+    });
+  });
+
   it('rescues pods only with what is known to be missing', async () => {
     const request = { ...NGINX, isRescue: true };
     await world.reconcile(request);

@@ -79,6 +79,24 @@ describe('a copy of earlier settings whose source is gone', () => {
     expect(world.registry.digests.get(`${COPY}:1.27`)).toBe(DIGEST);
   });
 
+  it('comes without its plain tag where that may not be asked', async () => {
+    const fetchDigest = world.registry.fetchDigest.bind(world.registry);
+    world.registry.fetchDigest = (reference, side) =>
+      reference.host === 'old.example' && reference.digest === undefined
+        ? Promise.reject(new RegistryError('403', { reason: 'Unauthorized', side }))
+        : fetchDigest(reference, side);
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'verified', movedFrom: expect.anything() });
+  });
+
+  it('leaves a plain tag alone that the backup does not tell of', async () => {
+    world.registry.digests.set(`${COPY}:1.27`, OTHER_DIGEST);
+    world.registry.failure = new RegistryError('403', { reason: 'Unauthorized', side: 'backup' });
+    await world.reconcile(shown);
+    expect(world.copies.get(shown)).toMatchObject({ phase: 'verified' });
+    expect(world.registry.digests.get(`${COPY}:1.27`)).toBe(OTHER_DIGEST);
+  });
+
   it.each([
     ['means another image there', 'old.example/q/docker.io/library/nginx:1.27'],
     ['is in the backup already', `${COPY}:1.27`],

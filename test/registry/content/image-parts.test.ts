@@ -488,7 +488,7 @@ describe('what a registry lacks of an image', () => {
 
   async function findAbsentParts(held: readonly Stored[], image = top): Promise<unknown> {
     const server = await startHolding(held);
-    return createRegistry().findAbsentParts(pin(server, image), 'source', signal);
+    return createRegistry().findAbsentParts(pin(server, image), { side: 'source', platforms: 'all' }, signal);
   }
 
   it('is named with its platform, and so are the platforms that are there', async () => {
@@ -528,7 +528,11 @@ describe('what a registry lacks of an image', () => {
         headers: { 'content-type': String(headers['content-type']) },
         body,
       }));
-      const found = createRegistry().findAbsentParts(pin(server, image), 'source', signal);
+      const found = createRegistry().findAbsentParts(
+        pin(server, image),
+        { side: 'source', platforms: 'all' },
+        signal,
+      );
       await expect(found).rejects.toThrow(/more than 7 bytes|larger/);
     },
   );

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { RegistryError } from '../../../src/errors.ts';
+import { DownloadsKeptError } from '../../../src/registry/limits/host-allowances.ts';
 import { parseReference, type Reference } from '../../../src/images/reference.ts';
 import type { Credential } from '../../../src/registry/credentials/credentials.ts';
 import { createHttpClient } from '../../../src/registry/manifests/http-client.ts';
@@ -143,6 +144,18 @@ describe('a registry that answers HEAD wrongly', () => {
     await expect(client.fetchDigest(anImage(server))).rejects.toBe(kept);
     expect(server.lines()).toEqual([HEAD]);
     expect(await client.fetchDigest({ ...anImage(server), side: 'backup' })).toBe(DIGEST);
+  });
+
+  it('is believed where a second opinion would cost a kept download, once it has answered one rightly', async () => {
+    const server = await startServer((request) => (request.path.endsWith('/1') ? FOUND : { status: 404 }));
+    const onDownload = (): never => {
+      throw new DownloadsKeptError('kept', { reason: 'RateLimited', side: 'source' });
+    };
+    const client = createClient({ onDownload });
+    const findGone = () => client.fetchDigest(anImage(server, { name: 'team/app:0' }));
+    await expect(findGone()).rejects.toThrow('kept');
+    await client.fetchDigest(anImage(server));
+    expect(await findGone()).toBeUndefined();
   });
 
   it('that knows no such repository yet does not have the image', async () => {
