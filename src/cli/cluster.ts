@@ -24,6 +24,8 @@ export interface CommandOptions {
   readonly kubeconfigPath: string | undefined;
   /** Of the controller; undefined: as the environment says, or where the manifests install it. */
   readonly controllerNamespace: string | undefined;
+  /** Settings other than those of the controller, to see what they would do. */
+  readonly overrides?: Readonly<Record<string, string>>;
   readonly environment: Environment;
   readonly version: string;
   readonly terminal: Terminal;
@@ -68,16 +70,17 @@ export async function fetchConfigMap(
 }
 
 /**
- * The settings as the controller has them.
+ * The settings as the controller has them, but for those that are given here.
  *
  * @throws {UsageError} when they cannot be used.
  */
 export async function fetchSettings(connection: Connection, options: CommandOptions): Promise<Settings> {
   const namespace = namespaceOf(options);
   const configMap = await fetchConfigMap(connection, namespace);
+  const { environment, overrides = {} } = options;
   return configMap
-    ? parseSettings(configMap.data, options.environment)
-    : parseEnvironment({ environment: options.environment, namespace });
+    ? parseSettings({ ...configMap.data, ...overrides }, environment)
+    : parseEnvironment({ environment: { ...environment, ...overrides }, namespace });
 }
 
 /** The controller itself. Outside the cluster it is known by its name. */

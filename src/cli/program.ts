@@ -11,6 +11,7 @@ import { type CommandName, formatExitCodes } from './exit-codes.ts';
 import { createKubeconfigOption } from './kubeconfig-option.ts';
 import { type RunFlags, addRunFlags, parseRunFlags } from './run/run-flags.ts';
 import { parseSelection, type Selection } from './selection.ts';
+import { parseOverrides } from './setting-overrides.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface ProgramDeps {
@@ -27,6 +28,7 @@ interface Flags {
   readonly kubeconfig?: string;
   readonly namespace?: string;
   readonly controllerNamespace?: string;
+  readonly set?: readonly string[];
 }
 
 const CONTROLLER_NAMESPACE =
@@ -75,6 +77,7 @@ function toOptions(
     environment,
     version,
     terminal,
+    overrides: parseOverrides(flags.set ?? []),
     selection: parseSelection({
       ...(flags.namespace !== undefined && { namespace: flags.namespace }),
       ...(workload !== undefined && { workload }),
@@ -82,8 +85,16 @@ function toOptions(
   };
 }
 
+/** For commands that write nothing. */
+function addOverrides(command: Command): Command {
+  const collect = (text: string, all: readonly string[]): readonly string[] => [...all, text];
+  const what =
+    'a setting other than that of the controller, to see what it would do; may be given several times';
+  return command.option('--set <key=value>', what, collect, []);
+}
+
 function addPlan(program: Command, deps: ProgramDeps): void {
-  addCommand(program, 'plan')
+  addOverrides(addCommand(program, 'plan'))
     .summary('Says what would happen to which workload, and why.')
     .description(
       'Prints what the controller would do to which workload now, and why. Writes nothing: not in the cluster, not in a ' +
@@ -120,7 +131,7 @@ function addRestore(program: Command, deps: ProgramDeps): void {
 }
 
 function addMap(program: Command, deps: ProgramDeps): void {
-  addCommand(program, 'map')
+  addOverrides(addCommand(program, 'map'))
     .summary('Says which copy belongs to which image, also as mirror configuration for nodes.')
     .description(
       'Prints which copy belongs to which image in use, as a table, as JSON, or as configuration that makes nodes ask the ' +

@@ -286,6 +286,17 @@ describe('while the controller runs', () => {
     expect(answer.headers.get('docker-content-digest')).toBe(multiPlatform.digest);
   });
 
+  it('says what other settings than those of the controller would do', async () => {
+    const { stdout } = await run(viewer, 'plan', '-n', namespace, '-o', 'json', '--set', 'MODE=observe');
+    const { workloads } = JSON.parse(stdout) as {
+      readonly workloads: readonly { readonly action: string }[];
+    };
+    expect(new Set(workloads.map(({ action }) => action))).toEqual(new Set(['none']));
+    expect(stdout).toContain('MODE observe');
+    const wrong = await run(viewer, 'map', '--set', 'MOD=observe');
+    expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('did you mean MODE?') });
+  });
+
   it('does not restore against a controller that would swap again', async () => {
     const { exitCode, stderr } = await run(inPod, 'restore', '--yes', '-n', namespace);
     expect(stderr).toMatch(/^the controller is running .* Set MODE=restore .*\n$/);

@@ -1,7 +1,10 @@
+import { quote } from '../../images/reference.ts';
 import type { Preview } from '../../reconcile/preview/preview.ts';
 import type { Action, Waiting } from '../../reconcile/decide/action.ts';
 import type { Decision, WorkloadFacts } from '../../reconcile/decide/decision.ts';
+import { type CurrentHold, findHold } from '../../reconcile/decide/swaps/current-hold.ts';
 import type { WorkloadKind, WorkloadName } from '../../workloads/kinds.ts';
+import { REFRESH } from '../../workloads/user-annotations.ts';
 import { type SlotRow, toSlotRow } from './slot-row.ts';
 
 /** What would happen to a workload first; part of the JSON output. */
@@ -12,7 +15,7 @@ export type PlanAction =
   | 'copy'
   /** What it had before the last swap is put back. */
   | 'undo'
-  /** Somebody has put the originals back, and they stay for a while. */
+  /** A swap did not last: it failed, or somebody has put the originals back. The template stays as it is for a while. */
   | 'hold'
   /** Pods that wait in vain get the images of the template, which stays as it is. */
   | 'free pods'
@@ -57,7 +60,7 @@ function describeSlots(slots: readonly SlotRow[]): readonly string[] {
   const ofThem =
     moved === 0
       ? ''
-      : `, ${moved === toCopy ? 'from its former copy' : `${moved} of them from former copies`}`;
+      : `, ${moved === toCopy ? 'from their former copies' : `${moved} of them from former copies`}`;
   return toCopy === 0 ? [] : [`${count(toCopy, 'image')} to be copied${ofThem}`];
 }
 
@@ -83,7 +86,23 @@ function describeWaiting(waiting: Waiting, { workload, policy }: WorkloadFacts):
     'owned by another controller': workload.owner,
     'left to its manager': workload.copyOnly,
   };
-  return behind[waiting] === undefined ? waiting : `${waiting} (${behind[waiting]})`;
+  const what = waiting === 'copying' ? 'no copy yet' : waiting;
+  return behind[waiting] === undefined ? what : `${what} (${behind[waiting]})`;
+}
+
+/** Whoever annotates it does not have to wait. */
+function describeHold({ why, by, untilMs }: CurrentHold): string {
+  const who = by === undefined ? '' : ` (by ${quote(by)})`;
+  return `${why}${who}, until ${new Date(untilMs).toISOString()} or until the annotation ${REFRESH} has another value`;
+}
+
+function toWait(waiting: Waiting, facts: WorkloadFacts): ActionAndReasons {
+  const hold = facts.mode === 'swap' ? findHold(facts) : undefined;
+  if (hold?.why === waiting) {
+    return { action: 'hold', reasons: [describeHold(hold)] };
+  }
+  const also = hold ? [describeHold(hold)] : [];
+  return { action: 'wait', reasons: [describeWaiting(waiting, facts), ...also] };
 }
 
 interface ActionAndReasons {
@@ -112,7 +131,7 @@ function toActionAndReasons(
       return { action: 'restore', reasons: [`${images} back to what the user wrote`] };
     }
     case 'wait':
-      return { action: 'wait', reasons: [describeWaiting(action.reason, facts)] };
+      return toWait(action.reason, facts);
     case 'observe': {
       const would = action.would.length === 0 ? ['nothing to do'] : action.would;
       return { action: 'none', reasons: [`MODE observe, otherwise: ${would.join('; ')}`] };
@@ -134,7 +153,7 @@ function toRest(facts: WorkloadFacts, slots: readonly SlotRow[]): ActionAndReaso
 function summarize({ facts, decision }: Preview, slots: readonly SlotRow[]): ActionAndReasons {
   const all = decision.actions.flatMap((action) => toActionAndReasons(action, facts, slots) ?? []);
   const reasons = all.flatMap((one) => one.reasons);
-  const change = all.find(({ action }) => action !== 'wait' && action !== 'free pods');
+  const change = all.find(({ action }) => !['wait', 'hold', 'free pods'].includes(action));
   if (change) {
     return { action: change.action, reasons };
   }

@@ -13,6 +13,7 @@ import { findRescue, listRunningDigests, needsRescue, planRescueEvents } from '.
 import { type Revert, planRevert } from './originals/revert.ts';
 import { type PlannedSlot, findOther, isCopied } from './slots/planned-slot.ts';
 import { mayHaveStuckPods } from './pods/stuck-pods.ts';
+import { findHold } from './swaps/current-hold.ts';
 import { planSwapPatch } from './swaps/swap-patch.ts';
 import { planEvents, planUncoveredEvents, planOnePlatformEvents } from './slots/copy-events.ts';
 import { isSwapWatched } from './swaps/swap-in-flight.ts';
@@ -186,7 +187,8 @@ export function decide(facts: WorkloadFacts): Decision {
     return decideTooLarge(facts.workload.tooLarge, facts.mode);
   }
   if (facts.mode === 'observe') {
-    return { actions: [{ is: 'observe', would: planObservation(facts) }], events: [] };
+    const would = planObservation({ ...facts, heldUntilMs: findHold(facts)?.untilMs });
+    return { actions: [{ is: 'observe', would }], events: [] };
   }
   const { actions, ...rest } = facts.mode === 'restore' ? decideRestore(facts) : decideSwap(facts);
   return { ...rest, actions: [...planUpkeep(facts), ...actions] };

@@ -8,9 +8,14 @@ export interface ObservedFacts {
   readonly slots: readonly { readonly plan: SlotPlan }[];
   readonly policy: AppliedPolicy;
   readonly destination: Destination;
+  /** Until then the images are left as they are, because a swap did not last. */
+  readonly heldUntilMs?: number | undefined;
 }
 
-function observeSlot(plan: SlotPlan, { destination, policy }: ObservedFacts): string | undefined {
+function observeSlot(
+  plan: SlotPlan,
+  { destination, policy, heldUntilMs }: ObservedFacts,
+): string | undefined {
   const name = slotKey(plan.slot);
   if (plan.is === 'refused') {
     return `leave ${name} alone: ${plan.message}`;
@@ -21,7 +26,12 @@ function observeSlot(plan: SlotPlan, { destination, policy }: ObservedFacts): st
   const { source } = plan.request;
   const { host, repository } = copyRepositoryOf(source, destination);
   const copy = `copy ${formatReference(source)} of ${name} to ${host}/${repository}`;
-  return policy.policy === 'swap' ? `${copy} and run it from there` : copy;
+  if (policy.policy !== 'swap') {
+    return copy;
+  }
+  return heldUntilMs === undefined
+    ? `${copy} and run it from there`
+    : `${copy}, and run it from there after ${new Date(heldUntilMs).toISOString()}, because a swap did not last`;
 }
 
 /** What would be done for a workload, one clause for every slot that is not as it would be; for the log. */

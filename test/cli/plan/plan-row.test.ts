@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { toPlanRow } from '../../../src/cli/plan/plan-row.ts';
 import type { CopyState } from '../../../src/reconcile/copies/copy-state.ts';
@@ -94,7 +94,7 @@ it.each([
     'an image that nobody may see yet',
     rowOf(aWorkload(), { phase: 'pending' }),
     'wait',
-    'copying; app unproven: not public, and no ready pod shows yet that this workload may read it',
+    'no copy yet; app unproven: not public, and no ready pod shows yet that this workload may read it',
   ],
   [
     'an image text that is none',
@@ -212,21 +212,49 @@ it('has every slot with its source and its copy, for programs', () => {
   });
 });
 
-it('tells of a workload that is about to be left as somebody has put it back', () => {
-  const web = aWorkload({
-    annotations: annotationsOf({
-      originals: new Map([['app', 'nginx:1.27']]),
-      copies: new Map([['app', COPY]]),
-      before: new Map([['app', 'nginx:1.27']]),
-      swappedAtMs: nowMs - 60_000,
-      uid: 'uid-1',
-      reverts: { count: 3, sinceMs: nowMs - 600_000, ofMs: 0, holds: 0 },
-    }),
-    imageOwners: [{ manager: 'acme-operator', isApply: false }],
+describe('a workload whose originals somebody has put back', () => {
+  const reverts = { count: 3, sinceMs: nowMs - 600_000, ofMs: 0, holds: 0 };
+  const RECORD = {
+    originals: new Map([['app', 'nginx:1.27']]),
+    copies: new Map([['app', COPY]]),
+    before: new Map([['app', 'nginx:1.27']]),
+    swappedAtMs: nowMs - 60_000,
+    uid: 'uid-1',
+    reverts,
+  };
+  const imageOwners = [{ manager: 'acme-operator', isApply: false }];
+  const untilMs = nowMs + 3_600_000;
+  const held = aWorkload({
+    annotations: annotationsOf({ ...RECORD, reverts: { ...reverts, untilMs, ofMs: RECORD.swappedAtMs } }),
+    imageOwners,
   });
-  expect(rowOf(web, THERE)).toMatchObject({
-    action: 'hold',
-    why: expect.stringContaining('acme-operator'),
+  const HOLD =
+    `held after a swap that was reverted (by "acme-operator"), until ${new Date(untilMs).toISOString()} ` +
+    'or until the annotation backup-image-registry/refresh has another value';
+
+  it('is about to be held', () => {
+    expect(rowOf(aWorkload({ annotations: annotationsOf(RECORD), imageOwners }), THERE)).toMatchObject({
+      action: 'hold',
+      why: expect.stringContaining('acme-operator'),
+    });
+  });
+
+  it('is held, by whose doing, until when, and what ends that earlier', () => {
+    expect(rowOf(held, THERE)).toMatchObject({ action: 'hold', why: HOLD });
+  });
+
+  it('is held also while there is another reason to wait', () => {
+    expect(rowOf(held, { phase: 'pending' })).toMatchObject({
+      action: 'wait',
+      why: expect.stringContaining(HOLD),
+    });
+  });
+
+  it('is said to be held by MODE=observe as well', () => {
+    const { why } = rowOf(held, undefined, { mode: 'observe' });
+    expect(why).toMatch(
+      /^MODE observe, otherwise: copy .*, and run it from there after .* because a swap did not last$/,
+    );
   });
 });
 
