@@ -5,7 +5,7 @@ import { findInBackup } from './backup-look.ts';
 import { fetchParts, findUnlike, findUnrelated } from './compare-digests.ts';
 import type { CopyRequest, VerifiedCopy } from './copy-state.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
-import { findCopy } from './ensure-copy.ts';
+import { findCopy } from './find-copy.ts';
 
 /** Which image a request is about, and what follows from what pods report of it. */
 export interface IdentifiedImage {

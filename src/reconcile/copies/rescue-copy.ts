@@ -5,7 +5,8 @@ import { askBackup } from './backup-look.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { Copy, CopyRequest, VerifiedCopy } from './copy-state.ts';
 import type { EnsureCopyDeps } from './copy-plan.ts';
-import { type LookDepth, ensureCopy, findCopy } from './ensure-copy.ts';
+import { ensureCopy } from './ensure-copy.ts';
+import { type LookDepth, findCopy } from './find-copy.ts';
 import { identifyImage, isOfTag } from './identify-image.ts';
 import { type MadeCopy, toMadeFields } from './make-copy.ts';
 

@@ -101,6 +101,15 @@ describe('an image of which its source lacks a part', () => {
     expect(world.tell(HELD)).toEqual([expect.stringMatching(/^CopyIncomplete: /)]);
   });
 
+  it('is copied again as far as it was when the backup has lost it, and not taken for a whole one', async () => {
+    await world.reconcile(HELD);
+    world.registry.digests.delete(`${COPY}:1.27--3f2a9c1b4d5e-partial`);
+    await world.reconcile(HELD);
+    expect(world.registry.uploads).toBe(2);
+    expect(world.copies.get(HELD)).toMatchObject({ phase: 'verified', absent });
+    expect(world.tell(HELD).map((text) => text.split(':')[0])).toEqual(['CopyIncomplete', 'CopyMissing']);
+  });
+
   it('is lost when the backup has lost it, although its source is complete by now', async () => {
     await world.reconcile(HELD);
     world.registry.absentParts.clear();
