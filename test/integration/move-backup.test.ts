@@ -1,10 +1,12 @@
 /** The backup moves to another registry after the sources of its images have gone. */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFailed, onTestFinished } from 'vitest';
 
 import { copyOf, waitForImages } from '../support/backed-up.ts';
 import {
@@ -48,7 +50,22 @@ afterAll(async () => {
   await Promise.all([source, former, next].map((registry) => registry.stop().catch(() => undefined)));
 });
 
+/** Nobody answers there any more, nor another registry that would take the port. */
+async function stopForGood(registry: Registry): Promise<void> {
+  await registry.stop();
+  const dead = createServer((socket) => socket.destroy());
+  dead.listen(Number(registry.host.split(':')[1]), '127.0.0.1');
+  await once(dead, 'listening');
+  onTestFinished(() => void dead.close());
+}
+
+/** A move has many steps: which one was not taken, only the log tells. */
+function tellLogOnFailure(): void {
+  onTestFailed(async () => console.error((await controller.program.log()).slice(-20_000)));
+}
+
 it('takes the copies along, index and single manifest alike', async () => {
+  tellLogOnFailure();
   const index = await pushImage(source, SAMPLE_IMAGES.multiPlatform);
   const single = await pushImage(source, SAMPLE_IMAGES.singleManifest);
   const options = { namespace, pullSecrets: ['former'] };
@@ -59,7 +76,7 @@ it('takes the copies along, index and single manifest alike', async () => {
   await waitForImages(kube, agent, [copyOf(single, `${former.host}/old`)]);
   await Promise.all([web, agent].map((workload) => waitForRollout(kube, workload)));
 
-  await source.stop();
+  await stopForGood(source);
   await changeSettings(kube, {
     REGISTRY_PREFIX: `${next.host}/new`,
     FORMER_PREFIXES: `${former.host}/old`,
@@ -74,6 +91,7 @@ it('takes the copies along, index and single manifest alike', async () => {
 });
 
 it('finds what was seeded by hand, as docs/moving.md says, without its source', async () => {
+  tellLogOnFailure();
   await controller.program.stop();
   const gone = await startRegistry({ tools, processes, name: 'move-seeded' });
   const image = await pushImage(gone, SAMPLE_IMAGES.multiPlatformNext);
@@ -89,7 +107,7 @@ it('finds what was seeded by hand, as docs/moving.md says, without its source', 
   const digest = (await regctl('image', 'digest', image.reference)).stdout.trim();
   await regctl('image', 'copy', `${image.reference}@${digest}`, `${copy}--${digest.slice(7, 19)}`);
   await regctl('image', 'copy', `${image.reference}@${digest}`, copy);
-  await gone.stop();
+  await stopForGood(gone);
 
   const hostsInPlain = [source, former, next, gone].map(({ host }) => host).join(',');
   await changeSettings(kube, { INSECURE_REGISTRIES: hostsInPlain });
