@@ -1,5 +1,6 @@
 import { RegistryError } from '../../errors.ts';
 import { formatReference } from '../../images/reference.ts';
+import { barSource } from './bar-source.ts';
 import { findUnlike } from './compare-digests.ts';
 import type { CopyRequest, CopyState, SourceChange, VerifiedCopy } from './copy-state.ts';
 import type { CopyStore } from './copy-store.ts';
@@ -188,8 +189,11 @@ function planRecheckMs({ settings, random }: CopyReconcilerDeps, finding: Findin
   return finding.isBehind ? Math.min(REQUEUE_AFTER, recheckMs) : recheckMs;
 }
 
-async function look(deps: CopyReconcilerDeps, job: RescueJob, signal: AbortSignal): Promise<Finding> {
+async function look(all: CopyReconcilerDeps, job: RescueJob, signal: AbortSignal): Promise<Finding> {
   const { request } = job;
+  const deps = request.isSourceBarred
+    ? { ...all, registry: barSource(all.registry, request.source.host) }
+    : all;
   if (request.isUnexplained) {
     return { state: await checkUnexplained(deps, job, signal) };
   }

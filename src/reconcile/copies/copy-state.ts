@@ -14,6 +14,8 @@ export interface CopyRequest {
   readonly source: Reference;
   /** What gets backed up, where the slot itself says so: it holds a copy of that digest, or held one. */
   readonly digest?: string;
+  /** SOURCE_HOSTS does not name the registry of the source any more: only what was copied from there before may be asked. */
+  readonly isSourceBarred?: boolean;
   /** Where a copy of that digest was before the settings changed: what is gone at its source comes from there. */
   readonly former?: FormerCopy;
   /**

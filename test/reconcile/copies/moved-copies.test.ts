@@ -67,6 +67,28 @@ describe('a copy of earlier settings whose source is gone', () => {
     expect(world.copies.get(shown)).toMatchObject({ phase: 'failed', reason: 'NotFound', message: 'gone' });
   });
 
+  it('is copied without a word to a source that may not be asked any more', async () => {
+    const asked: string[] = [];
+    const { registry } = world;
+    const fetchDigest = registry.fetchDigest.bind(registry);
+    registry.fetchDigest = (reference, side) => {
+      asked.push(reference.host);
+      return fetchDigest(reference, side);
+    };
+    registry.put(parseReference('nginx:1.27'), DIGEST);
+    const barred = { ...shown, isSourceBarred: true };
+    await world.reconcile(barred);
+    expect(world.copies.get(barred)).toMatchObject({ phase: 'verified', movedFrom: expect.anything() });
+    registry.digests.clear();
+    world.copies.clear();
+    await world.reconcile(barred);
+    expect(world.copies.get(barred)).toMatchObject({
+      phase: 'failed',
+      message: expect.stringContaining('which SOURCE_HOSTS does not name'),
+    });
+    expect(asked).not.toContain('docker.io');
+  });
+
   it('is copied as far as it was ever there', async () => {
     const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };
     world.registry.absentParts.set(DIGEST, absent);

@@ -182,11 +182,15 @@ function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   if (isCopy(source, facts.prefix)) {
     return recorded ? { is: 'left alone', slot, why: 'is a copy' } : planUnexplained(slot, source, facts);
   }
+  const plan = planCopy(slot, { image, source, recorded }, facts);
   if (!isNamedHost(source.host, facts.sourceHosts)) {
+    if (plan.request.former) {
+      return { ...plan, request: { ...plan.request, isSourceBarred: true } };
+    }
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
     return { is: 'refused', slot, reason: 'SourceNotAllowed', message };
   }
-  return planCopy(slot, { image, source, recorded }, facts);
+  return plan;
 }
 
 interface SlotImages extends Pick<RunningFacts, 'image' | 'source'> {
@@ -263,7 +267,7 @@ function planSlot(slot: Slot, facts: SlotFacts): SlotPlan {
  * that got it, otherwise of what the tag last meant.
  */
 function planRescue(plan: SlotPlan, facts: SlotFacts): SlotPlan {
-  if (plan.is !== 'to be backed up') {
+  if (plan.is !== 'to be backed up' || plan.request.isSourceBarred) {
     return plan;
   }
   const { slot, request } = plan;

@@ -342,6 +342,22 @@ describe('a slot that holds its copy', () => {
       },
     );
 
+    it('comes from there where SOURCE_HOSTS does not name its source any more, which is not asked', () => {
+      const facts = {
+        record: formerRecord,
+        formerPrefixes: [parsePrefix('old.example/q')],
+        sourceHosts: ['quay.io'],
+      };
+      expect(plan(held, facts)).toMatchObject({
+        is: 'to be backed up',
+        request: { isSourceBarred: true, former: { isShown: false } },
+      });
+      expect(plan(held, { ...facts, formerPrefixes: [] })).toMatchObject({
+        is: 'refused',
+        reason: 'SourceNotAllowed',
+      });
+    });
+
     it('needs no setting where only the naming has changed', () => {
       const flat = 'backup.example/p/docker-io-library-nginx-7e59ad6432';
       const moved = { ...record, copies: new Map([['app', `${flat}:1.27@${DIGEST}`]]) };
