@@ -20,17 +20,17 @@ interface PartsRequest {
   readonly source: Reference;
   readonly digest: string;
   /** Asked when the source cannot tell. */
-  readonly former?: FormerCopy | undefined;
+  readonly formers?: readonly FormerCopy[] | undefined;
 }
 
 /** What an image consists of. What the backup has is asked there: it counts no downloads. */
 export async function fetchParts(
   deps: EnsureCopyDeps,
-  { source, digest, former }: PartsRequest,
+  { source, digest, formers = [] }: PartsRequest,
   signal: AbortSignal,
 ): Promise<ImageParts | undefined> {
-  if (former) {
-    const known = await deps.registry.listParts(former.image, 'source', signal).catch(orThrow(signal));
+  for (const { image } of formers) {
+    const known = await deps.registry.listParts(image, 'source', signal).catch(orThrow(signal));
     if (known) {
       return known;
     }

@@ -16,8 +16,8 @@ export interface CopyRequest {
   readonly digest?: string;
   /** SOURCE_HOSTS does not name the registry of the source any more: only what was copied from there before may be asked. */
   readonly isSourceBarred?: boolean;
-  /** Where a copy of that digest was before the settings changed: what is gone at its source comes from there. */
-  readonly former?: FormerCopy;
+  /** Where copies of that digest were before the settings changed: what is gone at its source comes from one of them. */
+  readonly formers?: readonly FormerCopy[];
   /**
    * Other digests that Ready pods of the workload report for the slot in the repository of the source, the most frequent
    * first: of what gets backed up, or of a part of it for one platform. Where nothing else says so, they say what is.

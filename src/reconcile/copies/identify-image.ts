@@ -181,9 +181,9 @@ async function identifyKnown(
   { request, digest }: { readonly request: CopyRequest; readonly digest: string },
   signal: AbortSignal,
 ): Promise<IdentifiedImage> {
-  const { source, reported = [], elsewhere = [], isProven, former } = request;
+  const { source, reported = [], elsewhere = [], isProven, formers } = request;
   const all = [...reported, ...elsewhere];
-  const others = await findUnlike(deps, { source, digest, reported: all, former }, signal);
+  const others = await findUnlike(deps, { source, digest, reported: all, formers }, signal);
   const unlike = await findUnrelated(deps, { source, digest, others }, signal);
   // What is only related proves nothing: it may share a part with an image that not everybody may read.
   const isShown = reported.some((one) => !others.includes(one));

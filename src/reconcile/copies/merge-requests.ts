@@ -1,8 +1,12 @@
-import type { CopyRequest } from './copy-state.ts';
+import { formatReference } from '../../images/reference.ts';
+import type { CopyRequest, FormerCopy } from './copy-state.ts';
 
 /** Distinct images of one copy, that is; more say no more. */
 const MOST_REPORTS = 32;
+/** Each is asked when the source does not give the image out. */
+const MOST_FORMERS = 8;
 const NONE: readonly string[] = [];
+const NO_FORMERS: readonly FormerCopy[] = [];
 
 /** Proof is more than knowing that there will be none, and that is more than not knowing. */
 function rankProof({ isProven, isUnprovable = false }: CopyRequest): number {
@@ -15,11 +19,26 @@ function unite(known: readonly string[] = [], other: readonly string[] = []): re
   return all.length > known.length ? all : known;
 }
 
-/** The one that pods show, or the first. */
-function uniteFormer(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'former'> {
-  const isBetter = known.former === undefined || (!known.former.isShown && other.former?.isShown === true);
-  const former = isBetter ? other.former : known.former;
-  return former ? { former } : {};
+/**
+ * Those that pods show first. A workload can name any place where its copy could have been: one at which there is nothing must
+ * not take the place of another.
+ */
+function uniteFormers(
+  known: readonly FormerCopy[] = NO_FORMERS,
+  others: readonly FormerCopy[] = NO_FORMERS,
+): readonly FormerCopy[] {
+  const byPlace = new Map<string, FormerCopy>();
+  for (const former of [...known, ...others]) {
+    const place = formatReference(former.image);
+    const before = byPlace.get(place);
+    if (!before || (former.isShown && !before.isShown)) {
+      byPlace.set(place, former);
+    }
+  }
+  const all = [...byPlace.values()].toSorted((a, b) => Number(b.isShown) - Number(a.isShown));
+  const kept = all.slice(0, MOST_FORMERS);
+  const isSame = kept.length === known.length && kept.every((one, index) => one === known[index]);
+  return isSame ? known : kept;
 }
 
 function uniteDoubts(known: CopyRequest, other: CopyRequest): Pick<CopyRequest, 'isDoubted'> {
@@ -32,22 +51,37 @@ function uniteAll(known: CopyRequest, other: CopyRequest) {
   return {
     proof: rankProof(other) > rankProof(known) ? other : known,
     doubt: uniteDoubts(known, other),
-    former: uniteFormer(known, other),
+    formers: uniteFormers(known.formers, other.formers),
     reported: unite(reported, other.reported),
     elsewhere: unite(elsewhere, other.elsewhere),
   };
 }
 
-/** The same request when the other has nothing to add: neither proof, nor doubts, nor what pods report. */
-export function mergeRequests(known: CopyRequest, other: CopyRequest): CopyRequest {
-  const { proof, doubt, former, reported, elsewhere } = uniteAll(known, other);
+type UnitedRequests = ReturnType<typeof uniteAll>;
+
+function isAsBefore(
+  known: CopyRequest,
+  { proof, doubt, formers, reported, elsewhere }: UnitedRequests,
+): boolean {
   const areReportsSame = reported === (known.reported ?? NONE) && elsewhere === (known.elsewhere ?? NONE);
-  const isSame = doubt.isDoubted === known.isDoubted && former.former === known.former;
-  if (proof === known && isSame && areReportsSame) {
+  const areFormersSame = formers === (known.formers ?? NO_FORMERS);
+  return proof === known && doubt.isDoubted === known.isDoubted && areFormersSame && areReportsSame;
+}
+
+/** The same request when the other has nothing to add: neither proof, nor doubts, nor places, nor what pods report. */
+export function mergeRequests(known: CopyRequest, other: CopyRequest): CopyRequest {
+  const united = uniteAll(known, other);
+  if (isAsBefore(known, united)) {
     return known;
   }
-  const reports = { ...(reported.length > 0 && { reported }), ...(elsewhere.length > 0 && { elsewhere }) };
-  return { ...proof, ...doubt, ...former, ...reports };
+  const { proof, doubt, formers, reported, elsewhere } = united;
+  return {
+    ...proof,
+    ...doubt,
+    ...(formers.length > 0 && { formers }),
+    ...(reported.length > 0 && { reported }),
+    ...(elsewhere.length > 0 && { elsewhere }),
+  };
 }
 
 function isAmong(known: readonly string[] = NONE, others: readonly string[] = NONE): boolean {

@@ -35,21 +35,19 @@ async function isLatest(
   }
 }
 
-/**
- * Makes a copy of the one that was made before the settings changed, for images that their source does not give out any more.
- * The digest is the same, so that it is the same image. Undefined when there is none, or none that can be had.
- *
- * @throws {RegistryError} when the backup does not take it.
- */
-export async function moveCopy(
+type MovedCopy = MadeCopy & { readonly movedFrom: string };
+
+interface Move {
+  readonly missing: MissingCopy;
+  readonly former: FormerCopy;
+}
+
+/** Undefined when it may not be read, or cannot be had. */
+async function moveFrom(
   deps: EnsureCopyDeps,
-  missing: MissingCopy,
+  { missing, former }: Move,
   signal: AbortSignal,
-): Promise<(MadeCopy & { readonly movedFrom: string }) | undefined> {
-  const { former } = missing.plan.request;
-  if (!former) {
-    return undefined;
-  }
+): Promise<MovedCopy | undefined> {
   const movedFrom = formatReference(former.image);
   try {
     if (!(await mayBeRead(deps, former, signal))) {
@@ -66,4 +64,24 @@ export async function moveCopy(
     deps.log.warn({ from: movedFrom, err: error }, 'former copy not to be had');
     return undefined;
   }
+}
+
+/**
+ * Makes a copy of one that was made before the settings changed, for images that their source does not give out any more.
+ * The digest is the same, so that it is the same image. Undefined when there is none, or none that can be had.
+ *
+ * @throws {RegistryError} when the backup does not take it.
+ */
+export async function moveCopy(
+  deps: EnsureCopyDeps,
+  missing: MissingCopy,
+  signal: AbortSignal,
+): Promise<MovedCopy | undefined> {
+  for (const former of missing.plan.request.formers ?? []) {
+    const moved = await moveFrom(deps, { missing, former }, signal);
+    if (moved) {
+      return moved;
+    }
+  }
+  return undefined;
 }

@@ -12,7 +12,7 @@ beforeEach(() => {
 
 describe('a copy of earlier settings whose source is gone', () => {
   const FORMER = withDigest(parseReference('old.example/q/docker.io/library/nginx:1.27'), DIGEST);
-  const shown = { ...NGINX, digest: DIGEST, former: { image: FORMER, isShown: true } };
+  const shown = { ...NGINX, digest: DIGEST, formers: [{ image: FORMER, isShown: true }] };
   beforeEach(() => {
     world.registry.digests.clear();
     world.registry.put(FORMER, DIGEST);
@@ -48,7 +48,7 @@ describe('a copy of earlier settings whose source is gone', () => {
     { tags: 'attack-annotation' },
     async () => {
       world.registry.privateHosts.add('old.example');
-      const unshown = { ...shown, former: { image: FORMER, isShown: false } };
+      const unshown = { ...shown, formers: [{ image: FORMER, isShown: false }] };
       await world.reconcile(unshown);
       expect(world.copies.get(unshown)).toMatchObject({
         phase: 'failed',
@@ -88,6 +88,20 @@ describe('a copy of earlier settings whose source is gone', () => {
     });
     expect(asked).not.toContain('docker.io');
   });
+
+  it(
+    'is found although a neighbour names another former place, where nothing is',
+    { tags: 'attack-annotation' },
+    async () => {
+      const image = withDigest(parseReference('older.example/q/docker.io/library/nginx:1.27'), DIGEST);
+      world.copies.want('Deployment/evil/web', [{ ...shown, formers: [{ image, isShown: true }] }]);
+      await world.reconcile({ ...shown, formers: [{ image: FORMER, isShown: false }] });
+      expect(world.copies.get(shown)).toMatchObject({
+        phase: 'verified',
+        movedFrom: expect.stringContaining('old.example'),
+      });
+    },
+  );
 
   it('is copied as far as it was ever there', async () => {
     const absent = { platforms: ['linux/amd64'], missing: `${OTHER_DIGEST} (linux/s390x)` };

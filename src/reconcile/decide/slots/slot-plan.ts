@@ -184,7 +184,7 @@ function planCopied(slot: Slot, image: Reference, facts: SlotFacts): SlotPlan {
   }
   const plan = planCopy(slot, { image, source, recorded }, facts);
   if (!isNamedHost(source.host, facts.sourceHosts)) {
-    if (plan.request.former) {
+    if (plan.request.formers) {
       return { ...plan, request: { ...plan.request, isSourceBarred: true } };
     }
     const message = `${formatReference(source)} is of the host ${source.host}, which SOURCE_HOSTS does not name`;
@@ -205,7 +205,7 @@ function findFormer(
   { image, source }: SlotImages,
   { prefix, formerPrefixes = [] }: SlotFacts,
   reports: readonly Report[] = [],
-): Pick<CopyRequest, 'former'> {
+): Pick<CopyRequest, 'formers'> {
   const { digest } = image;
   const isOurs = [prefix, ...formerPrefixes].some((one) => isCopyOf(image, source, one));
   if (digest === undefined || !isOurs) {
@@ -213,7 +213,7 @@ function findFormer(
   }
   // A node that has the image under several names reports any of them: the pod runs what the slot says all the same.
   const isShown = reports.some((report) => report.digest === digest && report.isAsWritten);
-  return { former: { image: { ...image, digest }, isShown } };
+  return { formers: [{ image: { ...image, digest }, isShown }] };
 }
 
 /** What the slot holds is a copy of before the settings changed, or is called one. */
@@ -221,12 +221,12 @@ function planFormer(
   images: SlotImages,
   facts: SlotFacts & { readonly isInPlace: boolean },
   reports: readonly Report[] | undefined,
-): { readonly request: Pick<CopyRequest, 'former'>; readonly slot: Pick<CopiedSlot, 'isOfUnknownBackup'> } {
+): { readonly request: Pick<CopyRequest, 'formers'>; readonly slot: Pick<CopiedSlot, 'isOfUnknownBackup'> } {
   if (facts.isInPlace || images.recorded === undefined) {
     return { request: {}, slot: {} };
   }
   const request = findFormer(images, facts, reports);
-  return { request, slot: request.former ? {} : { isOfUnknownBackup: true } };
+  return { request, slot: request.formers ? {} : { isOfUnknownBackup: true } };
 }
 
 function planCopy(slot: Slot, images: SlotImages, facts: SlotFacts): CopiedSlot {

@@ -310,7 +310,7 @@ describe('a slot that holds its copy', () => {
     const formerOf = (facts: Partial<SlotPlanFacts> = {}) => {
       const formerPrefixes = [parsePrefix('elsewhere.example'), parsePrefix('old.example/q')];
       const planned = plan(held, { record: formerRecord, formerPrefixes, ...facts });
-      return planned?.is === 'to be backed up' ? planned.request.former : undefined;
+      return planned?.is === 'to be backed up' ? planned.request.formers?.[0] : undefined;
     };
     const podOf = (imageId: string) =>
       aPodOf(aWorkload(), DIGEST, { containers: [{ name: 'app', image: former, imageId }] });
@@ -350,7 +350,7 @@ describe('a slot that holds its copy', () => {
       };
       expect(plan(held, facts)).toMatchObject({
         is: 'to be backed up',
-        request: { isSourceBarred: true, former: { isShown: false } },
+        request: { isSourceBarred: true, formers: [{ isShown: false }] },
       });
       expect(plan(held, { ...facts, formerPrefixes: [] })).toMatchObject({
         is: 'refused',
@@ -362,7 +362,7 @@ describe('a slot that holds its copy', () => {
       const flat = 'backup.example/p/docker-io-library-nginx-7e59ad6432';
       const moved = { ...record, copies: new Map([['app', `${flat}:1.27@${DIGEST}`]]) };
       expect(plan(aSlot(`${flat}:1.27@${DIGEST}`), { record: moved })).toMatchObject({
-        request: { former: { image: { repository: 'p/docker-io-library-nginx-7e59ad6432' } } },
+        request: { formers: [{ image: { repository: 'p/docker-io-library-nginx-7e59ad6432' } }] },
       });
     });
 
