@@ -94,7 +94,9 @@ it('finds what was seeded by hand, as docs/moving.md says, without its source', 
   tellLogOnFailure();
   await controller.program.stop();
   const gone = await startRegistry({ tools, processes, name: 'move-seeded' });
-  const image = await pushImage(gone, SAMPLE_IMAGES.multiPlatformNext);
+  // Of its own: a node that had it from another registry would report that name of it, which proves nothing about this one.
+  const spec = { format: 'oci-index', attestation: true, content: 'seeded by hand' } as const;
+  const image = await pushImage(gone, { repository: 'shop/api', tag: '1.1', spec });
   const seeded = aDeployment({ namespace, name: 'seeded', images: [image.reference] });
   await createAndRollOut(kube, seeded);
 
